@@ -1,0 +1,42 @@
+# LibTorch from an unpacked wheel: include/, lib/, and cuda/lib/ with libcudart and libcupti (see installer/).
+# Only libtorch_cpu and libc10 are linked: libtorch.so pulls in the CUDA half, which the trainer opens at run time
+# where a GPU is present.
+set(LIBTORCH_ROOT "" CACHE PATH "Folder with LibTorch's include/ and lib/")
+if(NOT LIBTORCH_ROOT)
+  if(DEFINED ENV{XDG_CACHE_HOME})
+    set(cache "$ENV{XDG_CACHE_HOME}")
+  else()
+    set(cache "$ENV{HOME}/.cache")
+  endif()
+  set(LIBTORCH_ROOT "${cache}/rankscope/libtorch-${RANKSCOPE_LIBTORCH_VERSION}")
+endif()
+if(NOT EXISTS "${LIBTORCH_ROOT}/lib/libtorch_cpu.so")
+  message(FATAL_ERROR "LibTorch was not found in ${LIBTORCH_ROOT}. Run installer/setup.sh, which fetches it, or give "
+                      "-DLIBTORCH_ROOT=<folder with include/ and lib/>.")
+endif()
+set(cuda_lib "${LIBTORCH_ROOT}/cuda/lib")
+
+add_library(rs_torch INTERFACE)
+target_include_directories(rs_torch SYSTEM INTERFACE "${LIBTORCH_ROOT}/include"
+                           "${LIBTORCH_ROOT}/include/torch/csrc/api/include")
+target_link_libraries(rs_torch INTERFACE "${LIBTORCH_ROOT}/lib/libtorch_cpu.so" "${LIBTORCH_ROOT}/lib/libc10.so"
+                      "${LIBTORCH_ROOT}/lib/libgomp.so.1")
+target_link_options(rs_torch INTERFACE "LINKER:-rpath-link,${cuda_lib}" "LINKER:--disable-new-dtags"
+                    "LINKER:-rpath,${LIBTORCH_ROOT}/lib" "LINKER:-rpath,${cuda_lib}")
+
+# Two carriers of the precompiled header: one for libraries and the trainer, one with Qt Test for tests.
+set(pch_headers <ATen/ATen.h> <torch/csrc/autograd/custom_function.h> <torch/csrc/autograd/generated/variable_factories.h>
+                <torch/library.h> <nlohmann/json.hpp> <fmt/format.h>
+                <string> <vector> <map> <optional> <memory> <functional> <filesystem>)
+file(WRITE ${CMAKE_BINARY_DIR}/pch/empty.cpp "")
+add_library(rs_torch_pch STATIC ${CMAKE_BINARY_DIR}/pch/empty.cpp)
+target_link_libraries(rs_torch_pch PUBLIC rs_torch PRIVATE rs_warnings)
+target_precompile_headers(rs_torch_pch PRIVATE ${pch_headers})
+function(rs_add_test_pch)
+  add_library(rs_torch_test_pch STATIC ${CMAKE_BINARY_DIR}/pch/empty.cpp)
+  target_compile_definitions(rs_torch_test_pch PRIVATE QT_NO_KEYWORDS RANKSCOPE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+                             RANKSCOPE_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
+  target_link_libraries(rs_torch_test_pch PUBLIC rs_torch Qt6::Test PRIVATE rs_warnings)
+  target_precompile_headers(rs_torch_test_pch PRIVATE ${pch_headers} <QtTest/QtTest>)
+  set_target_properties(rs_torch_test_pch PROPERTIES POSITION_INDEPENDENT_CODE ON)
+endfunction()

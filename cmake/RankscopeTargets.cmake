@@ -1,0 +1,53 @@
+# Functions that every folder uses, so that a target's layer, flags and precompiled header are decided in one place.
+
+add_library(rs_warnings INTERFACE)
+target_compile_options(rs_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+                                             -Wno-missing-field-initializers)
+if(RANKSCOPE_WERROR)
+  target_compile_options(rs_warnings INTERFACE -Werror)
+endif()
+
+# rs_add_library(<name> [TORCH] [DEPS target...]): a static library of every .cpp in the current folder.
+# TORCH gives it LibTorch's headers and the shared precompiled header; without it a torch include does not compile.
+function(rs_add_library name)
+  cmake_parse_arguments(ARG "TORCH" "" "DEPS;EXCLUDE" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  foreach(file ${ARG_EXCLUDE})
+    list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+  endforeach()
+  add_library(${name} STATIC ${sources})
+  target_include_directories(${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PUBLIC ${ARG_DEPS} PRIVATE rs_warnings)
+  if(ARG_TORCH)
+    target_link_libraries(${name} PUBLIC rs_torch)
+    rs_use_torch_pch(${name})
+  endif()
+endfunction()
+
+# LibTorch's headers cost 25 s a file; one precompiled header, built once, is shared by every target that sees torch.
+function(rs_use_torch_pch name)
+  target_precompile_headers(${name} REUSE_FROM rs_torch_pch)
+endfunction()
+
+# rs_add_test(<name> SOURCES files... [TORCH] [LIBS targets...] [LABELS labels...] [TIMEOUT seconds])
+# A Qt Test executable, run offscreen. Tests of the same folder share nothing but their libraries.
+function(rs_add_test name)
+  cmake_parse_arguments(ARG "TORCH" "TIMEOUT" "SOURCES;LIBS;LABELS;ENV" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  set_target_properties(${name} PROPERTIES AUTOMOC ON RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  target_compile_definitions(${name} PRIVATE QT_NO_KEYWORDS RANKSCOPE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+                             RANKSCOPE_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${ARG_LIBS} Qt6::Test rs_warnings)
+  if(ARG_TORCH)
+    target_link_libraries(${name} PRIVATE rs_torch)
+    # Qt's include paths and definitions differ from the shared header's, so a test cannot reuse that one.
+    target_precompile_headers(${name} REUSE_FROM rs_torch_test_pch)
+  endif()
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}"
+                       ENVIRONMENT "QT_QPA_PLATFORM=offscreen;RANKSCOPE_SHARED=${RANKSCOPE_SHARED};${ARG_ENV}")
+endfunction()

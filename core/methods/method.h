@@ -1,0 +1,86 @@
+#pragma once
+// A fine-tuning method as a set of small decisions: where it attaches, what a site computes, how it starts, which
+// tensors train, what happens around the optimizer's step, how it merges. The trainer knows no method by name.
+//
+// Conventions (METHODS 0): W [out, in], A [r, in], B [out, r], ΔW = s B A.
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/config/result.h"
+#include "core/models/model.h"
+#include "core/optim/optimizer.h"
+
+namespace rankscope {
+
+struct MethodSettings {
+  std::string name = "lora";
+  int64_t rank = 8;
+  double alpha = 8;
+  double dropout = 0;
+  std::vector<std::string> targetModules;         // as PEFT matches them: full name or ".suffix"; {"all-linear"}
+  std::vector<std::string> layersToTransform;     // empty: all
+  std::map<std::string, int64_t> rankPattern;     // site name or suffix -> rank
+  std::map<std::string, double> alphaPattern;
+  std::string bias = "none";                      // none | all | lora_only
+  std::vector<std::string> modulesToSave;         // besides the task head, which always trains
+  uint64_t seed = 0;
+  nlohmann::json options = nlohmann::json::object();  // the method's own keys: {"warmup_steps": 100, "interval": 1}
+};
+
+struct StepInfo {
+  int64_t step = 0;        // optimizer step, from 0
+  int64_t totalSteps = 0;
+  double learningRate = 0;
+};
+
+// The two factors of one adapted site, for probes and spectra.
+struct FactorPair {
+  const LinearSite* site = nullptr;
+  at::Tensor A;  // [r, in]
+  at::Tensor B;  // [out, r]
+  double scaling = 1;
+};
+
+class Method {
+ public:
+  virtual ~Method() = default;
+  virtual const MethodSettings& settings() const = 0;
+
+  // Puts adapters on the model's sites, freezes and unfreezes, draws the start from settings().seed.
+  virtual Result<void> attach(Model& model) = 0;
+  // Everything that trains, the task head included; names as in PEFT files without the "base_model.model." prefix.
+  virtual std::vector<OptimizedParameter> trainable() const = 0;
+
+  // Around the optimizer's step. Gradients are accumulated and clipped (METHODS 0, order of a step).
+  virtual void beforeStep(const StepInfo&, Optimizer&) {}
+  virtual void afterStep(const StepInfo&, Optimizer&) {}
+  // Called once, after the optimizer exists and before the first step of a fresh (not resumed) run.
+  virtual void onStart(Optimizer&) {}
+
+  // State beyond the trainable tensors and the optimizer's (counters, frozen factors), for checkpoints.
+  virtual std::map<std::string, at::Tensor> state() const { return {}; }
+  virtual Result<void> loadState(const std::map<std::string, at::Tensor>&) { return {}; }
+
+  virtual std::vector<FactorPair> factorPairs() const { return {}; }  // empty for full fine-tuning
+  // Sites that change under this method (all trained linear sites for full fine-tuning).
+  virtual std::vector<const LinearSite*> changedSites() const = 0;
+  // W0 [out, in] of a changed site before training, when the method altered or trains the weight itself; else undefined.
+  virtual at::Tensor originalWeight(const LinearSite&) const { return {}; }
+
+  // PEFT's files: adapter_config.json (sorted) and tensors "base_model.model.<site>.lora_A.weight". Empty config for
+  // full fine-tuning, which saves a whole model instead.
+  virtual nlohmann::json adapterConfig(const Model& model, const std::string& basePath) const = 0;
+  virtual std::map<std::string, at::Tensor> adapterTensors() const = 0;
+  virtual Result<void> loadAdapterTensors(const std::map<std::string, at::Tensor>& tensors) = 0;
+
+  // Folds the update into the base weights and removes the adapters.
+  virtual Result<void> merge(Model& model) = 0;
+};
+
+}  // namespace rankscope

@@ -1,0 +1,24 @@
+#pragma once
+// A batch without padding: the sequences lie end to end, and their boundaries say where each one starts.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace rankscope {
+
+struct PackedBatch {
+  at::Tensor inputIds;      // [T] int64
+  at::Tensor positionIds;   // [T] int64, counted from 0 in each sequence unless the caller says otherwise
+  at::Tensor tokenTypeIds;  // [T] int64; undefined means all zero
+  // Causal LM: [T] int64, already shifted: labels[t] is the token to predict FROM position t, -100 where none is.
+  // Classification: [S] int64 class per sequence. Regression: [S] float32.
+  at::Tensor labels;
+  std::vector<int64_t> starts;  // S + 1 boundaries, starts[0] = 0, starts[S] = T
+
+  int64_t tokens() const { return starts.empty() ? 0 : starts.back(); }
+  int64_t sequences() const { return starts.empty() ? 0 : static_cast<int64_t>(starts.size()) - 1; }
+};
+
+}  // namespace rankscope

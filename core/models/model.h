@@ -1,0 +1,108 @@
+#pragma once
+// A model of any family: named parameters as in the Hugging Face checkpoint, linear sites, and packed forward passes.
+
+#include <ATen/core/Tensor.h>
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "core/config/result.h"
+#include "core/models/batch.h"
+#include "core/models/linear_site.h"
+
+namespace rankscope {
+
+enum class HeadKind { None, CausalLm, SequenceClassification };
+
+struct ModelLoadOptions {
+  at::ScalarType dtype = at::kFloat;  // dtype in which frozen weights are held (the compute dtype)
+  HeadKind head = HeadKind::CausalLm;
+  int64_t numLabels = 2;       // sequence classification; 1 = regression
+  uint64_t seed = 0;           // for a head that the checkpoint does not carry
+  bool randomInit = false;     // ignore weights on disk and draw all parameters (pre-training from scratch)
+};
+
+struct NamedTensor {
+  std::string name;
+  at::Tensor tensor;
+};
+
+// Ordered as in the family's definition. A tied weight has one entry; its second name is in `aliases`.
+class ParameterTable {
+ public:
+  void add(std::string name, at::Tensor value);
+  void alias(std::string name, std::string target);
+  bool contains(const std::string& name) const;
+  at::Tensor& at(const std::string& name);  // resolves aliases; throws ErrorException when absent
+  const at::Tensor& at(const std::string& name) const;
+  // Replaces the tensor of `name` (for instance by a float32 master); the owner must call Model::rebind() afterwards.
+  void replace(const std::string& name, at::Tensor value);
+  const std::vector<NamedTensor>& entries() const { return m_entries; }
+  const std::map<std::string, std::string>& aliases() const { return m_aliases; }
+
+ private:
+  std::vector<NamedTensor> m_entries;
+  std::map<std::string, size_t> m_index;
+  std::map<std::string, std::string> m_aliases;
+};
+
+// What loading found out of the ordinary; shown to the user, never silently dropped.
+struct LoadReport {
+  std::vector<std::string> newlyInitialised;  // parameters the checkpoint lacks (a new head)
+  std::vector<std::string> unused;            // tensors of the checkpoint that the model does not use
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  virtual const char* family() const = 0;  // config.json's model_type
+  const nlohmann::json& config() const { return m_config; }
+  HeadKind head() const { return m_head; }
+  at::ScalarType computeDtype() const { return m_dtype; }
+  int64_t hiddenSize() const { return m_hiddenSize; }
+  int64_t vocabSize() const { return m_vocabSize; }
+  int64_t maxPositions() const { return m_maxPositions; }
+  int64_t numLayers() const { return m_numLayers; }
+  int64_t numLabels() const { return m_numLabels; }
+  const LoadReport& loadReport() const { return m_report; }
+
+  ParameterTable& parameters() { return m_parameters; }
+  const ParameterTable& parameters() const { return m_parameters; }
+  // In the order of the forward pass. Pointers stay valid for the model's life.
+  const std::vector<LinearSite*>& sites() const { return m_sites; }
+  // After ParameterTable::replace or a change of requires_grad: sites and layers look their tensors up again.
+  virtual void rebind() = 0;
+  // Parameters of the task head ("classifier.weight", …), trained beside any adapter; empty for a language model.
+  virtual std::vector<std::string> headParameters() const = 0;
+
+  // Final hidden states [T, hidden] of the packed batch (after the last norm).
+  virtual at::Tensor hidden(const PackedBatch& batch, ForwardContext& context) = 0;
+  // All hidden states as Hugging Face numbers them: embeddings, after each block, the last one normed where HF does so.
+  virtual std::vector<at::Tensor> hiddenStates(const PackedBatch& batch, ForwardContext& context) = 0;
+  // Causal LM: [T, vocab]. Classification: [S, labels]. float32.
+  virtual at::Tensor logits(const PackedBatch& batch, ForwardContext& context) = 0;
+  // Mean loss over labelled positions (causal LM, cross-entropy in chunks without all logits), over sequences
+  // (cross-entropy, or squared error when numLabels() == 1). A float32 scalar; the sum instead when `normaliser` > 0,
+  // divided by it (so that accumulated micro-batches weigh every label the same).
+  virtual at::Tensor loss(const PackedBatch& batch, ForwardContext& context, double normaliser = 0) = 0;
+
+  // Recompute each block in backward instead of keeping its activations.
+  bool gradientCheckpointing = false;
+
+ protected:
+  Model() = default;
+  nlohmann::json m_config;
+  HeadKind m_head = HeadKind::None;
+  at::ScalarType m_dtype = at::kFloat;
+  int64_t m_hiddenSize = 0, m_vocabSize = 0, m_maxPositions = 0, m_numLayers = 0, m_numLabels = 0;
+  ParameterTable m_parameters;
+  std::vector<LinearSite*> m_sites;
+  LoadReport m_report;
+};
+
+}  // namespace rankscope

@@ -3,7 +3,6 @@
 // on a run (log lines, samples, checkpoints, changes). Plain values, safe to hand between threads. A run's id is its
 // uuid. Numbers that are not known (yet) are std::nullopt or NaN, never 0.
 
-#include <array>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -11,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
+#include "core/config/log.h"
 
 namespace rankscope {
 
@@ -109,14 +108,13 @@ struct RunGroup {
 };
 
 // One config key that differs among runs; values[i] belongs to ids[i] of the question, "" = not set there.
-struct ConfigDifference {
+struct RunDifference {
   std::string key;
   std::vector<std::string> values;
 };
 
-enum class LogLevel { Debug = 0, Info = 1, Warning = 2, Error = 3 };
-
-struct LogLine {
+// A line of a run's own log (core/config/log.h's LogLine is the program's).
+struct RunLogLine {
   int64_t sequence = 0;  // number of the event in the run's log
   double time = 0;
   int64_t step = -1;  // -1 = said at no step

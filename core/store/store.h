@@ -71,7 +71,7 @@ class Store {
   Result<std::string> resolveRun(const std::string& text);
   Result<std::vector<RunGroup>> groupRuns(const GroupQuery& query);
   Result<nlohmann::json> runConfig(const std::string& id);
-  Result<std::vector<ConfigDifference>> configDifferences(const std::vector<std::string>& ids);
+  Result<std::vector<RunDifference>> configDifferences(const std::vector<std::string>& ids);
   Result<FilterNames> names();  // every metric and config key that occurs, for completion
   std::optional<FilterProblem> checkFilter(const std::string& text);  // none: it can be used
   // The distinct texts of a column or config key with how many runs have them, most frequent first.
@@ -87,7 +87,7 @@ class Store {
                                       int64_t maxBuckets, Axis axis = Axis::Step);
 
   // --- what else a run said (store_records.cpp) ---
-  Result<std::vector<LogLine>> readLog(const std::string& id, const LogQuery& query);
+  Result<std::vector<RunLogLine>> readLog(const std::string& id, const LogQuery& query);
   Result<std::vector<SampleRow>> samples(const std::string& id);
   Result<std::vector<CheckpointRow>> checkpoints(const std::string& id);
   Result<std::vector<ChangeRow>> changes(const std::string& id);

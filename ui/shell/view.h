@@ -17,6 +17,10 @@
 
 class QUndoStack;
 
+namespace rankscope {
+struct Places;
+}
+
 namespace rankscope::ui {
 
 class Settings;
@@ -25,6 +29,7 @@ class TrainerClient;
 
 // The services of the program; owned by the main window (or a test) and valid as long as any view lives.
 struct ViewContext {
+  const Places* places = nullptr;
   StoreService* store = nullptr;
   TrainerClient* trainer = nullptr;
   Settings* settings = nullptr;
@@ -59,6 +64,7 @@ class View : public QWidget {
 
  protected:
   ViewContext& context() const { return m_context; }
+  const Places& places() const { return *m_context.places; }
   StoreService& store() const { return *m_context.store; }
   TrainerClient& trainer() const { return *m_context.trainer; }
   Settings& settings() const { return *m_context.settings; }

@@ -1,0 +1,56 @@
+#pragma once
+// Tokenised sequences in flat arrays: one allocation per kind, whatever the number of examples. A value; views borrow.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace rankscope {
+
+inline constexpr int32_t kIgnoreLabel = -100;
+
+// One sequence; borrows from its TokenizedSet.
+struct ExampleView {
+  std::span<const int32_t> ids;
+  std::span<const uint8_t> typeIds;   // empty: all 0
+  std::span<const uint8_t> lossMask;  // 1 = this token is to be predicted; empty: none (classification, regression)
+  int32_t classLabel = -1;
+  float target = 0;
+  uint64_t row = 0;                   // row (or block) of the file it came from, from 1
+  bool truncated = false;
+
+  size_t length() const { return ids.size(); }
+  // Unshifted label of token i: the token itself, or -100. Position i predicts label(i + 1).
+  int32_t label(size_t i) const { return !lossMask.empty() && lossMask[i] ? ids[i] : kIgnoreLabel; }
+};
+
+class TokenizedSet {
+ public:
+  size_t size() const { return m_starts.size() - 1; }
+  bool empty() const { return size() == 0; }
+  uint64_t tokens() const { return m_ids.size(); }
+  // Tokens that are predicted: those with a loss, the first of each sequence excepted.
+  uint64_t scoredTokens() const;
+  ExampleView operator[](size_t index) const;
+  size_t length(size_t index) const { return static_cast<size_t>(m_starts[index + 1] - m_starts[index]); }
+  size_t longest() const;
+
+  // Appends a copy. Within one set either all examples have type ids (or a mask) or none has.
+  void add(const ExampleView& example);
+  void append(const TokenizedSet& other);
+  // The examples named, in that order.
+  TokenizedSet subset(std::span<const uint32_t> indices) const;
+  void reserve(size_t examples, size_t tokens);
+
+ private:
+  friend class TokenCache;
+  std::vector<int32_t> m_ids;
+  std::vector<uint64_t> m_starts{0};
+  std::vector<uint8_t> m_typeIds, m_lossMask;  // empty or as long as m_ids
+  std::vector<int32_t> m_classLabels;
+  std::vector<float> m_targets;
+  std::vector<uint64_t> m_rows;
+  std::vector<uint8_t> m_truncated;
+};
+
+}  // namespace rankscope

@@ -1,0 +1,86 @@
+#pragma once
+// From the data options of a run to tokenised training and evaluation sets. One call, any thread; tokenises on several
+// threads with the same result as on one.
+
+#include <atomic>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "core/config/result.h"
+#include "core/data/example.h"
+#include "core/data/roles.h"
+#include "core/data/table.h"
+#include "core/text/tokenizer.h"
+
+namespace rankscope {
+
+class RunConfig;
+struct Places;
+
+struct DataSettings {
+  DataTask task = DataTask::CausalLm;
+  std::filesystem::path train, eval;  // eval empty: a part of train
+  double evalFraction = 0.1;
+  uint64_t trainLimit = 0, evalLimit = 0;  // examples; 0 = all
+  TableOptions table;
+  ColumnRoles columns;              // columns.promptTemplate = data.template
+  std::vector<std::string> labels;  // empty: the distinct values of train, sorted
+  int64_t maxLength = 256;          // tokens a sequence, special ones included
+  uint64_t seed = 0;                // of the split
+
+  // The data.* keys, paths resolved.
+  static Result<DataSettings> fromConfig(const RunConfig& config, const Places& places);
+};
+
+struct PrepareOptions {
+  int threads = 0;                     // 0 = as many as there are processors
+  std::filesystem::path cacheFolder;   // empty: no cache
+  const std::atomic<bool>* cancel = nullptr;
+  std::function<void(double share, const std::string& what)> progress;  // called from the calling thread
+};
+
+struct LengthHistogram {
+  std::vector<int64_t> edges;    // counts[i] covers edges[i] ≤ length < edges[i + 1]
+  std::vector<uint64_t> counts;
+};
+
+struct DataStatistics {
+  uint64_t rows = 0;            // read from the file
+  uint64_t examples = 0;        // before limits and split
+  uint64_t tokens = 0;          // before cutting
+  uint64_t tokensLost = 0;      // cut off at maxLength
+  uint64_t overLimit = 0;       // examples that were cut
+  std::vector<uint64_t> lengthCounts;  // lengthCounts[n] = examples of n tokens before cutting; longer ones in the last
+  LengthHistogram histogram(size_t bins = 24) const;
+};
+
+struct PreparedFile {
+  TokenizedSet set;
+  DataStatistics statistics;
+  ProblemList problems;
+  std::string contentHash;  // SHA-256 of the file's bytes
+  ColumnRoles roles;        // as used
+  DataFormat format = DataFormat::Text;
+};
+
+struct PreparedData {
+  TokenizedSet train, eval;
+  std::vector<std::string> labels;  // class i is labels[i]; empty for other tasks
+  DataStatistics trainStatistics, evalStatistics;
+  ProblemList trainProblems, evalProblems;
+  std::string trainHash, evalHash;  // content; evalHash empty when split off train
+  ColumnRoles roles;
+  DataFormat format = DataFormat::Text;
+};
+
+Result<PreparedData> prepareData(const DataSettings& settings, const Tokenizer& tokenizer,
+                                 const PrepareOptions& options = {});
+// One file as evaluation data (rankscope-train eval). `labels` as trained; empty: from the file.
+Result<PreparedFile> prepareFile(const std::filesystem::path& path, const DataSettings& settings,
+                                 std::vector<std::string>& labels, const Tokenizer& tokenizer,
+                                 const PrepareOptions& options = {});
+
+}  // namespace rankscope

@@ -1,0 +1,53 @@
+#pragma once
+// Which column plays which part. Guesses from names (and, without a header, from content) fill what the user left open.
+// Free functions, any thread.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/config/result.h"
+#include "core/data/table.h"
+
+namespace rankscope {
+
+enum class DataTask { CausalLm, Instruction, Classification, Regression };
+const char* dataTaskName(DataTask task);  // "causal_lm", as in data.task
+Result<DataTask> parseDataTask(const std::string& name);
+
+// Column names ("" = none), or "#3" for a column by number from 1.
+struct ColumnRoles {
+  std::string text, textPair, label, prompt, answer;
+  std::string promptTemplate;  // guessed for tables with instruction and input; see core/data/prompt_template.h
+};
+
+// `given` wins wherever it is set; sample rows help where names do not.
+ColumnRoles guessRoles(DataTask task, const std::vector<std::string>& columns, const std::vector<Row>& sample,
+                       const ColumnRoles& given = {});
+// The task that the columns suggest: for the data view and new-run form.
+DataTask guessTask(const std::vector<std::string>& columns, const std::vector<Row>& sample, DataFormat format);
+// Index of a named column; the error lists the columns there are. `role` is the config key ("data.columns.label").
+Result<size_t> findColumn(const std::vector<std::string>& columns, const std::string& name, const std::string& role);
+
+struct ColumnSummary {
+  std::string name;
+  std::string kind;     // "text", "number", "integer", "label", "empty"
+  std::string example;  // first non-empty cell, cut to 200 bytes
+  std::string guessedRole;  // "text", "label", … or ""
+};
+struct TableInspection {
+  DataFormat format = DataFormat::Text;
+  bool header = false;
+  uint64_t rows = 0;
+  uint64_t bytes = 0;
+  std::vector<ColumnSummary> columns;
+  ProblemList problems;
+  DataTask guessedTask = DataTask::CausalLm;
+  ColumnRoles guessed;
+  std::vector<Row> sample;  // the first rows
+};
+// Reads the whole file once (counting) and keeps `sampleRows` rows.
+Result<TableInspection> inspectTable(const std::filesystem::path& path, const TableOptions& options = {},
+                                     size_t sampleRows = 20);
+
+}  // namespace rankscope

@@ -12,10 +12,7 @@ QString withShortcut(const QString& text, const QKeySequence& shortcut) {
 QAction* View::addViewAction(const QString& text, const QString& iconName, const QKeySequence& shortcut,
                              std::function<void()> run) {
   auto* action = new QAction(text, this);
-  if (!iconName.isEmpty()) {
-    action->setIcon(icon(iconName));
-    connect(&Theme::instance(), &Theme::changed, action, [action, iconName] { action->setIcon(icon(iconName)); });
-  }
+  if (!iconName.isEmpty()) action->setIcon(icon(iconName));
   QString plain = text;
   plain.remove(QLatin1Char('&'));
   action->setToolTip(withShortcut(plain, shortcut));

@@ -65,11 +65,11 @@ class Theme : public QObject {
   QFont monoFont() const;                // commands, configs, logs
   static QFont tabular(QFont font);      // the same font with figures of equal width (for tables)
 
+  // What the desktop prefers, when it says so after the start (the settings portal); used while the mode is System.
+  void setSystemDark(bool dark);
+
  Q_SIGNALS:
   void changed();
-
- protected:
-  bool eventFilter(QObject* object, QEvent* event) override;
 
  private:
   Theme() = default;
@@ -80,7 +80,6 @@ class Theme : public QObject {
   ThemeMode m_mode = ThemeMode::System;
   bool m_dark = false;
   bool m_systemDark = false;
-  bool m_refreshing = false;
   Palette m_palette;
 };
 
@@ -103,7 +102,7 @@ double contrastRatio(const QColor& a, const QColor& b);   // WCAG 2
 QColor mixed(const QColor& a, const QColor& b, double shareOfB);
 
 // An icon of resources/icons by name, drawn in the text colour (or the one given), at any size and pixel ratio, and
-// greyed when disabled. Icons made by this call follow the theme when they are made again in Theme::changed().
+// greyed when disabled. Without a colour, the icon takes the theme's text colour each time it is painted.
 QIcon icon(const QString& name);
 QIcon icon(const QString& name, const QColor& colour);
 QPixmap iconPixmap(const QString& name, const QColor& colour, int size, double devicePixelRatio);

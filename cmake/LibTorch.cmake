@@ -24,6 +24,9 @@ target_link_libraries(rs_torch INTERFACE "${LIBTORCH_ROOT}/lib/libtorch_cpu.so" 
 target_link_options(rs_torch INTERFACE "LINKER:-rpath-link,${cuda_lib}" "LINKER:--disable-new-dtags"
                     "LINKER:-rpath,${LIBTORCH_ROOT}/lib" "LINKER:-rpath,${cuda_lib}")
 
+# The shared header holds fmt, whose macros must be the same wherever the header is used.
+target_link_libraries(rs_torch INTERFACE fmt::fmt)
+
 # Two carriers of the precompiled header: one for libraries and the trainer, one with Qt Test for tests.
 set(pch_headers <ATen/ATen.h> <torch/csrc/autograd/custom_function.h> <torch/csrc/autograd/generated/variable_factories.h>
                 <torch/library.h> <nlohmann/json.hpp> <fmt/format.h>

@@ -5,11 +5,20 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace rankscope {
 
 class LinearSite;
+
+// The tensors of a plain low-rank adapter: site output = base + scaling · (dropout(x) Aᵀ) Bᵀ.
+struct LowRankTerm {
+  at::Tensor a;  // [r, in], float32
+  at::Tensor b;  // [out, r], float32
+  double scaling = 1;
+  double dropout = 0;
+};
 
 // What one pass through the model needs to know beside its input. One object per forward pass.
 struct ForwardContext {
@@ -29,6 +38,9 @@ class SiteAdapter {
   virtual at::Tensor forward(const LinearSite& site, const at::Tensor& x, ForwardContext& context) const = 0;
   // ΔW [out, in] in float32 that merging would add; undefined when the method does not merge into the weight.
   virtual at::Tensor deltaWeight() const = 0;
+  // Set by an adapter whose forward() is exactly the plain low-rank form on an untouched base weight. Sites that read
+  // the same input (query, key, value; gate, up) are then computed in one product.
+  virtual std::optional<LowRankTerm> lowRankTerm() const { return std::nullopt; }
 };
 
 class LinearSite {

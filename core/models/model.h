@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -22,6 +23,7 @@ struct ModelLoadOptions {
   int64_t numLabels = 2;       // sequence classification; 1 = regression
   uint64_t seed = 0;           // for a head that the checkpoint does not carry
   bool randomInit = false;     // ignore weights on disk and draw all parameters (pre-training from scratch)
+  bool keepFloat32 = false;    // hold the weights in float32 while computing in `dtype` (masters of full fine-tuning)
 };
 
 struct NamedTensor {
@@ -53,6 +55,8 @@ struct LoadReport {
   std::vector<std::string> newlyInitialised;  // parameters the checkpoint lacks (a new head)
   std::vector<std::string> unused;            // tensors of the checkpoint that the model does not use
 };
+
+struct DecodeCache;
 
 class Model {
  public:
@@ -90,6 +94,12 @@ class Model {
   // (cross-entropy, or squared error when numLabels() == 1). A float32 scalar; the sum instead when `normaliser` > 0,
   // divided by it (so that accumulated micro-batches weigh every label the same).
   virtual at::Tensor loss(const PackedBatch& batch, ForwardContext& context, double normaliser = 0) = 0;
+
+  // Generation (core/models/generate.h): makes room for `capacity` tokens in each of `sequences` rows.
+  virtual std::unique_ptr<DecodeCache> newDecodeCache(int64_t sequences, int64_t capacity) const;
+  // Appends the batch's tokens (sequence i continues row rows[i] of the cache, without gradients) and returns the
+  // logits after the last token of each sequence, [S, vocab] float32. Throws ErrorException for a model that is not causal.
+  virtual at::Tensor decode(DecodeCache& cache, const std::vector<int64_t>& rows, const PackedBatch& batch);
 
   // Recompute each block in backward instead of keeping its activations.
   bool gradientCheckpointing = false;

@@ -1,0 +1,69 @@
+#include "core/models/registry.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/io/json.h"
+#include "core/models/bert.h"
+#include "core/models/llama.h"
+
+namespace rankscope {
+
+const std::vector<ModelFamily>& modelFamilies() {
+  static const std::vector<ModelFamily> families{
+      {"llama", "LLaMA", {HeadKind::CausalLm, HeadKind::SequenceClassification}, {"q_proj", "v_proj"}, loadLlama,
+       llamaSiteShapes},
+      {"bert", "BERT", {HeadKind::SequenceClassification, HeadKind::None}, {"query", "value"}, loadBert,
+       bertSiteShapes},
+  };
+  return families;
+}
+
+Result<const ModelFamily*> findModelFamily(const std::string& modelType) {
+  std::vector<std::string> known;
+  for (const auto& family : modelFamilies()) {
+    if (family.modelType == modelType) return &family;
+    known.push_back(family.modelType);
+  }
+  return Error{ErrorCode::BadInput, "no such model family is supported", "config.json, model_type",
+               modelType.empty() ? "no entry" : modelType.substr(0, 60), fmt::format("{}", fmt::join(known, ", ")),
+               "Choose a model of a supported family."};
+}
+
+Result<nlohmann::json> readModelConfig(const std::filesystem::path& folder) {
+  const auto path = folder / "config.json";
+  std::error_code failure;
+  if (!std::filesystem::is_regular_file(path, failure))
+    return Error{ErrorCode::BadInput, "the model folder has no config.json", path.string(), "no such file",
+                 "a file", "Give a folder in the Hugging Face layout: config.json beside model.safetensors."};
+  JsonLimits limits;
+  limits.maxBytes = 4 << 20;
+  auto json = readJsonFile(path, limits);
+  if (json && !json->is_object())
+    return Error{ErrorCode::BadInput, "config.json is not an object", path.string(), json->type_name(),
+                 "a JSON object", "Take config.json from the model's publisher again."};
+  return json;
+}
+
+Result<std::unique_ptr<Model>> loadModel(const std::filesystem::path& folder, const ModelLoadOptions& options) {
+  auto config = readModelConfig(folder);
+  if (!config) return config.error();
+  const auto type = config->find("model_type");
+  auto family = findModelFamily(type != config->end() && type->is_string() ? type->get<std::string>() : "");
+  if (!family) {
+    auto error = family.error();
+    error.where = (folder / "config.json").string() + ", model_type";
+    return error;
+  }
+  try {
+    return (*family)->load(folder, *config, options);
+  } catch (const c10::Error& e) {
+    return Error{ErrorCode::BadInput, "the model could not be built", folder.string(), e.what_without_backtrace(),
+                 "a model that fits in memory", "Check the sizes in config.json and the free memory."};
+  } catch (const std::bad_alloc&) {
+    return Error{ErrorCode::BadInput, "the model does not fit in memory", folder.string(), "allocation failed",
+                 "enough free memory", "Close other programs or choose a smaller model."};
+  }
+}
+
+}  // namespace rankscope

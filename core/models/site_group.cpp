@@ -1,0 +1,81 @@
+#include "core/models/site_group.h"
+
+#include <algorithm>
+
+#include "kernels/ops.h"
+
+namespace rankscope {
+
+namespace {
+
+// The rows of all weights as one [sum, in] view, when each begins where the one before it ends.
+at::Tensor stackedView(const std::vector<LinearSite*>& sites) {
+  const auto& first = sites.front()->weight;
+  int64_t rows = 0;
+  auto next = first.storage_offset();
+  for (const auto* site : sites) {
+    const auto& w = site->weight;
+    if (w.requires_grad() || !w.is_contiguous() || w.scalar_type() != first.scalar_type() ||
+        w.size(1) != first.size(1) || w.storage().unsafeGetStorageImpl() != first.storage().unsafeGetStorageImpl() ||
+        w.storage_offset() != next)
+      return {};
+    rows += w.size(0);
+    next += w.numel();
+  }
+  return first.as_strided({rows, first.size(1)}, {first.size(1), 1});
+}
+
+}  // namespace
+
+void SiteGroup::rebind() {
+  m_outs.clear();
+  bool anyBias = false;
+  m_biasTrains = false;
+  for (const auto* site : m_sites) {
+    m_outs.push_back(site->outFeatures);
+    anyBias |= site->bias.defined();
+    m_biasTrains |= site->bias.defined() && site->bias.requires_grad();
+  }
+  m_weight = stackedView(m_sites);
+  m_bias = at::Tensor();
+  if (!m_weight.defined() || !anyBias) return;
+  const bool all = std::all_of(m_sites.begin(), m_sites.end(), [](auto* s) { return s->bias.defined(); });
+  if (!all) {
+    m_weight = at::Tensor();
+    return;
+  }
+  if (!m_biasTrains) {
+    std::vector<at::Tensor> parts;
+    for (const auto* site : m_sites) parts.push_back(site->bias);
+    m_bias = at::cat(parts);
+  }
+}
+
+at::Tensor SiteGroup::forward(const at::Tensor& x, ForwardContext& context) const {
+  std::vector<at::Tensor> a(m_sites.size()), b(m_sites.size());
+  std::vector<double> scalings(m_sites.size(), 0.0);
+  bool together = m_weight.defined();
+  for (size_t i = 0; together && i < m_sites.size(); ++i) {
+    if (!m_sites[i]->adapter) continue;
+    const auto term = m_sites[i]->adapter->lowRankTerm();
+    together = term.has_value() && (term->dropout <= 0 || !context.training);
+    if (!together) break;
+    a[i] = term->a;
+    b[i] = term->b;
+    scalings[i] = term->scaling;
+  }
+  if (together) {
+    auto bias = m_bias;
+    if (m_biasTrains) {
+      std::vector<at::Tensor> parts;
+      for (const auto* site : m_sites) parts.push_back(site->bias);
+      bias = at::cat(parts);
+    }
+    return kernels::loraLinearGroup(x, m_weight, bias, m_outs, a, b, scalings);
+  }
+  std::vector<at::Tensor> parts;
+  for (const auto* site : m_sites) parts.push_back(site->forward(x, context));
+  return at::cat(parts, -1);
+}
+
+}  // namespace rankscope

@@ -24,13 +24,14 @@ struct MethodSettings {
   double alpha = 8;
   double dropout = 0;
   std::vector<std::string> targetModules;         // as PEFT matches them: full name or ".suffix"; {"all-linear"}
-  std::vector<std::string> layersToTransform;     // empty: all
+  std::vector<std::string> layersToTransform;     // "3", "0-5", "8-"; empty: all
   std::map<std::string, int64_t> rankPattern;     // site name or suffix -> rank
   std::map<std::string, double> alphaPattern;
   std::string bias = "none";                      // none | all | lora_only
   std::vector<std::string> modulesToSave;         // besides the task head, which always trains
   uint64_t seed = 0;
-  nlohmann::json options = nlohmann::json::object();  // the method's own keys: {"warmup_steps": 100, "interval": 1}
+  // The method's own keys: {"warmup_steps": 100, "interval": 1, "init": "kaiming"}; a key absent has its default.
+  nlohmann::json options = nlohmann::json::object();
 };
 
 struct StepInfo {
@@ -45,6 +46,8 @@ struct FactorPair {
   at::Tensor A;  // [r, in]
   at::Tensor B;  // [out, r]
   double scaling = 1;
+  // Set where the start was taken out of the weight (W = W0 − s·startB·startA): the update is s (B A − startB startA).
+  at::Tensor startA, startB;
 };
 
 class Method {
@@ -73,8 +76,8 @@ class Method {
   // W0 [out, in] of a changed site before training, when the method altered or trains the weight itself; else undefined.
   virtual at::Tensor originalWeight(const LinearSite&) const { return {}; }
 
-  // PEFT's files: adapter_config.json (sorted) and tensors "base_model.model.<site>.lora_A.weight". Empty config for
-  // full fine-tuning, which saves a whole model instead.
+  // PEFT's files: adapter_config.json (sorted) and tensors "base_model.model.<site>.lora_A.weight". Full fine-tuning has
+  // an empty config, since it saves a whole model instead; its tensors carry the checkpoint's names.
   virtual nlohmann::json adapterConfig(const Model& model, const std::string& basePath) const = 0;
   virtual std::map<std::string, at::Tensor> adapterTensors() const = 0;
   virtual Result<void> loadAdapterTensors(const std::map<std::string, at::Tensor>& tensors) = 0;

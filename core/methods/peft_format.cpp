@@ -1,0 +1,235 @@
+#include "core/methods/peft_format.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/io/atomic_file.h"
+#include "core/io/json.h"
+#include "core/io/safetensors_writer.h"
+#include "core/io/weight_source.h"
+#include "core/methods/registry.h"
+#include "core/methods/site_selection.h"
+
+namespace rankscope {
+
+namespace {
+
+using nlohmann::json;
+
+constexpr const char* kConfigName = "adapter_config.json";
+constexpr const char* kTensorsName = "adapter_model.safetensors";
+
+// PEFT names the modules it saves whole by their top component: "classifier" for classifier.dense.weight.
+std::vector<std::string> headModules(const Model& model) {
+  std::vector<std::string> out;
+  for (const std::string& name : model.headParameters()) {
+    const std::string module = name.substr(0, name.find('.'));
+    if (std::find(out.begin(), out.end(), module) == out.end()) out.push_back(module);
+  }
+  return out;
+}
+
+json wholeOrReal(double value) {
+  return value == std::floor(value) && std::abs(value) < 1e15 ? json(static_cast<int64_t>(value)) : json(value);
+}
+
+Error badConfig(const std::string& key, const std::string& found, const std::string& expected, const std::string& hint) {
+  return {ErrorCode::BadInput, "The adapter's config cannot be used", std::string(kConfigName) + ":" + key, found, expected,
+          hint};
+}
+
+// Switches of PEFT that change what an adapter computes and that are not built here.
+constexpr const char* kForeignSwitches[] = {"use_dora",      "use_bdlora",         "use_qalora",      "lora_bias",
+                                            "velora_config", "arrow_config",       "layer_replication", "fan_in_fan_out",
+                                            "kasa_config",   "target_parameters",  "trainable_token_indices",
+                                            "alora_invocation_tokens"};
+
+bool isSet(const json& value) {
+  return !(value.is_null() || value == false || (value.is_structured() && value.empty()));
+}
+
+Result<std::vector<std::string>> stringList(const json& config, const char* key) {
+  std::vector<std::string> out;
+  auto found = config.find(key);
+  if (found == config.end() || found->is_null()) return out;
+  if (found->is_string()) return std::vector<std::string>{found->get<std::string>()};
+  if (!found->is_array()) return badConfig(key, found->dump(), "a name or a list of names", "Correct the file.");
+  for (const json& entry : *found) {
+    if (!entry.is_string()) return badConfig(key, entry.dump(), "a name", "Correct the file.");
+    out.push_back(entry.get<std::string>());
+  }
+  return out;
+}
+
+}  // namespace
+
+json peftConfig(const PeftConfigInput& input) {
+  const MethodSettings& s = input.settings;
+  const double alphaFactor =
+      input.rootScaling ? std::sqrt(static_cast<double>(input.rankFactor)) : static_cast<double>(input.rankFactor);
+  json config = json::object();  // nlohmann sorts the keys
+  config["peft_type"] = "LORA";
+  config["auto_mapping"] = nullptr;
+  config["base_model_name_or_path"] = input.basePath;
+  config["revision"] = nullptr;
+  config["inference_mode"] = true;
+  switch (input.model.head()) {
+    case HeadKind::CausalLm: config["task_type"] = "CAUSAL_LM"; break;
+    case HeadKind::SequenceClassification: config["task_type"] = "SEQ_CLS"; break;
+    case HeadKind::None: config["task_type"] = "FEATURE_EXTRACTION"; break;
+  }
+  config["r"] = s.rank * input.rankFactor;
+  config["lora_alpha"] = wholeOrReal(s.alpha * alphaFactor);
+  config["lora_dropout"] = s.dropout;
+  config["use_rslora"] = input.rootScaling;
+  config["use_dora"] = false;
+  config["lora_bias"] = false;
+  config["bias"] = s.bias;
+  config["fan_in_fan_out"] = false;
+  const auto init = s.options.find("init");
+  config["init_lora_weights"] = init != s.options.end() && *init == "gaussian" ? json("gaussian") : json(true);
+  // One regular expression, or all-linear, is a string in PEFT; names are a list.
+  const bool asString = s.targetModules.size() == 1 &&
+                        (s.targetModules.front() == "all-linear" ||
+                         s.targetModules.front().find_first_of("*+?()[]{}|^$\\") != std::string::npos);
+  config["target_modules"] = asString ? json(s.targetModules.front()) : json(s.targetModules);
+  config["exclude_modules"] = nullptr;
+  config["layers_pattern"] = nullptr;
+  config["layers_to_transform"] = nullptr;
+  if (!s.layersToTransform.empty()) {
+    if (auto filter = LayerFilter::make(s.layersToTransform); filter) {
+      json layers = json::array();
+      for (int64_t layer = 0; layer < input.model.numLayers(); ++layer)
+        if (filter->contains(layer)) layers.push_back(layer);
+      config["layers_to_transform"] = layers;
+    }
+  }
+  std::vector<std::string> whole = headModules(input.model);
+  for (const std::string& module : s.modulesToSave)
+    if (std::find(whole.begin(), whole.end(), module) == whole.end()) whole.push_back(module);
+  config["modules_to_save"] = whole.empty() ? json(nullptr) : json(whole);
+  config["rank_pattern"] = json::object();
+  for (const auto& [pattern, rank] : s.rankPattern) config["rank_pattern"][pattern] = rank * input.rankFactor;
+  config["alpha_pattern"] = json::object();
+  for (const auto& [pattern, alpha] : s.alphaPattern) config["alpha_pattern"][pattern] = wholeOrReal(alpha * alphaFactor);
+  return config;
+}
+
+std::string plainPeftName(const std::string& name) {
+  std::string out = name.rfind(kPeftPrefix, 0) == 0 ? name.substr(std::string_view(kPeftPrefix).size()) : name;
+  for (const char* wrapper : {".modules_to_save.default", ".modules_to_save", ".base_layer"})
+    if (const size_t at = out.find(std::string(wrapper) + "."); at != std::string::npos)
+      out.erase(at, std::string_view(wrapper).size());
+  for (const char* factor : {".lora_A.default", ".lora_B.default"})
+    if (const size_t at = out.find(std::string(factor) + "."); at != std::string::npos)
+      out.erase(at + std::string_view(".lora_A").size(), std::string_view(".default").size());
+  return out;
+}
+
+Result<MethodSettings> settingsFromPeftConfig(const json& config) {
+  if (!config.is_object()) return badConfig("", config.type_name(), "an object", "Give the file that PEFT or this program wrote.");
+  const auto type = config.find("peft_type");
+  if (type == config.end() || !type->is_string() || *type != "LORA")
+    return badConfig("peft_type", type == config.end() ? "nothing" : type->dump(), "LORA",
+                     "Only LoRA-type adapters (LoRA, rsLoRA/RoRA) can be loaded.");
+  for (const char* key : kForeignSwitches)
+    if (auto found = config.find(key); found != config.end() && isSet(*found))
+      return badConfig(key, found->dump(), "off", "This kind of adapter is not built here; use plain LoRA or rsLoRA.");
+
+  MethodSettings s;
+  auto flag = [&](const char* key) {
+    auto found = config.find(key);
+    return found != config.end() && found->is_boolean() && found->get<bool>();
+  };
+  s.name = flag("use_rslora") ? "rora" : "lora";
+  auto number = [&](const char* key, double standard) -> Result<double> {
+    auto found = config.find(key);
+    if (found == config.end() || found->is_null()) return standard;
+    if (!found->is_number()) return badConfig(key, found->dump(), "a number", "Correct the file.");
+    return found->get<double>();
+  };
+  auto rank = number("r", 8), alpha = number("lora_alpha", 8), dropout = number("lora_dropout", 0);
+  for (const auto* value : {&rank, &alpha, &dropout})
+    if (!*value) return value->error();
+  if (!(*rank >= 1 && *rank <= 65536 && *rank == std::floor(*rank)))
+    return badConfig("r", fmt::format("{}", *rank), "a whole number 1 … 65536", "Correct the file.");
+  s.rank = static_cast<int64_t>(*rank);
+  s.alpha = *alpha;
+  s.dropout = *dropout;
+  if (auto bias = config.find("bias"); bias != config.end() && bias->is_string()) s.bias = bias->get<std::string>();
+  if (auto init = config.find("init_lora_weights"); init != config.end() && *init == "gaussian") s.options["init"] = "gaussian";
+
+  auto targets = stringList(config, "target_modules");
+  if (!targets) return targets.error();
+  s.targetModules = std::move(targets).value();
+  auto saved = stringList(config, "modules_to_save");
+  if (!saved) return saved.error();
+  s.modulesToSave = std::move(saved).value();
+  if (auto layers = config.find("layers_to_transform"); layers != config.end() && !layers->is_null()) {
+    const json list = layers->is_array() ? *layers : json::array({*layers});
+    for (const json& layer : list) {
+      if (!layer.is_number_integer()) return badConfig("layers_to_transform", layer.dump(), "a layer's number", "Correct the file.");
+      s.layersToTransform.push_back(std::to_string(layer.get<int64_t>()));
+    }
+  }
+  for (const char* key : {"rank_pattern", "alpha_pattern"}) {
+    auto patterns = config.find(key);
+    if (patterns == config.end() || patterns->is_null()) continue;
+    if (!patterns->is_object()) return badConfig(key, patterns->type_name(), "an object of numbers", "Correct the file.");
+    for (const auto& [pattern, value] : patterns->items()) {
+      if (!value.is_number()) return badConfig(std::string(key) + "." + pattern, value.dump(), "a number", "Correct the file.");
+      if (std::string_view(key) == "rank_pattern")
+        s.rankPattern[pattern] = value.get<int64_t>();
+      else
+        s.alphaPattern[pattern] = value.get<double>();
+    }
+  }
+  return s;
+}
+
+Result<void> saveAdapterFolder(const std::filesystem::path& folder, const Method& method, const Model& model,
+                               const std::string& basePath) {
+  std::error_code code;
+  std::filesystem::create_directories(folder, code);
+  if (code)
+    return Error{ErrorCode::Io, "The adapter's folder cannot be made", folder.string(), code.message(), "a writable folder",
+                 "Choose another folder, or free space."};
+  NamedTensors tensors;
+  for (const auto& [name, tensor] : method.adapterTensors()) tensors.emplace_back(name, tensor);
+  if (auto ok = writeSafetensors(folder / kTensorsName, tensors); !ok) return ok.error();
+  auto file = AtomicFile::create(folder / kConfigName);
+  if (!file) return file.error();
+  if (auto ok = file->write(method.adapterConfig(model, basePath).dump(2) + "\n"); !ok) return ok;
+  return file->commit();
+}
+
+Result<std::unique_ptr<Method>> loadAdapterFolder(const std::filesystem::path& folder, Model& model) {
+  auto config = readJsonFile(folder / kConfigName);
+  if (!config) return config.error();
+  auto settings = settingsFromPeftConfig(*config);
+  if (!settings) return settings.error();
+  // PEFT lists every name a head may have ("classifier", "score"); keep those that exist and are not the head itself.
+  const std::vector<std::string> head = headModules(model);
+  auto& saved = settings->modulesToSave;
+  saved.erase(std::remove_if(saved.begin(), saved.end(),
+                             [&](const std::string& module) {
+                               return std::find(head.begin(), head.end(), module) != head.end() || module == "classifier" ||
+                                      module == "score";
+                             }),
+              saved.end());
+  auto source = WeightSource::open(folder / kTensorsName);
+  if (!source) return source.error();
+  std::map<std::string, at::Tensor> tensors;
+  for (const std::string& name : source->names()) {
+    auto tensor = source->tensor(name);
+    if (!tensor) return tensor.error();
+    tensors[name] = *tensor;
+  }
+  auto method = makeMethod(*settings);
+  if (!method) return method.error();
+  if (auto ok = (*method)->attach(model); !ok) return ok.error();
+  if (auto ok = (*method)->loadAdapterTensors(tensors); !ok) return ok.error();
+  return method;
+}
+
+}  // namespace rankscope

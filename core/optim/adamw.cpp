@@ -1,0 +1,103 @@
+#include "core/optim/adamw.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include "core/optim/parameter_groups.h"
+
+namespace rankscope {
+
+namespace {
+
+class AdamW final : public Optimizer {
+ public:
+  AdamW(std::vector<OptimizedParameter> parameters, const OptimizerSettings& settings)
+      : m_groups(std::move(parameters)), m_settings(settings) {
+    for (const auto& p : m_groups.parameters()) {
+      m_first.push_back(at::zeros_like(p.tensor.detach()));
+      m_second.push_back(at::zeros_like(p.tensor.detach()));
+      // Counted per parameter, as torch does: one that had no gradient for a while keeps its own bias correction.
+      m_steps.push_back(at::zeros({}, p.tensor.options().dtype(at::kFloat).requires_grad(false)));
+    }
+  }
+
+  void step(double learningRate) override {
+    at::NoGradGuard noGrad;
+    for (const auto& group : m_groups.groups()) {
+      std::vector<at::Tensor> values, gradients, first, second, steps;
+      for (size_t i : group.members) {
+        const at::Tensor& parameter = m_groups.parameters()[i].tensor;
+        at::Tensor gradient = fusedGradient(parameter);
+        if (!gradient.defined()) continue;
+        values.push_back(parameter.detach());
+        gradients.push_back(std::move(gradient));
+        first.push_back(m_first[i]);
+        second.push_back(m_second[i]);
+        steps.push_back(m_steps[i]);
+      }
+      if (values.empty()) continue;
+      at::_foreach_add_(steps, 1);
+      at::_fused_adamw_(values, gradients, first, second, {}, steps, learningRate * group.learningRateScale,
+                        m_settings.beta1, m_settings.beta2, group.decay ? m_settings.weightDecay : 0.0, m_settings.eps,
+                        /*amsgrad=*/false, /*maximize=*/false);
+    }
+    ++m_stepsTaken;
+  }
+
+  int64_t stepsTaken() const override { return m_stepsTaken; }
+
+  MomentView moments(const at::Tensor& parameter) override {
+    const int64_t i = m_groups.find(parameter);
+    return i < 0 ? MomentView{} : MomentView{m_first[static_cast<size_t>(i)], m_second[static_cast<size_t>(i)]};
+  }
+
+  std::map<std::string, at::Tensor> state() const override {
+    std::map<std::string, at::Tensor> out;
+    for (size_t i = 0; i < m_first.size(); ++i) {
+      const std::string& name = m_groups.parameters()[i].name;
+      out[name + ".exp_avg"] = m_first[i];
+      out[name + ".exp_avg_sq"] = m_second[i];
+      out[name + ".step"] = m_steps[i];
+    }
+    out[kStepsTaken] = at::full({}, m_stepsTaken, at::kLong);
+    return out;
+  }
+
+  Result<void> loadState(const std::map<std::string, at::Tensor>& state) override {
+    std::vector<std::string> known{kStepsTaken};
+    if (auto ok = checkSlot(state, kStepsTaken, at::empty({}, at::kLong)); !ok) return ok.error();
+    for (size_t i = 0; i < m_first.size(); ++i) {
+      const std::string& name = m_groups.parameters()[i].name;
+      for (const auto& [suffix, like] : {std::pair{".exp_avg", m_first[i]}, std::pair{".exp_avg_sq", m_second[i]},
+                                         std::pair{".step", m_steps[i]}}) {
+        known.push_back(name + suffix);
+        if (auto ok = checkSlot(state, known.back(), like); !ok) return ok.error();
+      }
+    }
+    if (auto ok = checkNoStrangers(state, known); !ok) return ok.error();
+    at::NoGradGuard noGrad;
+    for (size_t i = 0; i < m_first.size(); ++i) {
+      const std::string& name = m_groups.parameters()[i].name;
+      m_first[i].copy_(state.at(name + ".exp_avg"));
+      m_second[i].copy_(state.at(name + ".exp_avg_sq"));
+      m_steps[i].copy_(state.at(name + ".step"));
+    }
+    m_stepsTaken = state.at(kStepsTaken).item<int64_t>();
+    return {};
+  }
+
+ private:
+  static constexpr const char* kStepsTaken = "optimizer.steps_taken";
+
+  ParameterGroups m_groups;
+  OptimizerSettings m_settings;
+  std::vector<at::Tensor> m_first, m_second, m_steps;
+  int64_t m_stepsTaken = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Optimizer> makeAdamW(std::vector<OptimizedParameter> parameters, const OptimizerSettings& settings) {
+  return std::make_unique<AdamW>(std::move(parameters), settings);
+}
+
+}  // namespace rankscope

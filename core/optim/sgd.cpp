@@ -1,0 +1,85 @@
+#include "core/optim/sgd.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include "core/optim/parameter_groups.h"
+
+namespace rankscope {
+
+namespace {
+
+class Sgd final : public Optimizer {
+ public:
+  Sgd(std::vector<OptimizedParameter> parameters, const OptimizerSettings& settings)
+      : m_groups(std::move(parameters)), m_settings(settings) {
+    // torch starts the buffer as a copy of the first gradient; without dampening a zero buffer comes to the same.
+    if (m_settings.momentum != 0)
+      for (const auto& p : m_groups.parameters()) m_momentum.push_back(at::zeros_like(p.tensor.detach()));
+  }
+
+  void step(double learningRate) override {
+    at::NoGradGuard noGrad;
+    for (const auto& group : m_groups.groups()) {
+      std::vector<at::Tensor> values, gradients, momentum;
+      for (size_t i : group.members) {
+        const at::Tensor& parameter = m_groups.parameters()[i].tensor;
+        at::Tensor gradient = fusedGradient(parameter);
+        if (!gradient.defined()) continue;
+        values.push_back(parameter.detach());
+        gradients.push_back(std::move(gradient));
+        if (!m_momentum.empty()) momentum.push_back(m_momentum[i]);
+      }
+      if (values.empty()) continue;
+      at::_fused_sgd_(values, gradients, momentum, group.decay ? m_settings.weightDecay : 0.0, m_settings.momentum,
+                      learningRate * group.learningRateScale, /*dampening=*/0.0, /*nesterov=*/false, /*maximize=*/false,
+                      /*is_first_step=*/false);
+    }
+    ++m_stepsTaken;
+  }
+
+  int64_t stepsTaken() const override { return m_stepsTaken; }
+
+  MomentView moments(const at::Tensor& parameter) override {
+    const int64_t i = m_groups.find(parameter);
+    return i < 0 || m_momentum.empty() ? MomentView{} : MomentView{m_momentum[static_cast<size_t>(i)], {}};
+  }
+
+  std::map<std::string, at::Tensor> state() const override {
+    std::map<std::string, at::Tensor> out;
+    for (size_t i = 0; i < m_momentum.size(); ++i)
+      out[m_groups.parameters()[i].name + ".momentum_buffer"] = m_momentum[i];
+    out[kStepsTaken] = at::full({}, m_stepsTaken, at::kLong);
+    return out;
+  }
+
+  Result<void> loadState(const std::map<std::string, at::Tensor>& state) override {
+    std::vector<std::string> known{kStepsTaken};
+    if (auto ok = checkSlot(state, kStepsTaken, at::empty({}, at::kLong)); !ok) return ok.error();
+    for (size_t i = 0; i < m_momentum.size(); ++i) {
+      known.push_back(m_groups.parameters()[i].name + ".momentum_buffer");
+      if (auto ok = checkSlot(state, known.back(), m_momentum[i]); !ok) return ok.error();
+    }
+    if (auto ok = checkNoStrangers(state, known); !ok) return ok.error();
+    at::NoGradGuard noGrad;
+    for (size_t i = 0; i < m_momentum.size(); ++i)
+      m_momentum[i].copy_(state.at(m_groups.parameters()[i].name + ".momentum_buffer"));
+    m_stepsTaken = state.at(kStepsTaken).item<int64_t>();
+    return {};
+  }
+
+ private:
+  static constexpr const char* kStepsTaken = "optimizer.steps_taken";
+
+  ParameterGroups m_groups;
+  OptimizerSettings m_settings;
+  std::vector<at::Tensor> m_momentum;
+  int64_t m_stepsTaken = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Optimizer> makeSgd(std::vector<OptimizedParameter> parameters, const OptimizerSettings& settings) {
+  return std::make_unique<Sgd>(std::move(parameters), settings);
+}
+
+}  // namespace rankscope

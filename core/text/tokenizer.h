@@ -3,12 +3,14 @@
 // Encoding never fails: what a vocabulary cannot express becomes its unknown token. Ids equal those of Hugging Face
 // transformers for the same folder.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/config/result.h"
@@ -40,6 +42,9 @@ struct SpecialIds {
   int32_t bos = -1, eos = -1, pad = -1, unk = -1, cls = -1, sep = -1, mask = -1;
 };
 
+// How many tokens of each text of a pair stay when both together may have `limit` (the rule of the tokenizers library).
+std::pair<size_t, size_t> longestFirst(size_t a, size_t b, size_t limit);
+
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
@@ -64,6 +69,11 @@ class Tokenizer {
   Encoding assemble(Encoding tokens, size_t maxTokens = 0, size_t* lost = nullptr) const;
   Encoding assemblePair(Encoding a, Encoding b, size_t maxTokens = 0, size_t* lost = nullptr) const;
 
+  // Long texts in parts: encodePart over consecutive [cuts[i], cuts[i + 1]) gives the tokens of encode() without special
+  // ones. Cuts are near `partBytes` apart where the text allows; first 0, last text.size().
+  std::vector<size_t> cuts(std::string_view text, size_t partBytes = 1 << 18) const;
+  void encodePart(std::string_view text, size_t begin, size_t end, bool parseSpecial, Encoding& out) const;
+
   std::string decode(std::span<const int32_t> ids, bool skipSpecial = true) const;
   virtual std::string idToPiece(int32_t id) const = 0;            // "▁the", "##ing", "" when out of range
   virtual int32_t pieceToId(std::string_view piece) const = 0;    // -1 when there is none
@@ -73,13 +83,15 @@ class Tokenizer {
     std::string content;
     int32_t id = -1;
     bool special = true, lstrip = false, rstrip = false, singleWord = false;
-    bool normalized = false;  // found after lower-casing rather than before
   };
 
   Tokenizer() = default;
-  // Appends ids and spans of plain text (no added tokens inside). `offset` is where `text` lies in the caller's text;
-  // `first` says that nothing precedes it there.
-  virtual void tokenize(std::string_view text, size_t offset, bool first, Encoding& out) const = 0;
+  enum class Before { Nothing, AddedToken, Cut };
+  // Appends ids and spans of plain text (no added tokens inside). `offset` is where `text` lies in the caller's text,
+  // `before` what precedes it there.
+  virtual void tokenize(std::string_view text, size_t offset, Before before, Encoding& out) const = 0;
+  // True where a text may be cut before its byte `at` without changing the tokens of either side.
+  virtual bool cutsAt(std::string_view text, size_t at) const = 0;
   // ids has no special tokens when the caller skips them.
   virtual std::string decodePlain(std::span<const int32_t> ids) const = 0;
   void addToken(AddedToken token);
@@ -92,11 +104,18 @@ class Tokenizer {
   std::vector<int32_t> m_pairMiddle, m_pairSuffix;
   size_t m_pairMiddleOfFirst = 0;  // how many of m_pairMiddle have the first text's type
   bool m_hasTypes = false;
-  std::vector<AddedToken> m_added;  // longest first
+  std::vector<AddedToken> m_added;  // longest first; filled by addToken
   std::string m_contentHash;
 
  private:
-  void split(std::string_view text, bool parseSpecial, Encoding& out) const;
+  Encoding tokensOf(std::string_view text, bool parseSpecial) const;
+  struct Match {
+    size_t begin = 0, end = 0;  // with the white space that lstrip and rstrip take
+    const AddedToken* token = nullptr;
+  };
+  Match findAdded(std::string_view text, size_t from, size_t end) const;
+  std::array<bool, 256> m_addedFirst{};  // first bytes of added tokens
+  bool m_addedHasSpace = false;
 };
 
 }  // namespace rankscope

@@ -1,0 +1,203 @@
+#include "core/text/sentencepiece.h"
+
+#include <sentencepiece_processor.h>
+
+#include <optional>
+#include <utility>
+
+#include "core/config/files.h"
+#include "core/io/sha256.h"
+#include "core/io/text_shown.h"
+#include "core/text/tokenizer_files.h"
+
+namespace rankscope {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr size_t kMaxModelBytes = 256u << 20;
+constexpr const char* kFileNames[] = {"tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "spm.model"};
+
+class SentencePieceTokenizer : public Tokenizer {
+ public:
+  static Result<std::unique_ptr<Tokenizer>> load(const fs::path& file);
+
+  std::string idToPiece(int32_t id) const override {
+    if (id >= 0 && id < m_processor.GetPieceSize()) return m_processor.IdToPiece(id);
+    for (const AddedToken& token : m_added)
+      if (token.id == id) return token.content;
+    return {};
+  }
+  int32_t pieceToId(std::string_view piece) const override {
+    for (const AddedToken& token : m_added)
+      if (token.content == piece) return token.id;
+    const int id = m_processor.PieceToId(absl::string_view(piece.data(), piece.size()));
+    return id == m_processor.unk_id() && piece != m_processor.IdToPiece(id) ? -1 : id;
+  }
+
+ protected:
+  void tokenize(std::string_view text, size_t offset, Before before, Encoding& out) const override;
+  bool cutsAt(std::string_view text, size_t at) const override {
+    // No piece holds a line feed beside other characters, so nothing merges across the first of a run of them.
+    return m_cutsAtLines && text[at] == '\n' && text[at - 1] != '\n' && text[at - 1] != ' ';
+  }
+  std::string decodePlain(std::span<const int32_t> ids) const override {
+    std::vector<int> plain;
+    for (const int32_t id : ids)
+      if (id < m_processor.GetPieceSize()) plain.push_back(id);
+    return m_processor.DecodeIds(plain);
+  }
+
+ private:
+  Result<void> arrange(const TokenizerConfig& config, const fs::path& file);
+  int32_t pieceId(const std::string& piece, const TokenizerConfig& config) const;
+  // Adds the token as special and gives its id, -1 when the vocabulary lacks it.
+  int32_t special(const std::string& piece, const TokenizerConfig& config);
+
+  sentencepiece::SentencePieceProcessor m_processor;
+  // The same model without the leading space: for text behind a cut, and behind special tokens when not legacy.
+  sentencepiece::SentencePieceProcessor m_bare;
+  bool m_legacy = true;         // LlamaTokenizer's older way: every stretch of text gets a leading space
+  bool m_leadingSpace = true;   // add_prefix_space
+  bool m_cutsAtLines = false;
+};
+
+void SentencePieceTokenizer::tokenize(std::string_view text, size_t offset, Before before, Encoding& out) const {
+  const bool bare = before == Before::Cut || (before == Before::AddedToken && !m_legacy) || !m_leadingSpace;
+  const sentencepiece::ImmutableSentencePieceText pieces =
+      (bare ? m_bare : m_processor).EncodeAsImmutableProto(absl::string_view(text.data(), text.size()));
+  const size_t start = out.ids.size();
+  const size_t count = pieces.pieces_size();
+  out.ids.reserve(start + count);
+  out.spans.reserve(start + count);
+  for (size_t i = 0; i < count; ++i) {
+    const auto piece = pieces.pieces(static_cast<int>(i));
+    out.ids.push_back(static_cast<int32_t>(piece.id()));
+    out.spans.push_back({static_cast<uint32_t>(offset + piece.begin()), static_cast<uint32_t>(offset + piece.end())});
+  }
+  // A character spelled in byte pieces has its whole span on the last of them; give each byte its own.
+  for (size_t i = out.ids.size(); i-- > start;) {
+    const TextSpan span = out.spans[i];
+    const size_t bytes = span.end - span.begin;
+    if (bytes < 2 || i + 1 < start + bytes || !m_processor.IsByte(out.ids[i])) continue;
+    for (size_t k = 0; k < bytes; ++k)
+      out.spans[i + 1 - bytes + k] = {static_cast<uint32_t>(span.begin + k), static_cast<uint32_t>(span.begin + k + 1)};
+    i -= bytes - 1;
+  }
+}
+
+int32_t SentencePieceTokenizer::pieceId(const std::string& piece, const TokenizerConfig& config) const {
+  for (const TokenizerConfig::Added& added : config.added)
+    if (added.content == piece) return added.id;
+  const int id = m_processor.PieceToId(piece);
+  return m_processor.IdToPiece(id) == piece ? id : -1;
+}
+
+int32_t SentencePieceTokenizer::special(const std::string& piece, const TokenizerConfig& config) {
+  const int32_t id = piece.empty() ? -1 : pieceId(piece, config);
+  if (id < 0) return -1;
+  for (const AddedToken& known : m_added)
+    if (known.content == piece) return known.id;
+  addToken({piece, id, true, false, false, false});
+  return id;
+}
+
+Result<void> SentencePieceTokenizer::arrange(const TokenizerConfig& config, const fs::path& file) {
+  if (config.tokenizerClass.starts_with("XLMRoberta") || config.tokenizerClass.starts_with("Camembert"))
+    return Error{ErrorCode::BadInput, "tokenizer numbers its pieces in a way of its own", file.string(),
+                 config.tokenizerClass, "LlamaTokenizer, T5Tokenizer, AlbertTokenizer or DebertaV2Tokenizer",
+                 "Choose a model with one of these tokenizers."};
+  for (const TokenizerConfig::Added& added : config.added)
+    addToken({added.content, added.id, added.special, added.lstrip, added.rstrip, added.singleWord});
+  const auto named = [&](const char* key, int id, const char* usual) {
+    if (const std::optional<std::string> text = config.token(key)) return special(*text, config);
+    return special(id >= 0 ? m_processor.IdToPiece(id) : std::string(usual), config);
+  };
+  m_special.unk = named("unk_token", m_processor.unk_id(), "<unk>");
+  m_special.bos = named("bos_token", m_processor.bos_id(), "<s>");
+  m_special.eos = named("eos_token", m_processor.eos_id(), "</s>");
+  m_special.pad = named("pad_token", m_processor.pad_id(), "<pad>");
+  m_special.cls = named("cls_token", -1, "[CLS]");
+  m_special.sep = named("sep_token", -1, "[SEP]");
+  m_special.mask = named("mask_token", -1, "[MASK]");
+
+  if (config.tokenizerClass.starts_with("T5")) {
+    if (m_special.eos >= 0) m_suffix = m_pairMiddle = m_pairSuffix = {m_special.eos};
+    m_pairMiddleOfFirst = m_pairMiddle.size();
+  } else if (m_special.cls >= 0 && m_special.sep >= 0) {
+    m_prefix = {m_special.cls};
+    m_suffix = m_pairMiddle = m_pairSuffix = {m_special.sep};
+    m_pairMiddleOfFirst = 1;
+    m_hasTypes = true;
+  } else {
+    const bool bos = m_special.bos >= 0 && config.flag("add_bos_token", true);
+    const bool eos = m_special.eos >= 0 && config.flag("add_eos_token", false);
+    if (bos) m_prefix = {m_special.bos};
+    if (eos) m_suffix = {m_special.eos};
+    m_pairMiddle = m_suffix;
+    m_pairMiddleOfFirst = m_pairMiddle.size();
+    m_pairMiddle.insert(m_pairMiddle.end(), m_prefix.begin(), m_prefix.end());
+    m_pairSuffix = m_suffix;
+    m_legacy = config.flag("legacy", true);
+    m_leadingSpace = config.flag("add_prefix_space", true);
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Tokenizer>> SentencePieceTokenizer::load(const fs::path& file) {
+  Result<std::string> bytes = readFileBounded(file, kMaxModelBytes);
+  if (!bytes) return bytes.error();
+  Result<SentencePieceFacts> facts = checkSentencePieceModel(*bytes, file.string());
+  if (!facts) return facts.error();
+  Result<TokenizerConfig> config = TokenizerConfig::read(file.parent_path());
+  if (!config) return config.error();
+
+  std::unique_ptr<SentencePieceTokenizer> tokenizer(new SentencePieceTokenizer);
+  const auto refused = [&](const std::string& why) {
+    return Error{ErrorCode::BadInput, "SentencePiece model cannot be used", file.string(), shown(why, 200), "",
+                 "Fetch tokenizer.model again."};
+  };
+  // Protocol buffers merge a repeated message into the one before: normalizer_spec { add_dummy_prefix: false }.
+  const std::string bare = *bytes + std::string("\x1a\x02\x18\x00", 4);
+  if (const auto status = tokenizer->m_processor.LoadFromSerializedProto(*bytes); !status.ok()) return refused(status.ToString());
+  if (const auto status = tokenizer->m_bare.LoadFromSerializedProto(bare); !status.ok()) return refused(status.ToString());
+  const sentencepiece::SentencePieceProcessor& processor = tokenizer->m_processor;
+  if (processor.unk_id() < 0 || processor.unk_id() >= processor.GetPieceSize()) return refused("no unknown piece");
+
+  tokenizer->m_kind = "sentencepiece";
+  tokenizer->m_vocabSize = processor.GetPieceSize();
+  tokenizer->m_cutsAtLines = !facts->changesText;
+  for (int id = 0; id < processor.GetPieceSize(); ++id) {
+    const std::string& piece = processor.IdToPiece(id);
+    if (piece.find('\n') != std::string::npos && piece.find_first_not_of('\n') != std::string::npos)
+      tokenizer->m_cutsAtLines = false;
+  }
+  if (Result<void> done = tokenizer->arrange(*config, file); !done) return done.error();
+  Sha256 hash;
+  hash.updateField("sentencepiece 1");
+  hash.updateField(*bytes);
+  hash.updateField(config->bytes);
+  tokenizer->m_contentHash = hash.hex();
+  return std::unique_ptr<Tokenizer>(std::move(tokenizer));
+}
+
+fs::path modelFile(const fs::path& folder) {
+  std::error_code code;
+  for (const char* name : kFileNames)
+    if (fs::is_regular_file(folder / name, code)) return folder / name;
+  return {};
+}
+
+}  // namespace
+
+bool isSentencePieceFolder(const fs::path& folder) { return !modelFile(folder).empty(); }
+
+Result<std::unique_ptr<Tokenizer>> loadSentencePiece(const fs::path& path) {
+  std::error_code code;
+  const fs::path file = fs::is_directory(path, code) ? modelFile(path) : path;
+  if (file.empty())
+    return Error{ErrorCode::BadInput, "no SentencePiece model in the folder", path.string(), "", "tokenizer.model",
+                 "Fetch tokenizer.model into this folder."};
+  return SentencePieceTokenizer::load(file);
+}
+
+}  // namespace rankscope

@@ -1,0 +1,137 @@
+// Bounds check of a SentencePiece model before the library sees it; see checkSentencePieceModel in sentencepiece.h.
+
+#include <fmt/format.h>
+
+#include <cstring>
+#include <optional>
+#include <vector>
+
+#include "core/text/sentencepiece.h"
+#include "core/text/tokenizer_files.h"
+
+namespace rankscope {
+namespace {
+
+Error bad(const std::string& where, const char* what) {
+  return Error{ErrorCode::BadInput, "not a usable SentencePiece model", where, what, "",
+               "Fetch tokenizer.model again. (Llama 3's tokenizer.model is of another kind, which is not supported.)"};
+}
+
+// Protocol-buffer wire format: varint, 64 bit, length-delimited, 32 bit.
+struct WireReader {
+  std::string_view bytes;
+  bool broken = false;
+
+  uint64_t varint() {
+    uint64_t value = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+      if (bytes.empty()) break;
+      const auto byte = static_cast<unsigned char>(bytes.front());
+      bytes.remove_prefix(1);
+      value |= uint64_t{byte & 0x7Fu} << shift;
+      if (byte < 0x80) return value;
+    }
+    broken = true;
+    return 0;
+  }
+  std::string_view take(uint64_t count) {
+    if (count > bytes.size()) {
+      broken = true;
+      return {};
+    }
+    const std::string_view part = bytes.substr(0, count);
+    bytes.remove_prefix(count);
+    return part;
+  }
+  // Next field; `payload` is set for length-delimited ones.
+  bool next(uint64_t& field, std::string_view& payload) {
+    payload = {};
+    if (bytes.empty()) return false;
+    const uint64_t tag = varint();
+    field = tag >> 3;
+    switch (tag & 7) {
+      case 0: varint(); break;
+      case 1: take(8); break;
+      case 2: payload = take(varint()); break;
+      case 5: take(4); break;
+      default: broken = true;
+    }
+    if (field == 0) broken = true;
+    return !broken;
+  }
+};
+
+// The table is a double-array trie (Darts-clone: Yata 2008) followed by NUL-ended replacement texts. A unit holds its
+// label (bits 0-7), whether a value follows (8), and the offset to its children (10-30, scaled by 256 when bit 9 is
+// set); with bit 31 it is a value, an index into the texts.
+std::optional<const char*> problemOfCharsMap(std::string_view map) {
+  if (map.size() <= 4) return "the normalisation table is too short";
+  const auto word = [](std::string_view bytes, size_t i) {
+    uint32_t value;
+    std::memcpy(&value, bytes.data() + 4 * i, 4);
+    return value;
+  };
+  const uint32_t trieBytes = word(map, 0);
+  if (trieBytes >= map.size() - 4 || trieBytes % 4 != 0 || trieBytes == 0) return "the normalisation table has a wrong size";
+  const std::string_view trie = map.substr(4, trieBytes);
+  const std::string_view texts = map.substr(4 + trieBytes);
+  if (texts.back() != '\0') return "the normalisation table has no end";
+  const size_t units = trieBytes / 4;
+  const auto offset = [](uint32_t unit) { return (unit >> 10) << ((unit & (1u << 9)) >> 6); };
+  std::vector<bool> seen(units, false);
+  std::vector<size_t> bases{offset(word(trie, 0))};
+  while (!bases.empty()) {
+    const size_t base = bases.back();
+    bases.pop_back();
+    for (size_t label = 0; label < 256; ++label) {
+      const size_t at = base ^ label;
+      if (at >= units) return "the normalisation table leads outside itself";
+      const uint32_t unit = word(trie, at);
+      if ((unit & (1u << 31 | 0xFFu)) != label || seen[at]) continue;
+      seen[at] = true;
+      const size_t child = at ^ offset(unit);
+      if ((unit >> 8 & 1) != 0) {
+        if (child >= units) return "the normalisation table leads outside itself";
+        if ((word(trie, child) & 0x7FFFFFFFu) >= texts.size()) return "the normalisation table points behind its texts";
+      }
+      bases.push_back(child);
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<SentencePieceFacts> checkSentencePieceModel(std::string_view bytes, const std::string& where) {
+  WireReader model{bytes};
+  uint64_t field = 0;
+  std::string_view payload;
+  int64_t pieces = 0;
+  SentencePieceFacts facts;
+  while (model.next(field, payload)) {
+    if (field == 1) {
+      if (++pieces > kMaxTokenId) return bad(where, "it has too many pieces");
+      WireReader piece{payload};
+      std::string_view inner;
+      uint64_t innerField = 0;
+      bool named = false;
+      while (piece.next(innerField, inner)) named = named || (innerField == 1 && !inner.empty());
+      if (piece.broken || !named) return bad(where, "it has a piece without text");
+    } else if (field == 3 || field == 5) {  // normalizer_spec, denormalizer_spec
+      WireReader spec{payload};
+      std::string_view inner;
+      uint64_t innerField = 0;
+      while (spec.next(innerField, inner))
+        if (innerField == 2 && !inner.empty()) {
+          facts.changesText = true;
+          if (const std::optional<const char*> problem = problemOfCharsMap(inner)) return bad(where, *problem);
+        }
+      if (spec.broken) return bad(where, "its normaliser is damaged");
+    }
+  }
+  if (model.broken) return bad(where, "the file is damaged or of another kind");
+  if (pieces == 0) return bad(where, "it has no pieces");
+  return facts;
+}
+
+}  // namespace rankscope

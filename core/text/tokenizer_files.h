@@ -1,0 +1,42 @@
+#pragma once
+// What a folder's JSON files say about its tokenizer: tokenizer_config.json, special_tokens_map.json, added_tokens.json.
+// Shared by the kinds of tokenizer; a value.
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config/result.h"
+
+namespace rankscope {
+
+struct TokenizerConfig {
+  struct Added {
+    std::string content;
+    int32_t id = -1;
+    bool special = false, lstrip = false, rstrip = false, singleWord = false;
+  };
+  nlohmann::json json = nlohmann::json::object();  // tokenizer_config.json
+  std::string tokenizerClass;
+  std::vector<Added> added;
+  std::string bytes;  // of all three files: part of the content hash
+
+  // "bos_token" and its like: a text, or an object with "content"; nullopt when absent or null.
+  std::optional<std::string> token(const std::string& key) const;
+  // `fallback` when absent or null.
+  bool flag(const std::string& key, bool fallback) const;
+
+  // Absent files are no error; malformed ones are.
+  static Result<TokenizerConfig> read(const std::filesystem::path& folder);
+
+ private:
+  nlohmann::json m_specialMap = nlohmann::json::object();
+};
+
+// The largest token id that is believed; beyond it a file is damaged or hostile.
+inline constexpr int64_t kMaxTokenId = 16'000'000;
+
+}  // namespace rankscope

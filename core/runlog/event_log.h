@@ -108,6 +108,7 @@ class EventReader {
 
  private:
   EventReader(int file, std::filesystem::path path, EventCursor cursor);
+  bool isFrameStart(const EventCursor& cursor) const;
   int m_file = -1;
   std::filesystem::path m_path;
   EventCursor m_cursor;

@@ -1,0 +1,173 @@
+#include "core/config/files.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+namespace rankscope {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+class Descriptor {
+ public:
+  explicit Descriptor(int number) : m_number(number) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() {
+    if (m_number >= 0) ::close(m_number);
+  }
+  int get() const { return m_number; }
+  // close() reports a delayed write error on some file systems.
+  bool close() {
+    const int number = std::exchange(m_number, -1);
+    return ::close(number) == 0;
+  }
+
+ private:
+  int m_number;
+};
+
+std::string hintFor(int errorNumber) {
+  switch (errorNumber) {
+    case ENOSPC: return "The disk is full. Free some space or choose a place on another disk.";
+    case EDQUOT: return "Your quota on this disk is used up. Free some space or choose another place.";
+    case EFBIG: return "The file has reached the largest size allowed here. Raise the limit or choose another place.";
+    case EROFS: return "The file system is read-only. Choose a place that can be written (--home).";
+    case EACCES:
+    case EPERM: return "Permission is missing. Check the owner and rights of the file and of its folder.";
+    case ENOENT: return "Check the path: the file or a folder above it does not exist.";
+    case ENOTDIR: return "A part of the path is a file where a folder should be.";
+    case EISDIR: return "This is a folder; a file is needed.";
+    case EMFILE:
+    case ENFILE: return "Too many files are open. Close other programs or raise the limit (ulimit -n).";
+    case EIO: return "The disk reports an error. Check the disk and the system's log.";
+    case ENAMETOOLONG: return "The path is too long. Choose a shorter one.";
+    default: return "Check the path, its rights and the disk.";
+  }
+}
+
+// UTF-8 sequence length at `i`, or 0 when the bytes there are not valid UTF-8.
+size_t sequenceLength(std::string_view text, size_t i) {
+  const auto byte = [&](size_t k) { return static_cast<unsigned char>(text[k]); };
+  const unsigned char lead = byte(i);
+  if (lead < 0x80) return 1;
+  const size_t length = lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+  if (length == 0 || i + length > text.size()) return 0;
+  for (size_t k = 1; k < length; ++k)
+    if ((byte(i + k) & 0xC0) != 0x80) return 0;
+  if (lead == 0xE0 && byte(i + 1) < 0xA0) return 0;
+  if (lead == 0xED && byte(i + 1) > 0x9F) return 0;  // surrogates
+  if (lead == 0xF0 && byte(i + 1) < 0x90) return 0;
+  if (lead == 0xF4 && byte(i + 1) > 0x8F) return 0;
+  return length;
+}
+
+bool writeAll(int file, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(file, bytes.data(), bytes.size());
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return false;
+    }
+    bytes.remove_prefix(static_cast<size_t>(n));
+  }
+  return true;
+}
+
+bool syncFolder(const fs::path& folder) {
+  const Descriptor handle(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (handle.get() < 0) return false;
+  // Some network file systems cannot sync a folder; the rename is then as durable as they make it.
+  return ::fsync(handle.get()) == 0 || errno == EINVAL || errno == ENOTSUP || errno == EBADF;
+}
+
+}  // namespace
+
+Error systemError(int errorNumber, const std::string& what, const fs::path& path) {
+  const std::error_code code(errorNumber, std::generic_category());
+  const bool absent = errorNumber == ENOENT || errorNumber == ENOTDIR;
+  return {absent ? ErrorCode::BadInput : ErrorCode::Io, what, pathText(path), code.message(), "", hintFor(errorNumber)};
+}
+
+Result<void> writeFileAtomically(const fs::path& path, std::string_view bytes, Durability durability) {
+  const fs::path folder = path.parent_path();
+  std::error_code code;
+  if (!folder.empty()) fs::create_directories(folder, code);
+  if (code) return systemError(code.value(), "cannot create the folder", folder);
+
+  uint32_t random = 0;
+  if (::getrandom(&random, sizeof random, 0) != sizeof random) random = static_cast<uint32_t>(::getpid());
+  fs::path temporary = path;
+  temporary += fmt::format(".{:08x}.tmp", random);
+  const auto failed = [&](const char* what) {
+    const int number = errno;
+    ::unlink(temporary.c_str());
+    return systemError(number, what, path);
+  };
+
+  Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  if (file.get() < 0) return systemError(errno, "cannot write the file", path);
+  if (!writeAll(file.get(), bytes)) return failed("cannot write the file");
+  if (durability == Durability::Synced && ::fsync(file.get()) != 0) return failed("cannot write the file to disk");
+  if (!file.close()) return failed("cannot write the file");
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return failed("cannot put the file in its place");
+  if (durability == Durability::Synced && !syncFolder(folder)) return systemError(errno, "cannot sync the folder", folder);
+  return {};
+}
+
+Result<std::string> readFileBounded(const fs::path& path, size_t limit) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a FIFO must not hang us
+  if (file.get() < 0) return systemError(errno, "cannot open the file", path);
+  struct stat info {};
+  if (::fstat(file.get(), &info) != 0) return systemError(errno, "cannot read the file", path);
+  if (S_ISDIR(info.st_mode)) return systemError(EISDIR, "cannot read the file", path);
+  if (!S_ISREG(info.st_mode))
+    return Error{ErrorCode::BadInput, "not a regular file", pathText(path), "", "", "Give the path of a plain file."};
+  const auto tooLarge = [&](size_t size) {
+    return Error{ErrorCode::BadInput, "the file is too large", pathText(path), fmt::format("{} bytes", size),
+                 fmt::format("at most {} bytes", limit), "Check that this is the right file."};
+  };
+  if (static_cast<size_t>(info.st_size) > limit) return tooLarge(static_cast<size_t>(info.st_size));
+  std::string bytes;
+  bytes.resize(static_cast<size_t>(info.st_size));
+  size_t have = 0;
+  while (true) {
+    // One byte more than announced shows whether the file grew while it was read.
+    if (have == bytes.size()) bytes.resize(have + std::max<size_t>(1, std::min<size_t>(limit + 1 - have, 4096)));
+    const ssize_t n = ::read(file.get(), bytes.data() + have, bytes.size() - have);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return systemError(errno, "cannot read the file", path);
+    if (n == 0) break;
+    have += static_cast<size_t>(n);
+    if (have > limit) return tooLarge(have);
+  }
+  bytes.resize(have);
+  return bytes;
+}
+
+std::string pathText(const fs::path& path) { return cleanUtf8(path.native(), 4096); }
+
+std::string cleanUtf8(std::string_view text, size_t limit) {
+  std::string out;
+  out.reserve(std::min(text.size(), limit));
+  for (size_t i = 0; i < text.size();) {
+    const size_t length = sequenceLength(text, i);
+    const std::string_view piece = length > 0 ? text.substr(i, length) : std::string_view("\xEF\xBF\xBD");
+    if (out.size() + piece.size() > limit) return out + "…";
+    out += piece;
+    i += std::max<size_t>(length, 1);
+  }
+  return out;
+}
+
+}  // namespace rankscope

@@ -1,0 +1,22 @@
+#pragma once
+// The rows of the option table, one function a group; private to core/config (read them through optionTable()).
+
+#include <vector>
+
+#include "core/config/option_spec.h"
+
+namespace rankscope::options {
+
+std::vector<OptionSpec> runOptions();
+std::vector<OptionSpec> modelOptions();
+std::vector<OptionSpec> dataOptions();
+std::vector<OptionSpec> methodOptions();
+std::vector<OptionSpec> optimOptions();
+std::vector<OptionSpec> trainOptions();
+
+// Conditions used by several groups. A negated condition takes in methods that are added later.
+inline AppliesWhen lowRank() { return {"method.name", {"full"}, true}; }
+inline AppliesWhen generative() { return {"data.task", {"causal_lm", "instruction"}}; }
+inline AppliesWhen labelled() { return {"data.task", {"classification", "regression"}}; }
+
+}  // namespace rankscope::options

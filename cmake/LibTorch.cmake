@@ -16,16 +16,24 @@ if(NOT EXISTS "${LIBTORCH_ROOT}/lib/libtorch_cpu.so")
 endif()
 set(cuda_lib "${LIBTORCH_ROOT}/cuda/lib")
 
+# LibTorch's include/ carries a copy of fmt newer than the library that is linked; the system's must be found first.
+find_path(fmt_include fmt/format.h REQUIRED)
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/fmt_first)
+file(CREATE_LINK "${fmt_include}/fmt" "${CMAKE_BINARY_DIR}/fmt_first/fmt" SYMBOLIC)
+
 add_library(rs_torch INTERFACE)
-target_include_directories(rs_torch SYSTEM INTERFACE "${LIBTORCH_ROOT}/include"
+target_include_directories(rs_torch SYSTEM INTERFACE "${CMAKE_BINARY_DIR}/fmt_first" "${LIBTORCH_ROOT}/include"
                            "${LIBTORCH_ROOT}/include/torch/csrc/api/include")
 target_link_libraries(rs_torch INTERFACE "${LIBTORCH_ROOT}/lib/libtorch_cpu.so" "${LIBTORCH_ROOT}/lib/libc10.so"
                       "${LIBTORCH_ROOT}/lib/libgomp.so.1")
 target_link_options(rs_torch INTERFACE "LINKER:-rpath-link,${cuda_lib}" "LINKER:--disable-new-dtags"
                     "LINKER:-rpath,${LIBTORCH_ROOT}/lib" "LINKER:-rpath,${cuda_lib}")
 
-# The shared header holds fmt, whose macros must be the same wherever the header is used.
+# The shared header holds fmt, whose macros must be the same wherever the header is used. LibTorch brings its own, newer
+# fmt headers, which come first and do not fit the system's compiled fmt: behind torch, fmt is used header-only (its
+# versions live in different inline namespaces, so both may be in one program).
 target_link_libraries(rs_torch INTERFACE fmt::fmt)
+target_compile_definitions(rs_torch INTERFACE FMT_HEADER_ONLY=1)
 
 # Two carriers of the precompiled header: one for libraries and the trainer, one with Qt Test for tests.
 set(pch_headers <ATen/ATen.h> <torch/csrc/autograd/custom_function.h> <torch/csrc/autograd/generated/variable_factories.h>
@@ -39,7 +47,7 @@ function(rs_add_test_pch)
   add_library(rs_torch_test_pch STATIC ${CMAKE_BINARY_DIR}/pch/empty.cpp)
   target_compile_definitions(rs_torch_test_pch PRIVATE QT_NO_KEYWORDS RANKSCOPE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                              RANKSCOPE_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
-  target_link_libraries(rs_torch_test_pch PUBLIC rs_torch Qt6::Test PRIVATE rs_warnings)
+  target_link_libraries(rs_torch_test_pch PUBLIC rs_torch rs_qt_test PRIVATE rs_warnings)
   target_precompile_headers(rs_torch_test_pch PRIVATE ${pch_headers} <QtTest/QtTest>)
   set_target_properties(rs_torch_test_pch PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endfunction()

@@ -36,6 +36,15 @@ function(rs_use_torch_pch name)
   target_precompile_headers(${name} REUSE_FROM rs_torch_pch)
 endfunction()
 
+# Qt6::Test as a plain library. Qt's own target defines the source and build folder of each test on the command line, and
+# a precompiled header that several tests share must not know either.
+function(rs_add_qt_test_library)
+  add_library(rs_qt_test INTERFACE)
+  target_include_directories(rs_qt_test SYSTEM INTERFACE $<TARGET_PROPERTY:Qt6::Test,INTERFACE_INCLUDE_DIRECTORIES>)
+  target_compile_definitions(rs_qt_test INTERFACE QT_TESTLIB_LIB)
+  target_link_libraries(rs_qt_test INTERFACE Qt6::Core $<TARGET_FILE:Qt6::Test>)
+endfunction()
+
 # rs_add_test(<name> SOURCES files... [TORCH] [LIBS targets...] [LABELS labels...] [TIMEOUT seconds])
 # A Qt Test executable, run offscreen. Tests of the same folder share nothing but their libraries.
 function(rs_add_test name)
@@ -48,10 +57,10 @@ function(rs_add_test name)
   target_compile_definitions(${name} PRIVATE QT_NO_KEYWORDS RANKSCOPE_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
                              RANKSCOPE_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
-  target_link_libraries(${name} PRIVATE ${ARG_LIBS} Qt6::Test rs_warnings)
+  target_link_libraries(${name} PRIVATE ${ARG_LIBS} rs_qt_test rs_warnings)
   if(ARG_TORCH)
     target_link_libraries(${name} PRIVATE rs_torch)
-    # Qt's include paths and definitions differ from the shared header's, so a test cannot reuse that one.
+    # Qt's include paths and definitions differ from the libraries' header, so tests share one of their own.
     target_precompile_headers(${name} REUSE_FROM rs_torch_test_pch)
   endif()
   add_test(NAME ${name} COMMAND ${name})

@@ -23,7 +23,7 @@ double luminance(const QColor& c) {
 
 // Keeps the hue and moves the lightness until the colour stands out from the plot ground.
 QColor readable(QColor colour, double contrast) {
-  const QColor ground = palette().field;
+  const QColor ground = colours().field;
   const bool dark = Theme::instance().dark();
   float h = 0, s = 0, l = 0;
   for (int i = 0; i < 24 && contrastRatio(colour, ground) < contrast; ++i) {
@@ -92,7 +92,7 @@ Qt::PenStyle seedDash(qint64 seed) {
 }
 
 QColor stateColour(const QString& state) {
-  const Palette& p = palette();
+  const Palette& p = colours();
   if (state == QLatin1String("finished") || state == QLatin1String("done")) return p.ok;
   if (state == QLatin1String("failed")) return p.danger;
   if (state == QLatin1String("interrupted") || state == QLatin1String("paused") || state == QLatin1String("held"))

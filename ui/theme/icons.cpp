@@ -46,7 +46,7 @@ class SvgIconEngine : public QIconEngine {
 
  private:
   QColor colourFor(QIcon::Mode mode) const {
-    const Palette& p = palette();
+    const Palette& p = colours();
     const QColor colour = m_colour.isValid() ? m_colour : p.text;
     return mode == QIcon::Disabled ? mixed(colour, p.window, 0.6) : colour;
   }

@@ -83,7 +83,9 @@ class Theme : public QObject {
   Palette m_palette;
 };
 
-inline const Palette& palette() { return Theme::instance().palette(); }
+// The present palette. (Not palette(): that name means another thing inside a widget.)
+inline const Palette& colours() { return Theme::instance().palette(); }
+inline const Palette& palette() { return colours(); }  // where qualified: ui::palette()
 
 // Hue of a method ("lora", "rora", "reflora", "full", …); methods without a place of their own share the remaining hues
 // by a stable hash of the name.

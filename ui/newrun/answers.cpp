@@ -1,0 +1,187 @@
+#include "ui/newrun/answers.h"
+
+#include <QHash>
+#include <cmath>
+
+namespace rankscope::ui {
+namespace {
+
+using nlohmann::json;
+
+const json& member(const json& object, const char* key) {
+  static const json nothing;
+  if (!object.is_object()) return nothing;
+  const auto it = object.find(key);
+  return it == object.end() ? nothing : *it;
+}
+
+QString text(const json& object, const char* key) {
+  const auto& value = member(object, key);
+  if (value.is_string()) return QString::fromStdString(value.get<std::string>());
+  return value.is_null() || value.is_object() || value.is_array() ? QString() : QString::fromStdString(value.dump());
+}
+
+double number(const json& object, const char* key) {
+  const auto& value = member(object, key);
+  return value.is_number() ? value.get<double>() : 0;
+}
+
+qint64 whole(const json& object, const char* key) { return static_cast<qint64>(number(object, key)); }
+
+bool flag(const json& object, const char* key) {
+  const auto& value = member(object, key);
+  return value.is_boolean() && value.get<bool>();
+}
+
+const json& items(const json& value) {
+  static const json none = json::array();
+  return value.is_array() ? value : none;
+}
+
+ModelCard readCard(const json& m) {
+  ModelCard card;
+  card.path = text(m, "path");
+  card.name = text(m, "name");
+  card.family = text(m, "family");
+  card.dtype = text(m, "dtype");
+  const auto& tokenizer = member(m, "tokenizer");
+  card.tokenizer = tokenizer.is_object() ? text(tokenizer, "kind") : text(m, "tokenizer");
+  card.problem = text(m, "problem");
+  const auto& problem = member(m, "problem");
+  if (problem.is_object()) card.problem = text(problem, "what") + ". " + text(problem, "hint");
+  card.parameters = number(m, "parameters");
+  card.bytes = number(m, "bytes");
+  card.hidden = whole(m, "hidden");
+  card.layers = whole(m, "layers");
+  card.vocab = whole(m, "vocab");
+  card.maxPositions = whole(m, "max_positions");
+  return card;
+}
+
+}  // namespace
+
+std::vector<ModelCard> readModelCards(const json& answer) {
+  std::vector<ModelCard> cards;
+  for (const auto& m : items(answer.is_object() ? member(answer, "models") : answer)) cards.push_back(readCard(m));
+  return cards;
+}
+
+ModelDetails readModelDetails(const json& answer) {
+  ModelDetails details;
+  details.card = readCard(answer);
+  for (const auto& head : items(member(answer, "heads"))) {
+    if (head.is_string()) details.heads << QString::fromStdString(head.get<std::string>());
+  }
+  for (const auto& target : items(member(answer, "default_targets"))) {
+    if (target.is_string()) details.defaultTargets.push_back(target.get<std::string>());
+  }
+  for (const auto& s : items(member(answer, "sites"))) {
+    const auto& layer = member(s, "layer");
+    details.sites.push_back({text(s, "name").toStdString(), text(s, "kind").toStdString(),
+                             layer.is_number() ? layer.get<int64_t>() : -1, whole(s, "out"), whole(s, "in")});
+  }
+  return details;
+}
+
+DataDetails readDataDetails(const json& answer) {
+  DataDetails details;
+  details.format = text(answer, "format");
+  for (const auto& c : items(member(answer, "columns"))) {
+    details.columns.push_back({text(c, "name"), text(c, "example"), text(c, "kind")});
+  }
+  details.rows = whole(answer, "rows");
+  for (const auto& p : items(member(answer, "problems"))) {
+    details.problems.push_back({whole(p, "line"), text(p, "message")});
+  }
+  details.problemCount = std::max<qint64>(whole(answer, "problem_count"), qint64(details.problems.size()));
+  for (const char* key : {"roles", "guessed_roles", "guessed"}) {
+    const auto& roles = member(answer, key);
+    if (!roles.is_object()) continue;
+    for (const auto& [role, column] : roles.items()) {
+      if (column.is_string()) {
+        details.guessedRoles[QString::fromStdString(role)] = QString::fromStdString(column.get<std::string>());
+      }
+    }
+  }
+  return details;
+}
+
+DataPreview readDataPreview(const json& answer) {
+  DataPreview preview;
+  for (const auto& r : items(member(answer, "rows"))) {
+    PreviewRow row;
+    for (const auto& t : items(member(r, "tokens"))) {
+      // "label" says whether the token's prediction enters the loss.
+      row.tokens.push_back({text(t, "text"), whole(t, "id"), flag(t, "label")});
+    }
+    row.length = whole(r, "length");
+    row.truncated = flag(r, "truncated");
+    row.label = text(r, "label");
+    preview.rows.push_back(std::move(row));
+  }
+  const auto& histogram = member(answer, "length_histogram");
+  for (const auto& e : items(member(histogram, "edges"))) preview.edges << (e.is_number() ? e.get<double>() : 0);
+  for (const auto& c : items(member(histogram, "counts"))) preview.counts << (c.is_number() ? c.get<double>() : 0);
+  preview.overLimit = number(histogram, "over_limit");
+  preview.tokensLostShare = number(histogram, "tokens_lost_share");
+  preview.trainRows = whole(answer, "train_rows");
+  preview.evalRows = whole(answer, "eval_rows");
+  return preview;
+}
+
+RunEstimate readEstimate(const json& answer) {
+  RunEstimate e;
+  e.trainable = number(answer, "trainable");
+  e.parameters = number(answer, "parameters");
+  e.share = number(answer, "share");
+  e.effectiveScale = number(answer, "effective_scale");
+  const auto& memory = member(answer, "memory");
+  e.weights = number(memory, "weights");
+  e.adapter = number(memory, "adapter");
+  e.gradients = number(memory, "gradients");
+  e.optimizer = number(memory, "optimizer");
+  e.activations = number(memory, "activations");
+  e.logits = number(memory, "logits");
+  e.total = number(memory, "total");
+  e.available = number(memory, "available");
+  const double named = e.weights + e.adapter + e.gradients + e.optimizer + e.activations + e.logits;
+  e.other = std::max(0.0, e.total - named);
+  e.steps = number(answer, "steps");
+  e.stepsPerEpoch = number(answer, "steps_per_epoch");
+  e.tokensPerEpoch = number(answer, "tokens_per_epoch");
+  return e;
+}
+
+CheckOutcome readCheck(const json& answer) {
+  CheckOutcome outcome;
+  const auto& loss = member(answer, "loss");
+  outcome.loss = loss.is_number() ? loss.get<double>() : std::nan("");
+  const auto& finite = member(answer, "finite");
+  outcome.finite = finite.is_boolean() ? finite.get<bool>() : std::isfinite(outcome.loss);
+  outcome.secondsPerStep = number(answer, "seconds_per_step");
+  outcome.peakMemory = number(answer, "peak_memory");
+  return outcome;
+}
+
+std::vector<ValidationIssue> readIssues(const json& answer) {
+  std::vector<ValidationIssue> issues;
+  for (const auto& i : items(answer.is_object() ? member(answer, "issues") : answer)) {
+    const auto& e = member(i, "error");
+    Error error;
+    error.code = ErrorCode::Usage;
+    error.what = text(e, "what").toStdString();
+    error.where = text(e, "where").toStdString();
+    error.found = text(e, "found").toStdString();
+    error.expected = text(e, "expected").toStdString();
+    error.hint = text(e, "hint").toStdString();
+    issues.push_back({text(i, "key").toStdString(), std::move(error)});
+  }
+  return issues;
+}
+
+std::optional<double> effectiveScale(const std::string& method, double rank, double alpha) {
+  if (method == "full" || rank < 1) return std::nullopt;
+  return method == "rora" ? alpha / std::sqrt(rank) : alpha / rank;
+}
+
+}  // namespace rankscope::ui

@@ -1,0 +1,55 @@
+#pragma once
+// Picks the data: files and format, columns mapped to roles, and what becomes of it: the first rows as tokens with the
+// loss mask in colour, the lengths and what the cut-off costs, rows that could not be read. GUI thread.
+
+#include <QWidget>
+
+#include "ui/newrun/answers.h"
+
+class QLabel;
+class QPlainTextEdit;
+class QSplitter;
+class QTabWidget;
+
+namespace rankscope::ui {
+
+class ColumnRoles;
+class LengthHistogram;
+class OptionField;
+class OptionForm;
+class RunDraft;
+class TokenView;
+
+class DataPage : public QWidget {
+  Q_OBJECT
+
+ public:
+  explicit DataPage(RunDraft* draft, QWidget* parent = nullptr);
+  void setDetails(const DataDetails& details);
+  void setDetailsFailed(const QString& message);
+  void setPreview(const DataPreview& preview);
+  void setPreviewPending();
+  void setPreviewFailed(const QString& message);
+  OptionForm* form() const { return m_files; }
+  OptionForm* moreForm() const { return m_more; }
+  ColumnRoles* roles() const { return m_roles; }
+  TokenView* tokens() const { return m_tokens; }
+
+ Q_SIGNALS:
+  void focused(OptionField* field);
+
+ private:
+  RunDraft* m_draft;
+  OptionForm* m_files;
+  OptionForm* m_more;
+  ColumnRoles* m_roles;
+  TokenView* m_tokens;
+  LengthHistogram* m_lengths;
+  QLabel* m_rows;
+  QLabel* m_verdict;
+  QLabel* m_previewCaption;
+  QPlainTextEdit* m_problems;
+  QTabWidget* m_tabs;
+};
+
+}  // namespace rankscope::ui

@@ -1,0 +1,142 @@
+#include "ui/newrun/model_page.h"
+
+#include <QHBoxLayout>
+#include <QHeaderView>
+#include <QLabel>
+#include <QLocale>
+#include <QPushButton>
+#include <QStandardItemModel>
+#include <QTableView>
+#include <QVBoxLayout>
+
+#include "ui/newrun/option_field.h"
+#include "ui/newrun/option_form.h"
+#include "ui/newrun/run_draft.h"
+#include "ui/shell/format.h"
+#include "ui/theme/theme.h"
+
+namespace rankscope::ui {
+namespace {
+
+enum Column { Name, Family, Parameters, Dtype, Size, Shape, Tokenizer, Problem, ColumnCount };
+constexpr int kPathRole = Qt::UserRole + 1;
+
+}  // namespace
+
+ModelPage::ModelPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_draft(draft) {
+  m_items = new QStandardItemModel(0, ColumnCount, this);
+  m_items->setHorizontalHeaderLabels({tr("Model"), tr("Family"), tr("Parameters"), tr("Type"), tr("Size"),
+                                      tr("Layers × width"), tr("Tokenizer"), tr("Problem")});
+  m_table = new QTableView;
+  m_table->setObjectName("modelTable");
+  m_table->setAccessibleName(tr("Models"));
+  m_table->setModel(m_items);
+  m_table->setSelectionBehavior(QAbstractItemView::SelectRows);
+  m_table->setSelectionMode(QAbstractItemView::SingleSelection);
+  m_table->setEditTriggers(QAbstractItemView::NoEditTriggers);
+  m_table->setShowGrid(false);
+  m_table->setTabKeyNavigation(false);
+  m_table->setWordWrap(false);
+  m_table->setFont(Theme::tabular(m_table->font()));
+  m_table->verticalHeader()->hide();
+  m_table->verticalHeader()->setDefaultSectionSize(space::kRowHeight);
+  m_table->horizontalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
+  m_table->horizontalHeader()->setStretchLastSection(true);
+  m_table->horizontalHeader()->setHighlightSections(false);
+
+  m_state = new QLabel;
+  makeCaption(m_state);
+  m_state->setWordWrap(true);
+  m_rescan = new QPushButton(tr("Scan again"));
+  m_rescan->setObjectName("rescanModels");
+  auto* add = new QPushButton(tr("Add folder…"));
+  add->setObjectName("addModelFolder");
+  add->setToolTip(tr("A folder whose sub-folders hold config.json and safetensors files"));
+  auto* buttons = new QHBoxLayout;
+  buttons->addWidget(m_state, 1);
+  buttons->addWidget(add);
+  buttons->addWidget(m_rescan);
+
+  m_form = new OptionForm(draft);
+  m_form->showGroups({"model"});
+  auto* column = new QVBoxLayout(this);
+  column->setContentsMargins(0, 0, 0, 0);
+  column->setSpacing(space::kUnit);
+  column->addWidget(m_form);
+  column->addWidget(m_table, 1);
+  column->addLayout(buttons);
+
+  connect(m_rescan, &QPushButton::clicked, this, &ModelPage::rescanAsked);
+  connect(add, &QPushButton::clicked, this, &ModelPage::addFolderAsked);
+  connect(m_form, &OptionForm::focused, this, &ModelPage::focused);
+  connect(m_table->selectionModel(), &QItemSelectionModel::currentRowChanged, this, [this](const QModelIndex& now) {
+    if (m_selecting || !now.isValid()) return;
+    m_draft->set("model.path", m_items->index(now.row(), Name).data(kPathRole).toString().toStdString());
+  });
+  connect(draft, &RunDraft::edited, this, [this] { showCurrent(); });
+}
+
+void ModelPage::setScanning(bool scanning) {
+  m_rescan->setEnabled(!scanning);
+  if (scanning) m_state->setText(tr("Reading model folders…"));
+}
+
+void ModelPage::setScanFailed(const QString& message) {
+  setScanning(false);
+  m_state->setText(message);
+}
+
+void ModelPage::setModels(std::vector<ModelCard> cards, const QStringList& folders) {
+  setScanning(false);
+  m_selecting = true;
+  m_items->setRowCount(0);
+  const QLocale locale;
+  for (const auto& card : cards) {
+    const auto item = [](const QString& text, bool right = false) {
+      auto* made = new QStandardItem(text);
+      made->setTextAlignment((right ? Qt::AlignRight : Qt::AlignLeft) | Qt::AlignVCenter);
+      made->setToolTip(text);
+      return made;
+    };
+    QList<QStandardItem*> row{
+        item(card.name),
+        item(card.family),
+        item(card.parameters > 0 ? formatCompact(card.parameters) : QString(), true),
+        item(card.dtype),
+        item(card.bytes > 0 ? formatBytes(card.bytes) : QString(), true),
+        item(card.layers > 0 ? QStringLiteral("%1 × %2").arg(card.layers).arg(card.hidden) : QString(), true),
+        item(card.tokenizer),
+        item(card.problem)};
+    row[Name]->setData(card.path, kPathRole);
+    row[Name]->setToolTip(card.path);
+    if (!card.problem.isEmpty()) {
+      row[Problem]->setForeground(ui::palette().danger);
+      row[Name]->setForeground(ui::palette().textMuted);
+    }
+    m_items->appendRow(row);
+  }
+  m_selecting = false;
+  m_state->setText(cards.empty() ? tr("No models found. Put a folder with config.json and safetensors files into %1, or add "
+                                      "a folder.").arg(folders.value(0))
+                                 : tr("%n models in %1", nullptr, static_cast<int>(cards.size())).arg(folders.join(", ")));
+  m_state->setToolTip(folders.join('\n'));
+  showCurrent();
+}
+
+void ModelPage::showCurrent() {
+  const auto path = QString::fromStdString(m_draft->config().str("model.path"));
+  m_selecting = true;
+  int found = -1;
+  for (int row = 0; row < m_items->rowCount(); ++row) {
+    if (m_items->index(row, Name).data(kPathRole).toString() == path) found = row;
+  }
+  if (found >= 0) {
+    m_table->setCurrentIndex(m_items->index(found, 0));
+  } else {
+    m_table->clearSelection();
+    m_table->setCurrentIndex({});
+  }
+  m_selecting = false;
+}
+
+}  // namespace rankscope::ui

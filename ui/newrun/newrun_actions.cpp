@@ -1,0 +1,381 @@
+// The parts of NewRunView that reach outside: presets on disk, questions to the helper, starting and queueing.
+#include <QComboBox>
+#include <QFileDialog>
+#include <QInputDialog>
+#include <QLineEdit>
+#include <QMessageBox>
+#include <QStandardItemModel>
+#include <QUndoStack>
+#include <QtConcurrent>
+
+#include "core/config/files.h"
+#include "core/config/json_text.h"
+#include "core/runlog/run_folder.h"
+#include "core/runlog/uuid.h"
+#include "core/store/store.h"
+#include "ui/newrun/consequences_panel.h"
+#include "ui/newrun/data_page.h"
+#include "ui/newrun/method_page.h"
+#include "ui/newrun/model_page.h"
+#include "ui/newrun/newrun_view.h"
+#include "ui/newrun/run_draft.h"
+#include "ui/newrun/site_table_model.h"
+#include "ui/newrun/sites_panel.h"
+#include "ui/newrun/step_rail.h"
+#include "ui/newrun/twin_dialog.h"
+#include "ui/shell/format.h"
+#include "ui/shell/settings.h"
+#include "ui/shell/store_service.h"
+#include "ui/shell/trainer_client.h"
+#include "ui/theme/theme.h"
+
+namespace rankscope::ui {
+namespace {
+
+constexpr int kPreviewRows = 24;
+const QString kFolderKey = QStringLiteral("newrun.modelFolders");
+
+}  // namespace
+
+// --- presets -----------------------------------------------------------------------------------------------------
+
+void NewRunView::loadPresetList() {
+  QtConcurrent::run([places = m_places] { return loadPresets(places); })
+      .then(this, [this](const PresetList& list) {
+        m_presets = list;
+        fillPresetBox();
+        if (!list.problems.empty()) Q_EMIT statusMessage(errorText(list.problems.front()));
+        if (!m_pendingPreset.isEmpty()) {
+          if (const auto* preset = m_presets.find(m_pendingPreset.toStdString())) {
+            m_draft->startFrom(m_pendingPreset, preset->config);
+          } else {
+            Q_EMIT statusMessage(tr("There is no preset “%1”.").arg(m_pendingPreset));
+          }
+          m_pendingPreset.clear();
+        } else if (!m_restored && !m_presets.presets.empty()) {
+          // First launch: a preset is ready to start, no questions asked.
+          const auto* first = m_presets.find("starter-reviews");
+          if (!first) first = &m_presets.presets.front();
+          m_draft->startFrom(QString::fromStdString(first->name), first->config);
+          if (context().undo) context().undo->clear();
+        }
+        m_restored = true;
+      });
+}
+
+void NewRunView::fillPresetBox() {
+  const QSignalBlocker quiet(m_preset);
+  m_preset->clear();
+  auto* items = qobject_cast<QStandardItemModel*>(m_preset->model());
+  const auto heading = [&](const QString& text) {
+    m_preset->addItem(text);
+    auto* item = items->item(m_preset->count() - 1);
+    item->setFlags(Qt::NoItemFlags);
+    item->setFont(Theme::instance().smallFont());
+  };
+  m_preset->addItem(tr("Defaults"), QString());
+  for (const bool user : {false, true}) {
+    bool any = false;
+    for (const auto& preset : m_presets.presets) {
+      if (preset.user != user) continue;
+      if (!any) heading(user ? tr("Mine") : tr("System"));
+      any = true;
+      const auto name = QString::fromStdString(preset.name);
+      m_preset->addItem(translatedOption(preset.title.empty() ? preset.name : preset.title), name);
+      m_preset->setItemData(m_preset->count() - 1, QString::fromStdString(preset.help), Qt::ToolTipRole);
+    }
+  }
+  int at = m_preset->findData(m_draft->presetName());
+  if (at < 0) {  // its file is gone; what it set is still in the draft
+    m_preset->addItem(tr("%1 (no longer there)").arg(m_draft->presetName()), m_draft->presetName());
+    at = m_preset->count() - 1;
+  }
+  const auto changes = m_draft->changedKeys().size();
+  if (changes > 0) {
+    m_preset->setItemText(at, m_preset->itemText(at) + tr(", %n changed", nullptr, static_cast<int>(changes)));
+  }
+  m_preset->setCurrentIndex(at);
+  const auto* preset = m_presets.find(m_draft->presetName().toStdString());
+  m_preset->setToolTip(preset ? QString::fromStdString(preset->help) : tr("Every option at its default"));
+}
+
+void NewRunView::choosePreset(int index) {
+  const auto name = m_preset->itemData(index).toString();
+  if (name.isEmpty()) {
+    m_draft->startFrom({}, RunConfig());
+  } else if (const auto* preset = m_presets.find(name.toStdString())) {
+    m_draft->startFrom(name, preset->config);
+  }
+}
+
+void NewRunView::savePreset() {
+  const auto* current = m_presets.find(m_draft->presetName().toStdString());
+  bool ok = false;
+  const auto title = QInputDialog::getText(this, tr("Save as preset"), tr("Name of the preset"), QLineEdit::Normal,
+                                           current && current->user ? QString::fromStdString(current->title) : QString(), &ok)
+                         .trimmed();
+  if (!ok || title.isEmpty()) return;
+  Preset preset;
+  preset.title = title.toStdString();
+  preset.base = current && !current->user ? current->name : current ? current->base : std::string();
+  if (current && current->user && current->title == preset.title) preset.name = current->name;
+  preset.config = m_draft->config();
+  preset.user = true;
+  QtConcurrent::run([places = m_places, preset] { return saveUserPreset(places, preset); })
+      .then(this, [this](const Result<Preset>& saved) {
+        if (!saved.ok()) {
+          failed(tr("The preset was not saved"), saved.error());
+          return;
+        }
+        m_draft->rebase(QString::fromStdString(saved->name), saved->config);
+        Q_EMIT statusMessage(tr("Saved as “%1”.").arg(QString::fromStdString(saved->title)));
+        loadPresetList();
+      });
+}
+
+void NewRunView::deletePreset() {
+  const auto* preset = m_presets.find(m_draft->presetName().toStdString());
+  if (!preset || !preset->user) return;
+  const auto answer = QMessageBox::question(this, tr("Delete preset"),
+                                            tr("Delete the preset “%1”? What it set stays in this draft.")
+                                                .arg(QString::fromStdString(preset->title)),
+                                            QMessageBox::Yes | QMessageBox::Cancel, QMessageBox::Cancel);
+  if (answer != QMessageBox::Yes) return;
+  QtConcurrent::run([places = m_places, name = preset->name] { return deleteUserPreset(places, name); })
+      .then(this, [this](const Result<void>& done) {
+        if (!done.ok()) {
+          failed(tr("The preset was not deleted"), done.error());
+          return;
+        }
+        m_draft->rebase({}, RunConfig());
+        loadPresetList();
+      });
+}
+
+// --- questions to the helper -----------------------------------------------------------------------------------------
+
+void NewRunView::scanModels() {
+  QStringList folders{QString::fromStdString(m_places.models.string())};
+  if (!m_places.resources.empty()) folders << QString::fromStdString(m_places.starter().string());
+  for (const auto& folder : settings().value(kFolderKey).toArray()) folders << folder.toString();
+  folders.removeDuplicates();
+  nlohmann::json dirs = nlohmann::json::array();
+  for (const auto& folder : folders) dirs.push_back(folder.toStdString());
+  m_modelPage->setScanning(true);
+  trainer().request(this, "models.scan", {{"dirs", dirs}}, [this, folders](Result<nlohmann::json> answer) {
+    if (!answer.ok()) {
+      m_modelPage->setScanFailed(errorText(answer.error()));
+      return;
+    }
+    auto cards = readModelCards(*answer);
+    for (auto& card : cards) card.path = QString::fromStdString(m_places.nameOf(card.path.toStdString()));
+    m_modelPage->setModels(std::move(cards), folders);
+  }, "newrun.scan");
+}
+
+void NewRunView::addModelFolder() {
+  const auto folder = QFileDialog::getExistingDirectory(this, tr("Folder with models"));
+  if (folder.isEmpty()) return;
+  auto folders = settings().value(kFolderKey).toArray();
+  if (!folders.contains(folder)) folders.append(folder);
+  settings().setValue(kFolderKey, folders);
+  scanModels();
+}
+
+void NewRunView::inspectModel() {
+  const auto path = m_draft->config().str("model.path");
+  if (path == m_inspectedModel) return;
+  m_inspectedModel = path;
+  m_modelLine.clear();
+  if (path.empty()) {
+    m_methodPage->sites()->clearModel(tr("Choose a model to see its matrices."));
+    m_methodPage->setFullRank(0);
+    return;
+  }
+  m_methodPage->sites()->clearModel(tr("Reading the model's headers…"));
+  trainer().request(this, "model.inspect", {{"path", path}}, [this](Result<nlohmann::json> answer) {
+    if (!answer.ok()) {
+      m_methodPage->sites()->clearModel(errorText(answer.error()));
+      m_methodPage->setFullRank(0);
+      m_draft->setOutsideIssues("model", {{"model.path", answer.error()}});
+      return;
+    }
+    const auto details = readModelDetails(*answer);
+    m_draft->setOutsideIssues("model", {});
+    m_modelLine = tr("%1, %2").arg(details.card.name, formatCompact(details.card.parameters));
+    m_consequences->setModelName(details.card.name);
+    m_methodPage->sites()->setModel(details);
+    qint64 full = 0;
+    for (const auto& site : details.sites) full = std::max<qint64>(full, std::min(site.out, site.in));
+    m_methodPage->setFullRank(full);
+    refreshRail();
+  }, "newrun.model");
+}
+
+void NewRunView::inspectData() {
+  const auto& config = m_draft->config();
+  const auto path = config.str("data.train");
+  const nlohmann::json question{{"path", path}, {"format", config.str("data.format")}, {"header", config.str("data.header")},
+                                {"task", config.str("data.task")}};
+  if (question.dump() == m_inspectedData) return;
+  m_inspectedData = question.dump();
+  m_dataLine.clear();
+  if (path.empty()) {
+    m_dataPage->setDetailsFailed({});
+    return;
+  }
+  trainer().request(this, "data.inspect", question, [this, path](Result<nlohmann::json> answer) {
+    if (!answer.ok()) {
+      m_dataPage->setDetailsFailed({});
+      m_draft->setOutsideIssues("data", {{"data.train", answer.error()}});
+      return;
+    }
+    const auto details = readDataDetails(*answer);
+    m_draft->setOutsideIssues("data", {});
+    m_dataLine = tr("%1, %2 rows").arg(QString::fromStdString(path).section('/', -1), formatInteger(details.rows));
+    m_dataPage->setDetails(details);
+    refreshRail();
+  }, "newrun.data");
+}
+
+void NewRunView::askConsequences() {
+  const auto& config = m_draft->config();
+  const nlohmann::json document = config.toJson();
+  const bool chosen = !config.str("model.path").empty() && !config.str("data.train").empty();
+  trainer().request(this, "validate", {{"config", document}}, [this](Result<nlohmann::json> answer) {
+    if (answer.ok()) m_draft->setOutsideIssues("helper", readIssues(*answer));
+  }, "newrun.validate");
+  if (!chosen) {
+    m_consequences->setEstimateFailed({});
+    m_consequences->setRows(0);
+    m_dataPage->setPreviewFailed(tr("Choose a model and a data file to see the first rows as the model will read them."));
+    return;
+  }
+  trainer().request(this, "estimate", {{"config", document}}, [this](Result<nlohmann::json> answer) {
+    if (answer.ok()) {
+      m_consequences->setEstimate(readEstimate(*answer));
+    } else {
+      m_consequences->setEstimateFailed(errorText(answer.error()));
+    }
+  }, "newrun.estimate");
+  m_dataPage->setPreviewPending();
+  trainer().request(this, "data.preview", {{"config", document}, {"rows", kPreviewRows}}, [this](Result<nlohmann::json> answer) {
+    if (!answer.ok()) {
+      m_dataPage->setPreviewFailed(errorText(answer.error()));
+      m_consequences->setRows(0);
+      return;
+    }
+    const auto preview = readDataPreview(*answer);
+    m_dataPage->setPreview(preview);
+    m_consequences->setRows(preview.trainRows);
+  }, "newrun.preview");
+}
+
+void NewRunView::runCheck() {
+  if (!m_draft->valid() || m_checkRequest != 0) return;
+  m_consequences->setChecking(true);
+  const auto document = m_draft->config().toJson();
+  const auto asked = jsonText(document);
+  m_checkRequest = trainer().request(
+      this, "check", {{"config", document}},
+      [this, asked](Result<nlohmann::json> answer) {
+        m_checkRequest = 0;
+        if (!answer.ok()) {
+          m_consequences->setCheckFailed(errorText(answer.error()));
+          return;
+        }
+        if (asked != jsonText(m_draft->config().toJson())) {
+          m_consequences->setCheckFailed(tr("The run was changed while it was being checked. Press Check again."));
+          return;
+        }
+        m_checkedConfig = asked;
+        m_consequences->setCheck(readCheck(*answer));
+      },
+      {}, [this](const nlohmann::json& progress) {
+        if (progress.is_object() && progress.contains("what") && progress["what"].is_string()) {
+          m_consequences->setChecking(true, QString::fromStdString(progress["what"].get<std::string>()));
+        }
+      });
+}
+
+// --- starting and queueing ---------------------------------------------------------------------------------------------
+
+void NewRunView::failed(const QString& what, const Error& error) {
+  Q_EMIT statusMessage(what + ". " + errorText(error));
+  QMessageBox box(QMessageBox::Warning, what, what + ".", QMessageBox::Ok, this);
+  box.setInformativeText(errorText(error));
+  box.exec();
+}
+
+void NewRunView::start() {
+  if (!m_draft->valid() || !m_consequences->startButton()->isEnabled()) return;
+  m_consequences->setStarting(true);
+  // The config is frozen in a file first: what is started is what was on screen, whatever is typed meanwhile.
+  const auto id = newUuid();
+  const auto file = m_places.home / "drafts" / (id + ".json");
+  const auto bytes = jsonText(m_draft->config().toJson(), 2);
+  QtConcurrent::run([file, bytes] { return writeFileAtomically(file, bytes); })
+      .then(this, [this, id, file](const Result<void>& written) {
+        if (!written.ok()) {
+          m_consequences->setStarting(false);
+          failed(tr("The run was not started"), written.error());
+          return;
+        }
+        const auto run = QString::fromStdString(id);
+        const auto started = trainer().startDetached(
+            {"train", "--config", QString::fromStdString(file.string()), "--id", run}, "train-" + run.left(8));
+        m_consequences->setStarting(false);
+        if (!started.ok()) {
+          failed(tr("The run was not started"), started.error());
+          return;
+        }
+        store().ingestNow();
+        selection().set({run});
+        Q_EMIT statusMessage(tr("Started."));
+        Q_EMIT showView("live", {{"run", run}, {"starting", true}});
+      });
+}
+
+void NewRunView::queueRuns(const std::vector<RunConfig>& runs) {
+  std::vector<JobSpec> jobs;
+  const auto group = runs.size() > 1 ? newUuid() : std::string();
+  for (const auto& config : runs) {
+    JobSpec job;
+    job.kind = "train";
+    job.name = config.str("name").empty() ? defaultRunName(config) : config.str("name");
+    job.config = config.toJson();
+    job.group = group;
+    jobs.push_back(std::move(job));
+  }
+  const int count = static_cast<int>(jobs.size());
+  m_consequences->setStarting(true);
+  store().write(
+      this, {}, [jobs](Store& s) { return s.addJobs(jobs); },
+      [this, count](Result<std::vector<Job>> added) {
+        m_consequences->setStarting(false);
+        if (!added.ok()) {
+          failed(tr("Nothing was queued"), added.error());
+          return;
+        }
+        store().announceQueue();
+        const auto runner = trainer().startQueueRunner();
+        if (!runner.ok()) {
+          failed(tr("Queued, but the queue's runner did not start"), runner.error());
+          return;
+        }
+        Q_EMIT statusMessage(tr("Queued %n runs; they start one after the other.", nullptr, count));
+      });
+}
+
+void NewRunView::twins() {
+  if (!m_draft->valid()) {
+    Q_EMIT statusMessage(tr("Correct the mistakes first."));
+    return;
+  }
+  auto* dialog = new TwinDialog(m_draft->config(), this);
+  dialog->setAttribute(Qt::WA_DeleteOnClose);
+  connect(dialog, &QDialog::accepted, this, [this, dialog] { queueRuns(dialog->chosen()); });
+  dialog->open();
+}
+
+}  // namespace rankscope::ui

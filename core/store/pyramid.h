@@ -50,6 +50,7 @@ class SeriesPyramid {
     int64_t finite;
   };
   void closeBlocks();
+  Bucket blockAt(int64_t i, size_t level, int64_t span) const;
   std::vector<double> m_x, m_values;
   std::vector<std::vector<Block>> m_levels;  // m_levels[k] holds complete blocks of 16^(k+1) points
 };

@@ -10,6 +10,7 @@
 
 namespace rankscope {
 
+// Layout of the unpacked tail in the store: five columns of eight bytes.
 struct SeriesPoint {
   int64_t step = 0;
   double epoch = 0;
@@ -17,6 +18,8 @@ struct SeriesPoint {
   double seconds = 0;
   double value = 0;
 };
+
+static_assert(sizeof(SeriesPoint) == 40);
 
 struct Series {
   std::string name;

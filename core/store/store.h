@@ -86,7 +86,7 @@ class Store {
   Result<SeriesRange> readSeriesRange(const std::string& id, const std::string& name, double x0, double x1,
                                       int64_t maxBuckets, Axis axis = Axis::Step);
 
-  // --- what else a run said (store_records.cpp) ---
+  // --- what else a run said (store_series.cpp) ---
   Result<std::vector<RunLogLine>> readLog(const std::string& id, const LogQuery& query);
   Result<std::vector<SampleRow>> samples(const std::string& id);
   Result<std::vector<CheckpointRow>> checkpoints(const std::string& id);

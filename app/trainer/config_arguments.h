@@ -1,0 +1,24 @@
+#pragma once
+// --config, --preset and --set, as every command that takes a run's config understands them.
+
+#include <string>
+#include <vector>
+
+#include "app/trainer/command.h"
+#include "core/config/run_config.h"
+
+namespace rankscope {
+
+struct ConfigArguments {
+  std::string file, preset, name;
+  std::vector<std::string> assignments;
+
+  void declare(CLI::App* sub);
+  // The config; every mistake at once when there is one (files that it names included).
+  Result<RunConfig> read(const Places& places, std::vector<Error>& mistakes) const;
+};
+
+// All mistakes of a config and of the files that it names.
+std::vector<Error> configMistakes(const RunConfig& config, const Places& places);
+
+}  // namespace rankscope

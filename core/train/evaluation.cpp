@@ -1,0 +1,65 @@
+#include "core/train/evaluation.h"
+
+#include <ATen/ATen.h>
+
+#include <chrono>
+
+#include "core/train/packing.h"
+#include "core/train/step_engine.h"
+
+namespace rankscope {
+namespace {
+
+void scoreClasses(const at::Tensor& logits, const at::Tensor& labels, Predictions& predictions) {
+  const at::Tensor logProbabilities = at::log_softmax(logits.to(at::kDouble), -1);
+  predictions.totalNll -= logProbabilities.gather(1, labels.unsqueeze(1)).sum().item<double>();
+  predictions.scoredTokens += labels.numel();
+  const at::Tensor best = logits.argmax(-1).contiguous();
+  for (int64_t i = 0; i < labels.numel(); ++i) {
+    predictions.labels.push_back(static_cast<int32_t>(labels.const_data_ptr<int64_t>()[i]));
+    predictions.predicted.push_back(static_cast<int32_t>(best.const_data_ptr<int64_t>()[i]));
+  }
+}
+
+void scoreTargets(const at::Tensor& logits, const at::Tensor& targets, Predictions& predictions) {
+  const at::Tensor scores = logits.reshape({-1}).to(at::kDouble).contiguous();
+  const at::Tensor wanted = targets.to(at::kDouble).contiguous();
+  for (int64_t i = 0; i < wanted.numel(); ++i) {
+    predictions.scores.push_back(scores.const_data_ptr<double>()[i]);
+    predictions.targets.push_back(wanted.const_data_ptr<double>()[i]);
+  }
+}
+
+}  // namespace
+
+Result<std::optional<Evaluation>> evaluate(Model& model, const TokenizedSet& set, DataTask task,
+                                           const EvaluationOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  const at::NoGradGuard noGrad;
+  Evaluation evaluation;
+  Predictions& predictions = evaluation.predictions;
+  predictions.classes = options.classes;
+  size_t done = 0;
+  for (const std::vector<uint32_t>& group : evaluationGroups(set, options.sequences, options.tokens)) {
+    if (options.between && !options.between(static_cast<double>(done) / static_cast<double>(set.size())))
+      return std::optional<Evaluation>();
+    const PackedBatch batch = packExamples(set, group, task);
+    ForwardContext context;
+    if (task == DataTask::Classification) {
+      scoreClasses(model.logits(batch, context), batch.labels, predictions);
+    } else if (task == DataTask::Regression) {
+      scoreTargets(model.logits(batch, context), batch.labels, predictions);
+    } else if (const int64_t labels = countLabels(batch); labels > 0) {
+      predictions.totalNll += model.loss(batch, context, 1.0).item<double>();
+      predictions.scoredTokens += labels;
+    }
+    done += group.size();
+  }
+  Result<std::map<std::string, double>> values = computeMetrics(dataTaskName(task), predictions);
+  if (!values) return values.error();
+  evaluation.values = std::move(*values);
+  evaluation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return std::optional<Evaluation>(std::move(evaluation));
+}
+
+}  // namespace rankscope

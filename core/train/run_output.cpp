@@ -1,0 +1,128 @@
+#include "core/train/run_output.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <functional>
+
+#include "core/config/files.h"
+#include "core/config/json_text.h"
+#include "core/io/safetensors_writer.h"
+#include "core/runlog/uuid.h"
+#include "core/text/registry.h"
+
+namespace rankscope {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+Error failure(const std::error_code& code, const char* what, const fs::path& path) {
+  return systemError(code.value(), what, path);
+}
+
+// Runs `fill` on a fresh folder beside `folder` and puts it in place of what was there.
+Result<void> writeFolder(const fs::path& folder, const std::function<Result<void>(const fs::path&)>& fill) {
+  const fs::path temporary = folder.parent_path() / ("." + folder.filename().string() + "-" + newUuid().substr(0, 8));
+  std::error_code code;
+  fs::create_directories(temporary, code);
+  if (code) return failure(code, "the folder cannot be made", temporary);
+  if (auto filled = fill(temporary); !filled) {
+    fs::remove_all(temporary, code);
+    return filled;
+  }
+  fs::remove_all(folder, code);
+  fs::rename(temporary, folder, code);
+  if (code) {
+    const Error error = failure(code, "the folder cannot be put in place", folder);
+    fs::remove_all(temporary, code);
+    return error;
+  }
+  return {};
+}
+
+Result<void> copyFile(const fs::path& from, const fs::path& folder) {
+  std::error_code code;
+  fs::copy_file(from, folder / from.filename(), fs::copy_options::overwrite_existing, code);
+  if (code) return failure(code, "a file of the base model cannot be copied", from);
+  // The source may be read-only (a shared model folder); the copy is the user's own.
+  fs::permissions(folder / from.filename(), fs::perms::owner_write, fs::perm_options::add, code);
+  return {};
+}
+
+const char* dtypeText(at::ScalarType type) {
+  return type == at::kBFloat16 ? "bfloat16" : type == at::kHalf ? "float16" : type == at::kDouble ? "float64" : "float32";
+}
+
+json modelConfig(const Model& model, at::ScalarType dtype, const std::vector<std::string>& labels) {
+  json config = model.config();
+  const bool modern = config.contains("dtype");
+  config[modern ? "dtype" : "torch_dtype"] = dtypeText(dtype);
+  // transformers' class names: the family's own capitalisation is in "architectures" of the checkpoint ("BertModel").
+  const std::string type = model.family();
+  std::string stem = type == "llama" ? "Llama" : type == "bert" ? "Bert" : "";
+  if (stem.empty() && !type.empty()) stem = std::string(1, static_cast<char>(std::toupper(type[0]))) + type.substr(1);
+  if (model.head() == HeadKind::CausalLm) config["architectures"] = {stem + "ForCausalLM"};
+  if (model.head() == HeadKind::SequenceClassification) {
+    config["architectures"] = {stem + "ForSequenceClassification"};
+    json idToLabel = json::object(), labelToId = json::object();
+    for (int64_t i = 0; i < model.numLabels(); ++i) {
+      const std::string label =
+          i < static_cast<int64_t>(labels.size()) ? labels[static_cast<size_t>(i)] : fmt::format("LABEL_{}", i);
+      idToLabel[std::to_string(i)] = label;
+      labelToId[label] = i;
+    }
+    config["id2label"] = idToLabel;
+    config["label2id"] = labelToId;
+    config["problem_type"] = model.numLabels() == 1 ? "regression" : "single_label_classification";
+  }
+  return config;
+}
+
+}  // namespace
+
+Result<void> saveAdapter(const fs::path& folder, const Method& method, const Model& model, const std::string& basePath) {
+  return writeFolder(folder, [&](const fs::path& target) -> Result<void> {
+    NamedTensors tensors;
+    for (const auto& [name, tensor] : method.adapterTensors()) tensors.emplace_back(name, tensor.detach());
+    if (auto saved = writeSafetensors(target / "adapter_model.safetensors", tensors); !saved) return saved.error();
+    return writeFileAtomically(target / "adapter_config.json", jsonText(method.adapterConfig(model, basePath), 2) + "\n");
+  });
+}
+
+Result<void> saveModelFolder(const fs::path& folder, const Model& model, const fs::path& baseFolder, at::ScalarType dtype,
+                             const std::vector<std::string>& labels) {
+  return writeFolder(folder, [&](const fs::path& target) -> Result<void> {
+    NamedTensors tensors;
+    for (const NamedTensor& entry : model.parameters().entries())
+      tensors.emplace_back(entry.name, entry.tensor.detach().to(dtype));
+    SafetensorsWriteOptions options;
+    options.maxShardBytes = uint64_t{5} << 30;
+    if (auto saved = writeModelWeights(target, tensors, options); !saved) return saved.error();
+    for (const fs::path& file : tokenizerFiles(baseFolder))
+      if (auto copied = copyFile(file, target); !copied) return copied;
+    std::error_code code;
+    if (fs::exists(baseFolder / "generation_config.json", code))
+      if (auto copied = copyFile(baseFolder / "generation_config.json", target); !copied) return copied;
+    return writeFileAtomically(target / "config.json", jsonText(modelConfig(model, dtype, labels), 2) + "\n");
+  });
+}
+
+Result<SavedOutput> saveRunOutput(const fs::path& runFolder, const Method& method, const Model& model,
+                                  const fs::path& baseFolder, const std::vector<std::string>& labels) {
+  SavedOutput output;
+  output.name = method.adapterConfig(model, pathText(baseFolder)).empty() ? "model" : "adapter";
+  const fs::path folder = runFolder / output.name;
+  Result<void> saved = output.name == "adapter" ? saveAdapter(folder, method, model, pathText(baseFolder))
+                                                : saveModelFolder(folder, model, baseFolder, at::kFloat, labels);
+  if (!saved) return saved.error();
+  std::error_code code;
+  for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
+    std::error_code ignored;
+    const auto size = it->file_size(ignored);
+    if (!ignored) output.bytes += static_cast<int64_t>(size);
+  }
+  return output;
+}
+
+}  // namespace rankscope

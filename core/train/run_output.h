@@ -1,0 +1,31 @@
+#pragma once
+// What a finished run leaves for others: adapter/ in PEFT's layout, or model/ as a whole Hugging Face folder. Folders are
+// written beside their name and renamed, so that a reader never sees half of one.
+
+#include <filesystem>
+#include <string>
+
+#include "core/config/result.h"
+#include "core/methods/method.h"
+#include "core/models/model.h"
+
+namespace rankscope {
+
+// adapter_config.json and adapter_model.safetensors into `folder`. `basePath` is what base_model_name_or_path says.
+Result<void> saveAdapter(const std::filesystem::path& folder, const Method& method, const Model& model,
+                         const std::string& basePath);
+// config.json, weights, and the tokenizer's and generation's files of `baseFolder`, into `folder`. Weights in `dtype`,
+// except what the model itself keeps in float32 only for training.
+Result<void> saveModelFolder(const std::filesystem::path& folder, const Model& model,
+                             const std::filesystem::path& baseFolder, at::ScalarType dtype,
+                             const std::vector<std::string>& labels);
+
+struct SavedOutput {
+  std::string name;  // "adapter" or "model", relative to the run's folder
+  int64_t bytes = 0;
+};
+// Whichever of the two fits the method.
+Result<SavedOutput> saveRunOutput(const std::filesystem::path& runFolder, const Method& method, const Model& model,
+                                  const std::filesystem::path& baseFolder, const std::vector<std::string>& labels);
+
+}  // namespace rankscope

@@ -1,0 +1,270 @@
+#include "core/train/setup.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Context.h>
+#include <ATen/Parallel.h>
+#include <ATen/cpu/Utils.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "core/config/files.h"
+#include "core/data/roles.h"
+
+namespace rankscope {
+namespace {
+
+bool labelled(DataTask task) { return task == DataTask::Classification || task == DataTask::Regression; }
+
+// Frozen weights are held in the compute dtype, but a module of the base model that trains beside an adapter starts from
+// the checkpoint's own values, not from their bfloat16 rounding.
+Result<void> restoreExactMasters(TrainingSetup& setup, ModelLoadOptions options) {
+  if (options.dtype == at::kFloat || options.keepFloat32) return {};
+  const std::vector<std::string>& drawn = setup.model->loadReport().newlyInitialised;
+  std::vector<OptimizedParameter> masters;
+  for (OptimizedParameter& parameter : setup.method->trainable())
+    if (setup.model->parameters().contains(parameter.name) &&
+        std::find(drawn.begin(), drawn.end(), parameter.name) == drawn.end())
+      masters.push_back(parameter);
+  if (masters.empty()) return {};
+  options.dtype = at::kFloat;
+  Result<std::unique_ptr<Model>> exact = loadModel(setup.modelFolder, options);
+  if (!exact) return exact.error();
+  const at::NoGradGuard noGrad;
+  for (OptimizedParameter& master : masters) master.tensor.copy_((*exact)->parameters().at(master.name));
+  return {};
+}
+
+// Products in bfloat16 are several times as fast where the processor multiplies them itself, and slower elsewhere.
+bool processorHasBfloat16() {
+  const auto capabilities = at::cpu::get_cpu_capabilities();
+  for (const char* name : {"avx512_bf16", "amx_bf16", "bf16"}) {
+    const auto found = capabilities.find(name);
+    if (found != capabilities.end() && found->second.isBool() && found->second.toBool()) return true;
+  }
+  return false;
+}
+
+Result<void> checkData(const TrainingSetup& setup) {
+  if (setup.data.train.empty())
+    return Error{ErrorCode::BadInput, "the training data holds no usable example", pathText(setup.dataSettings.train),
+                 fmt::format("{} rows, {} of them with problems", setup.data.trainStatistics.rows,
+                             setup.data.trainProblems.total),
+                 "at least one example",
+                 "Look at the rows with `rankscope-train data FILE`; check data.columns and data.task."};
+  const int64_t positions = setup.model->maxPositions();
+  const auto longest = static_cast<int64_t>(std::max(setup.data.train.longest(), setup.data.eval.longest()));
+  if (positions > 0 && longest > positions)
+    return Error{ErrorCode::Usage, "sequences are longer than the model's positions", "data.max_length",
+                 std::to_string(longest), fmt::format("at most {}", positions),
+                 fmt::format("Set data.max_length to {} or less.", positions)};
+  return {};
+}
+
+}  // namespace
+
+Result<HeadKind> headOf(const RunConfig& config, const ModelFamily& family) {
+  Result<DataTask> task = parseDataTask(config.str("data.task"));
+  if (!task) return task.error();
+  const HeadKind wanted = labelled(*task) ? HeadKind::SequenceClassification : HeadKind::CausalLm;
+  const std::string named = config.str("model.head");
+  const HeadKind given = named == "auto"        ? wanted
+                         : named == "causal_lm" ? HeadKind::CausalLm
+                                                : HeadKind::SequenceClassification;
+  if (given != wanted)
+    return Error{ErrorCode::Usage, "the head does not fit the task", "model.head", named,
+                 labelled(*task) ? "sequence_classification" : "causal_lm", "Leave model.head at auto."};
+  if (std::find(family.heads.begin(), family.heads.end(), given) == family.heads.end())
+    return Error{ErrorCode::Usage,
+                 fmt::format("a model of the {} family cannot do this task", family.title),
+                 "data.task",
+                 config.str("data.task"),
+                 labelled(*task) ? "a language task" : "classification or regression",
+                 "Choose another task or another base model."};
+  return given;
+}
+
+Result<MethodSettings> methodSettingsOf(const RunConfig& config, const ModelFamily& family) {
+  Result<const MethodEntry*> entry = findMethod(config.str("method.name"));
+  if (!entry) return entry.error();
+  MethodSettings settings;
+  settings.name = (*entry)->name;
+  settings.seed = static_cast<uint64_t>(config.integer("seed"));
+  if (!(*entry)->lowRank) return settings;
+  settings.rank = config.integer("method.rank");
+  settings.alpha = config.real("method.alpha");
+  settings.dropout = config.real("method.dropout");
+  settings.targetModules = config.list("method.target_modules");
+  if (settings.targetModules.empty()) settings.targetModules = family.defaultTargets;
+  settings.layersToTransform = config.list("method.layers");
+  for (const auto& [name, rank] : config.map("method.rank_pattern")) settings.rankPattern[name] = static_cast<int64_t>(rank);
+  for (const auto& [name, alpha] : config.map("method.alpha_pattern")) settings.alphaPattern[name] = alpha;
+  settings.bias = config.str("method.bias");
+  settings.modulesToSave = config.list("method.modules_to_save");
+  // The method's own options: whatever applies under its name and is not one of the common ones above.
+  for (const char* key : {"method.init", "method.warmup_steps", "method.interval"}) {
+    const OptionSpec* option = findOption(key);
+    if (option && applies(*option, config)) settings.options[std::string(key).substr(7)] = config.value(key);
+  }
+  return settings;
+}
+
+OptimizerSettings optimizerSettingsOf(const RunConfig& config) {
+  OptimizerSettings settings;
+  settings.name = config.str("optim.name");
+  settings.beta1 = config.real("optim.beta1");
+  settings.beta2 = config.real("optim.beta2");
+  settings.eps = config.real("optim.eps");
+  settings.weightDecay = config.real("optim.weight_decay");
+  settings.momentum = config.real("optim.momentum");
+  return settings;
+}
+
+StepPlan::Settings planSettingsOf(const RunConfig& config, size_t examples) {
+  StepPlan::Settings settings;
+  settings.examples = examples;
+  settings.batchSize = static_cast<size_t>(config.integer("train.batch_size"));
+  settings.accumulation = config.integer("train.accumulation");
+  settings.epochs = config.integer("train.epochs");
+  settings.maxSteps = config.integer("train.max_steps");
+  settings.shuffle = config.flag("data.shuffle");
+  settings.seed = static_cast<uint64_t>(config.integer("seed"));
+  return settings;
+}
+
+Result<at::ScalarType> computeDtypeOf(const std::string& name) {
+  if (name == "fp32") return at::kFloat;
+  if (name == "bf16") return at::kBFloat16;
+  if (name == "auto") return processorHasBfloat16() ? at::kBFloat16 : at::kFloat;
+  return Error{ErrorCode::Usage, "unknown arithmetic", "train.compute_dtype", name, "auto, fp32 or bf16",
+               "Choose one of these."};
+}
+
+const char* computeDtypeName(at::ScalarType type) { return type == at::kBFloat16 ? "bf16" : "fp32"; }
+
+Result<std::string> deviceOf(const RunConfig& config) {
+  const std::string wanted = config.str("train.device");
+  if (wanted == "cuda" && !at::hasCUDA())
+    return Error{ErrorCode::Usage, "no GPU can be used", "train.device", "cuda", "cpu or auto",
+                 "This machine has no NVIDIA GPU that LibTorch can open; set train.device to auto."};
+  return std::string("cpu");
+}
+
+int threadsOf(const RunConfig& config) {
+  const auto asked = static_cast<int>(config.integer("train.threads"));
+  return asked > 0 ? asked : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+void configureOperators(int threads) {
+  at::set_num_threads(threads);
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+  // Fresh memory need not be filled for a run to repeat: every operator here writes what it allocates.
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
+}
+
+int64_t TrainingSetup::trainableCount() const {
+  int64_t count = 0;
+  for (const OptimizedParameter& parameter : method->trainable()) count += parameter.tensor.numel();
+  return count;
+}
+
+int64_t TrainingSetup::parameterCount() const {
+  int64_t count = 0;
+  for (const NamedTensor& entry : model->parameters().entries()) count += entry.tensor.numel();
+  return count;
+}
+
+Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& places, const SetupOptions& options) {
+  const auto say = [&](const std::string& what) {
+    if (options.progress) options.progress(what);
+  };
+  TrainingSetup setup;
+  setup.config = config;
+  Result<DataTask> task = parseDataTask(config.str("data.task"));
+  if (!task) return task.error();
+  setup.task = *task;
+  if (auto device = deviceOf(config); !device) return device.error();
+  setup.threads = options.threads > 0 ? options.threads : threadsOf(config);
+  configureOperators(setup.threads);
+  Result<at::ScalarType> dtype =
+      computeDtypeOf(options.computeDtype.empty() ? config.str("train.compute_dtype") : options.computeDtype);
+  if (!dtype) return dtype.error();
+  setup.computeDtype = *dtype;
+
+  Result<std::filesystem::path> folder = places.resolve(config.str("model.path"));
+  if (!folder) return folder.error();
+  setup.modelFolder = *folder;
+  Result<nlohmann::json> modelConfig = readModelConfig(*folder);
+  if (!modelConfig) return modelConfig.error();
+  Result<const ModelFamily*> family = findModelFamily(modelConfig->value("model_type", std::string()));
+  if (!family) return family.error();
+  Result<HeadKind> head = headOf(config, **family);
+  if (!head) return head.error();
+  setup.head = *head;
+  Result<MethodSettings> methodSettings = methodSettingsOf(config, **family);
+  if (!methodSettings) return methodSettings.error();
+
+  say("reading the tokenizer");
+  Result<std::unique_ptr<Tokenizer>> tokenizer = loadTokenizer(*folder);
+  if (!tokenizer) return tokenizer.error();
+  setup.tokenizer = std::move(*tokenizer);
+
+  Result<DataSettings> dataSettings = DataSettings::fromConfig(config, places);
+  if (!dataSettings) return dataSettings.error();
+  setup.dataSettings = std::move(*dataSettings);
+  if (options.data) {
+    say("tokenising the data");
+    PrepareOptions prepare;
+    prepare.threads = setup.threads;
+    prepare.cacheFolder = places.cache.empty() ? std::filesystem::path() : places.cache / "tokens";
+    prepare.cancel = options.cancel;
+    Result<PreparedData> data = prepareData(setup.dataSettings, *setup.tokenizer, prepare);
+    if (!data) return data.error();
+    setup.data = std::move(*data);
+  } else {
+    setup.data.labels = setup.dataSettings.labels;
+  }
+
+  say("loading the model");
+  ModelLoadOptions load;
+  load.dtype = setup.computeDtype;
+  load.head = setup.head;
+  load.numLabels = setup.task == DataTask::Regression ? 1 : std::max<int64_t>(2, static_cast<int64_t>(setup.data.labels.size()));
+  load.seed = static_cast<uint64_t>(config.integer("seed"));
+  load.randomInit = config.flag("model.random_init");
+  load.keepFloat32 = !(*findMethod(config.str("method.name")))->lowRank;  // every weight may be a master
+  Result<std::unique_ptr<Model>> model = loadModel(*folder, load);
+  if (!model) return model.error();
+  setup.model = std::move(*model);
+  setup.model->gradientCheckpointing = config.flag("train.gradient_checkpointing");
+  for (const std::string& name : setup.model->loadReport().newlyInitialised)
+    setup.remarks.push_back(name + " is not in the checkpoint and starts from the seed");
+  if (const size_t unused = setup.model->loadReport().unused.size(); unused > 0)
+    setup.remarks.push_back(fmt::format("{} tensors of the checkpoint are not used ({}{})", unused,
+                                        setup.model->loadReport().unused.front(), unused > 1 ? ", …" : ""));
+  if (auto fits = checkTokenizerFits(*setup.tokenizer, setup.model->vocabSize()); !fits) return fits.error();
+  if (options.data)
+    if (auto good = checkData(setup); !good) return good.error();
+
+  Result<std::unique_ptr<Method>> method = makeMethod(std::move(*methodSettings));
+  if (!method) return method.error();
+  setup.method = std::move(*method);
+  if (auto attached = setup.method->attach(*setup.model); !attached) return attached.error();
+  if (auto exact = restoreExactMasters(setup, load); !exact) return exact.error();
+
+  Result<std::unique_ptr<Optimizer>> optimizer = makeOptimizer(setup.method->trainable(), optimizerSettingsOf(config));
+  if (!optimizer) return optimizer.error();
+  setup.optimizer = std::move(*optimizer);
+  setup.plan = StepPlan(planSettingsOf(config, std::max<size_t>(1, setup.data.train.size())));
+  Result<Schedule> schedule = makeSchedule(config.str("optim.schedule"), config.integer("optim.warmup_steps"),
+                                           config.real("optim.warmup_ratio"), setup.plan.totalSteps());
+  if (!schedule) return schedule.error();
+  setup.schedule = *schedule;
+  setup.stepSettings.learningRate = config.real("optim.learning_rate");
+  setup.stepSettings.maxGradNorm = config.real("optim.max_grad_norm");
+  setup.stepSettings.seed = static_cast<uint64_t>(config.integer("seed"));
+  return setup;
+}
+
+}  // namespace rankscope

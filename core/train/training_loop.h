@@ -1,0 +1,67 @@
+#pragma once
+// One life of a run: set up or restore, the loop, the end. Used by trainRun() only; see trainer.h.
+
+#include <memory>
+#include <optional>
+
+#include "core/eval/registry.h"
+#include "core/train/checkpoint.h"
+#include "core/train/run_control.h"
+#include "core/train/run_recorder.h"
+#include "core/train/setup.h"
+#include "core/train/trainer.h"
+
+namespace rankscope {
+
+class TrainingLoop {
+ public:
+  TrainingLoop(const RunFolder& run, const Places& places, const TrainOptions& options, EventWriter& events,
+               Heartbeat& heartbeat);
+  TrainOutcome run();
+  int64_t step() const { return m_state.step; }
+
+ private:
+  enum class Leave { No, Stop, Signal };
+
+  Result<void> prepare();
+  Result<void> restore();
+  void announceStart();
+  Result<event::RunState> loop();
+  Result<Leave> oneStep();
+  Result<void> afterStep();
+
+  // Wishes; false when the loop is to end.
+  bool serveBetweenPasses();
+  Result<bool> serveBetweenSteps();
+  void waitWhilePaused();
+  void waitForLogSpace();
+  Leave leaving() const;
+
+  Result<void> evaluateNow();
+  Result<void> sampleNow();
+  Result<void> saveCheckpoint(event::CheckpointReason reason);
+  std::vector<std::vector<int64_t>> samplePrompts() const;
+  void probe();
+  TrainOutcome finish(event::RunState state, std::optional<Error> error);
+
+  event::Point here() const;
+  bool due(const char* key, bool eachEpoch) const;
+  CheckpointContents contents() const;
+
+  const RunFolder& m_run;
+  const Places& m_places;
+  const TrainOptions& m_options;
+  RunRecorder m_recorder;
+  RunControl m_control;
+  RunConfig m_config;
+  std::optional<FoundCheckpoint> m_resumedFrom;
+  std::unique_ptr<TrainingSetup> m_setup;
+  std::unique_ptr<StepEngine> m_engine;
+  TrainerState m_state;
+  const MetricEntry* m_bestMetric = nullptr;
+  int64_t m_lastCheckpointStep = -1;
+  std::string m_lastCheckpoint;
+  double m_pausedSeconds = 0;  // within the step under way
+};
+
+}  // namespace rankscope

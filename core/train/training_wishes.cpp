@@ -1,0 +1,214 @@
+// TrainingLoop: what it does between passes and steps: wishes, evaluation, samples, probes, checkpoints.
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "core/models/generate.h"
+#include "core/train/evaluation.h"
+#include "core/train/training_loop.h"
+
+namespace rankscope {
+
+using event::RunState;
+
+TrainingLoop::Leave TrainingLoop::leaving() const {
+  if (m_control.signalled()) return Leave::Signal;
+  return m_control.stopWanted() ? Leave::Stop : Leave::No;
+}
+
+void TrainingLoop::waitWhilePaused() {
+  if (!m_control.pauseWanted() || m_control.leaveWanted()) return;
+  const auto start = std::chrono::steady_clock::now();
+  m_recorder.state(RunState::Paused, "", m_state.step);
+  while (m_control.pauseWanted() && !m_control.leaveWanted()) m_control.waitForWish(100);
+  m_pausedSeconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (!m_control.leaveWanted()) m_recorder.state(RunState::Running, "", m_state.step);
+}
+
+bool TrainingLoop::serveBetweenPasses() {
+  if (!m_control.anythingWanted()) return true;
+  waitWhilePaused();
+  return !m_control.leaveWanted();
+}
+
+void TrainingLoop::waitForLogSpace() {
+  // Events that cannot be written (a full disk) wait in memory; before the queue is full, training waits instead.
+  if (!m_recorder.events().status().backlogHigh) return;
+  const auto error = m_recorder.events().status().error;
+  m_recorder.state(RunState::Paused, error ? error->message() : "the event log cannot be written", m_state.step);
+  while (m_recorder.events().status().backlogHigh && !m_control.leaveWanted()) m_control.waitForWish(200);
+  m_recorder.state(RunState::Running, "", m_state.step);
+}
+
+Result<bool> TrainingLoop::serveBetweenSteps() {
+  m_control.setStep(m_state.step);
+  waitForLogSpace();
+  while (m_control.anythingWanted()) {
+    if (m_control.leaveWanted()) return false;
+    if (m_control.takeCheckpoint())
+      if (auto saved = saveCheckpoint(event::CheckpointReason::Asked); !saved) return saved.error();
+    if (m_control.takeEvaluate())
+      if (auto evaluated = evaluateNow(); !evaluated) return evaluated.error();
+    if (m_control.takeSample())
+      if (auto sampled = sampleNow(); !sampled) return sampled.error();
+    if (m_control.pauseWanted()) {
+      const auto start = std::chrono::steady_clock::now();
+      m_recorder.state(RunState::Paused, "", m_state.step);
+      // Other wishes are served while paused.
+      while (m_control.pauseWanted() && !m_control.leaveWanted() && !m_control.otherWanted()) m_control.waitForWish(100);
+      m_pausedSeconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      if (!m_control.pauseWanted() && !m_control.leaveWanted()) m_recorder.state(RunState::Running, "", m_state.step);
+    }
+  }
+  return true;
+}
+
+Result<void> TrainingLoop::evaluateNow() {
+  const TokenizedSet& set = m_setup->data.eval;
+  if (set.empty()) {
+    m_state.lastEvaluatedStep = m_state.step;
+    return {};
+  }
+  m_recorder.state(RunState::Evaluating, "", m_state.step);
+  EvaluationOptions options;
+  options.sequences = std::max<size_t>(32, static_cast<size_t>(m_config.integer("train.batch_size")));
+  options.classes = static_cast<int64_t>(m_setup->data.labels.size());
+  options.between = [this](double share) {
+    m_recorder.progress(fmt::format("evaluating {:.0f}%", 100 * share));
+    return serveBetweenPasses();
+  };
+  Result<std::optional<Evaluation>> evaluated = evaluate(*m_setup->model, set, m_setup->task, options);
+  if (!evaluated) return evaluated.error();
+  if (!*evaluated) return {};  // leaving; the loop sees to it
+  const std::map<std::string, double>& values = (*evaluated)->values;
+
+  bool best = false;
+  if (m_state.step > 0 && m_state.lastEvaluatedStep != m_state.step) {
+    const auto found = values.find(m_bestMetric->name);
+    if (found == values.end())
+      return Error{ErrorCode::Usage, "this task has no such metric", "train.best_metric", m_bestMetric->name,
+                   "a metric of the task", "Leave train.best_metric empty for the task's main metric."};
+    const bool higher = m_bestMetric->better == BetterWhen::Higher;
+    best = std::isfinite(found->second) &&
+           (m_state.bestStep < 0 || (higher ? found->second > m_state.bestValue : found->second < m_state.bestValue));
+    if (best) {
+      m_state.bestValue = found->second;
+      m_state.bestStep = m_state.step;
+      m_state.badEvaluations = 0;
+    } else {
+      ++m_state.badEvaluations;
+    }
+  }
+  m_state.lastEvaluatedStep = m_state.step;
+  m_state.lastEvaluation = nlohmann::json::object();
+  for (const auto& [name, value] : values)
+    if (std::isfinite(value)) m_state.lastEvaluation[name] = value;
+  m_recorder.evaluation(here(), values, best, (*evaluated)->seconds);
+  m_recorder.state(RunState::Running, "", m_state.step);
+  if (best) return saveCheckpoint(event::CheckpointReason::Best);
+  return {};
+}
+
+CheckpointContents TrainingLoop::contents() const {
+  CheckpointContents contents;
+  contents.trainer = m_state;
+  for (const OptimizedParameter& parameter : m_engine->parameters())
+    contents.trainable.emplace(parameter.name, parameter.tensor.detach());
+  contents.optimizer = m_setup->optimizer->state();
+  contents.method = m_setup->method->state();
+  return contents;
+}
+
+Result<void> TrainingLoop::saveCheckpoint(event::CheckpointReason reason) {
+  if (m_lastCheckpointStep == m_state.step && reason != event::CheckpointReason::Asked &&
+      reason != event::CheckpointReason::Best)
+    return {};
+  m_recorder.state(RunState::Checkpointing, "", m_state.step);
+  std::vector<NamedTensor> weights;
+  for (const OptimizedParameter& parameter : m_engine->parameters()) weights.push_back({parameter.name, parameter.tensor});
+  if (const std::string bad = findNotFinite(weights); !bad.empty())
+    return Error{ErrorCode::Training, "a trained tensor is not finite", fmt::format("step {}", m_state.step), bad,
+                 "finite numbers",
+                 "Lower optim.learning_rate, lengthen the warm-up, or train in fp32; no checkpoint was written."};
+  for (;;) {
+    Result<CheckpointInfo> written = writeCheckpoint(m_run.path(), contents());
+    if (written) {
+      m_lastCheckpointStep = m_state.step;
+      m_lastCheckpoint = "checkpoints/" + written->path.filename().string();
+      m_recorder.checkpoint(*written, reason, m_state.bestStep == m_state.step);
+      break;
+    }
+    if (written.error().code != ErrorCode::Io) return written.error();
+    // A full or failing disk: nothing computed so far is given up while a person can still make room.
+    m_recorder.failure(written.error(), m_state.step);
+    m_recorder.log("error", written.error().message() + " Trying again every 5 seconds.");
+    m_recorder.state(RunState::Paused, written.error().message(), m_state.step);
+    for (int i = 0; i < 50 && !m_control.leaveWanted(); ++i) m_control.waitForWish(100);
+    if (m_control.leaveWanted()) return written.error();
+    m_recorder.state(RunState::Checkpointing, "trying again", m_state.step);
+  }
+  // What led to this checkpoint is on the disk before training goes on.
+  if (auto synced = m_recorder.events().sync(); !synced) m_recorder.log("warning", synced.error().message());
+  pruneCheckpoints(m_run.path(), m_config.integer("train.keep_checkpoints"), m_state.bestStep);
+  m_recorder.state(RunState::Running, "", m_state.step);
+  return {};
+}
+
+std::vector<std::vector<int64_t>> TrainingLoop::samplePrompts() const {
+  std::vector<std::vector<int64_t>> prompts;
+  const Tokenizer& tokenizer = *m_setup->tokenizer;
+  for (const std::string& text : m_config.list("train.sample_prompts")) {
+    std::vector<int64_t> ids(tokenizer.prefix().begin(), tokenizer.prefix().end());
+    EncodeOptions plain;
+    plain.addSpecial = false;
+    const Encoding encoding = tokenizer.encode(text, plain);
+    ids.insert(ids.end(), encoding.ids.begin(), encoding.ids.end());
+    prompts.push_back(std::move(ids));
+  }
+  // Without prompts of the user's: the beginnings of the first evaluation rows, up to where the answer starts.
+  constexpr size_t kRows = 2, kBeginning = 16;
+  const TokenizedSet& rows = m_setup->data.eval.empty() ? m_setup->data.train : m_setup->data.eval;
+  for (size_t i = 0; prompts.size() < kRows && m_config.list("train.sample_prompts").empty() && i < rows.size(); ++i) {
+    const ExampleView row = rows[i];
+    size_t end = 0;
+    if (m_setup->task == DataTask::Instruction)
+      while (end < row.length() && row.label(end) == kIgnoreLabel) ++end;
+    else
+      end = std::min(kBeginning, row.length());
+    prompts.emplace_back(row.ids.begin(), row.ids.begin() + static_cast<std::ptrdiff_t>(end));
+  }
+  std::erase_if(prompts, [](const auto& prompt) { return prompt.empty(); });
+  return prompts;
+}
+
+Result<void> TrainingLoop::sampleNow() {
+  if (m_setup->head != HeadKind::CausalLm) {
+    m_recorder.log("warning", "a classifier has no text to sample");
+    return {};
+  }
+  const std::vector<std::vector<int64_t>> prompts = samplePrompts();
+  if (prompts.empty()) return {};
+  m_recorder.state(RunState::Sampling, "", m_state.step);
+  GenerateOptions options;
+  options.maxNewTokens = m_config.integer("train.sample_tokens");
+  if (m_setup->tokenizer->special().eos >= 0) options.stopTokens = {m_setup->tokenizer->special().eos};
+  options.seed = m_setup->stepSettings.seed;
+  options.onToken = [this](size_t, int64_t) { return serveBetweenPasses(); };
+  Result<std::vector<Generated>> samples = generate(*m_setup->model, prompts, options);
+  if (!samples) return samples.error();
+  for (size_t i = 0; i < samples->size(); ++i) {
+    const auto text = [&](const std::vector<int64_t>& ids) {
+      return m_setup->tokenizer->decode(std::vector<int32_t>(ids.begin(), ids.end()));
+    };
+    if ((*samples)[i].end != Generated::End::Cancelled)
+      m_recorder.sample(m_state.step, text(prompts[i]), text((*samples)[i].tokens));
+  }
+  m_recorder.state(RunState::Running, "", m_state.step);
+  return {};
+}
+
+void TrainingLoop::probe() {}
+
+}  // namespace rankscope

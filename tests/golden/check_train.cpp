@@ -1,0 +1,274 @@
+#include <algorithm>
+#include <set>
+
+#include "core/methods/peft_format.h"
+#include "core/methods/registry.h"
+#include "core/optim/clip.h"
+#include "core/optim/registry.h"
+#include "core/optim/schedule.h"
+#include "tests/golden/check.h"
+#include "tests/golden/packing.h"
+
+namespace rankscope::golden {
+
+namespace {
+
+int64_t parameterCount(const Model& model) {
+  int64_t count = 0;
+  for (const NamedTensor& entry : model.parameters().entries()) count += entry.tensor.numel();
+  return count;
+}
+
+// Settings of a case's method; the reason when it is none of ours.
+struct Wanted {
+  MethodSettings settings;
+  NotBuilt notBuilt;
+};
+
+Wanted wantedMethod(const Case& golden, const Model& model) {
+  const auto& meta = golden.meta();
+  const auto config = meta.find("peft_config");
+  if (config == meta.end() || config->is_null()) {
+    if (meta.contains("r") || meta.contains("targets")) return {{}, "LoRA on altered base weights (QLoRA)"};
+    const auto trained = static_cast<int64_t>(numberOr(meta, "trainable_parameters", -1));
+    if (trained >= 0 && trained != parameterCount(model)) return {{}, "training of some parameters (BitFit)"};
+    MethodSettings full;
+    full.name = "full";
+    return {full, std::nullopt};
+  }
+  const std::string type = text(*config, "peft_type");
+  if (type != "LORA") return {{}, type.empty() ? "an adapter of no type" : type};
+  if (numberOr(*config, "use_dora", 0) != 0 || config->value("use_dora", false)) return {{}, "DoRA"};
+  if (auto init = config->find("init_lora_weights"); init != config->end() && init->is_string() && *init != "gaussian")
+    return {{}, init->get<std::string>()};
+  if (!golden.namesUnder("frozen/").empty()) return {{}, "only-B LoRA"};
+  if (!golden.namesUnder("base/").empty()) return {{}, "LoRA on altered base weights"};
+  auto settings = settingsFromPeftConfig(*config);
+  if (!settings) return {{}, settings.error().message()};
+  // The head is always among what trains; the names PEFT lists for it are not modules of their own here.
+  auto& saved = settings->modulesToSave;
+  const auto head = model.headParameters();
+  saved.erase(std::remove_if(saved.begin(), saved.end(),
+                             [&](const std::string& module) {
+                               const bool exists = std::any_of(
+                                   model.parameters().entries().begin(), model.parameters().entries().end(),
+                                   [&](const NamedTensor& e) { return ("." + e.name).find("." + module + ".") != std::string::npos; });
+                               const bool isHead = std::any_of(head.begin(), head.end(), [&](const std::string& n) {
+                                 return n.rfind(module + ".", 0) == 0;
+                               });
+                               return !exists || isHead;
+                             }),
+              saved.end());
+  return {*settings, std::nullopt};
+}
+
+// What trains, by the names of the recording. Under PEFT only recorded parameters train (a head may have been left frozen);
+// full fine-tuning records a few of many.
+std::vector<OptimizedParameter> trainedParameters(const Case& golden, const Method& method, bool peft) {
+  std::set<std::string> recorded;
+  for (const std::string& name : golden.namesUnder("init/")) recorded.insert(plainPeftName(name.substr(5)));
+  std::vector<OptimizedParameter> out;
+  for (OptimizedParameter p : method.trainable()) {
+    if (peft && !recorded.empty() && !recorded.count(p.name)) {
+      p.tensor.requires_grad_(false);
+      continue;
+    }
+    out.push_back(std::move(p));
+  }
+  return out;
+}
+
+at::Tensor findParameter(const std::vector<OptimizedParameter>& parameters, const Model& model, const std::string& name) {
+  const auto aliases = model.parameters().aliases();
+  const auto alias = aliases.find(name);
+  const std::string owner = alias == aliases.end() ? name : alias->second;
+  for (const OptimizedParameter& p : parameters)
+    if (p.name == owner) return p.tensor;
+  malformed("a recorded parameter does not train here", name, "one of the method's parameters");
+}
+
+OptimizerSettings optimizerOf(const nlohmann::json& meta, double& learningRate) {
+  if (!meta.contains("optimizer") || !meta["optimizer"].is_object()) malformed("the case has no optimizer", "nothing", "an object");
+  const auto& o = meta["optimizer"];
+  OptimizerSettings out;
+  const std::string name = text(o, "name");
+  if (name.find("SGD") != std::string::npos) {
+    out.name = "sgd";
+    out.momentum = numberOr(o, "momentum", 0);
+  } else if (name.find("AdamW") == std::string::npos) {
+    malformed("the case names an unknown optimizer", name, "AdamW or SGD");
+  }
+  if (auto betas = o.find("betas"); betas != o.end() && betas->is_array() && betas->size() == 2) {
+    out.beta1 = (*betas)[0].get<double>();
+    out.beta2 = (*betas)[1].get<double>();
+  }
+  out.eps = numberOr(o, "eps", 1e-8);
+  out.weightDecay = numberOr(o, "weight_decay", 0);
+  learningRate = number(o, "lr");
+  return out;
+}
+
+Schedule scheduleOf(const nlohmann::json& meta, int64_t steps) {
+  const std::string name = text(meta, "schedule").empty() ? "constant" : text(meta, "schedule");
+  auto schedule = makeSchedule(name, static_cast<int64_t>(numberOr(meta, "warmup_steps", 0)), 0, steps);
+  if (!schedule) throw ErrorException(schedule.error());
+  return *schedule;
+}
+
+double clippingOf(const nlohmann::json& meta) {
+  auto clip = meta.find("clipping");
+  if (clip == meta.end() || clip->is_null() || *clip == "none") return 0;
+  if (clip->is_number()) return clip->get<double>();
+  malformed("the case's clipping is not a number", clip->dump(), "none or a norm");
+}
+
+class TrainingCheck {
+ public:
+  TrainingCheck(const Case& golden, Model& model, Method& method, Findings& findings, bool peft)
+      : m_golden(golden), m_model(model), m_method(method), m_findings(findings),
+        m_parameters(trainedParameters(golden, method, peft)) {
+    const std::string groups = golden.meta().contains("optimizer") ? text(golden.meta()["optimizer"], "groups") : "";
+    if (groups.empty() || groups.find("one group") != std::string::npos)
+      for (auto& p : m_parameters) p.decay = true;
+    m_batches = golden.get("batch/input_ids").size(0);
+    if (m_batches < 1) malformed("the case has no batch", "0", "at least one");
+    m_losses = golden.get("losses").to(at::kDouble);
+    m_steps = m_losses.size(0) - 1;
+    if (m_steps < 1) malformed("the case has no step", "0", "at least one");
+  }
+
+  void run() {
+    setInit();
+    if (const double trained = numberOr(m_golden.meta(), "trainable_parameters", -1); trained >= 0) {
+      int64_t count = 0;
+      for (const auto& p : m_parameters) count += p.tensor.numel();
+      m_findings.equal("trainable parameters", count, static_cast<int64_t>(trained));
+    }
+    double learningRate = 0;
+    auto made = makeOptimizer(m_parameters, optimizerOf(m_golden.meta(), learningRate));
+    if (!made) throw ErrorException(made.error());
+    Optimizer& optimizer = **made;
+    const Schedule schedule = scheduleOf(m_golden.meta(), m_steps);
+    const double clipping = clippingOf(m_golden.meta());
+    const Tolerance lossTolerance{m_golden.tolerance("loss_atol", 2e-5), m_golden.tolerance("loss_rtol", 0)};
+
+    m_method.onStart(optimizer);
+    compareLogits("logits0", "");
+    for (int64_t t = 0; t < m_steps; ++t) {
+      for (const auto& p : m_parameters) p.tensor.mutable_grad() = at::Tensor();
+      ForwardContext context;
+      context.training = true;  // dropout is 0 in every case
+      context.step = t;
+      const at::Tensor loss = m_model.loss(batch(t % m_batches), context);
+      m_findings.close(fmt::format("loss {}", t), loss.reshape({1}), m_losses[t].reshape({1}), lossTolerance);
+      loss.backward();
+      if (t == 0) compareGradients();
+      const double rate = learningRate * schedule.factor(t);
+      if (auto norm = clipGradients(m_parameters, clipping); !norm) throw ErrorException(norm.error());
+      const StepInfo info{t, m_steps, rate};
+      m_method.beforeStep(info, optimizer);
+      optimizer.step(rate);
+      m_method.afterStep(info, optimizer);
+      compareParameters(t + 1);
+    }
+    {
+      const at::NoGradGuard noGrad;
+      ForwardContext context;
+      m_findings.close(fmt::format("loss {}", m_steps), m_model.loss(batch(0), context).reshape({1}),
+                       m_losses[m_steps].reshape({1}), lossTolerance);
+    }
+    compareLogits(fmt::format("logits{}", m_steps), "");
+    compareMerged();
+  }
+
+ private:
+  PackedBatch batch(int64_t index) const {
+    return pack(readBatch(m_golden, "batch/", index), m_model.head(), m_model.numLabels());
+  }
+
+  // Recorded values under a prefix, by our parameter's tensor.
+  template <typename Use>
+  void forRecorded(const std::string& prefix, const Use& use) {
+    for (const std::string& name : m_golden.namesUnder(prefix)) {
+      const std::string plain = plainPeftName(name.substr(prefix.size()));
+      use(name, findParameter(m_parameters, m_model, plain), m_golden.get(name));
+    }
+  }
+
+  void setInit() {
+    const at::NoGradGuard noGrad;
+    forRecorded("init/", [&](const std::string& name, at::Tensor parameter, const at::Tensor& value) {
+      if (parameter.sizes() != value.sizes())
+        malformed("a recorded start has another shape", name + " " + c10::str(value.sizes()), c10::str(parameter.sizes()));
+      parameter.copy_(value);
+    });
+  }
+
+  void compareGradients() {
+    Tolerance tolerance{m_golden.tolerance("grad0_atol", 0), m_golden.tolerance("grad0_rtol", 2e-3)};
+    tolerance.relativeToLargest = !m_golden.hasTolerance("grad0_atol");
+    forRecorded("grad0/", [&](const std::string& name, const at::Tensor& parameter, const at::Tensor& value) {
+      m_findings.close(name, parameter.grad().defined() ? parameter.grad() : at::zeros_like(parameter), value, tolerance);
+    });
+  }
+
+  void compareParameters(int64_t step) {
+    const std::string key = fmt::format("step{}", step);
+    if (m_golden.namesUnder(key + "/").empty()) return;
+    Tolerance tolerance{m_golden.tolerance(key + "_atol", step == 1 ? 2e-5 : 5e-4), m_golden.tolerance(key + "_rtol", 0)};
+    tolerance.quantile99 = true;
+    forRecorded(key + "/", [&](const std::string& name, const at::Tensor& parameter, const at::Tensor& value) {
+      m_findings.close(name, parameter, value, tolerance);
+    });
+  }
+
+  void compareLogits(const std::string& name, const std::string& prefix) {
+    if (!m_golden.has(prefix + name)) return;
+    const at::NoGradGuard noGrad;
+    const Tolerance tolerance{m_golden.tolerance("logits_atol", 5e-4), m_golden.tolerance("logits_rtol", 0)};
+    ForwardContext context;
+    m_findings.close(prefix + name, m_model.logits(batch(0), context),
+                     packedRows(m_golden.get(prefix + name), readBatch(m_golden, "batch/", 0)), tolerance);
+  }
+
+  void compareMerged() {
+    const auto weights = m_golden.namesUnder("merged/weight/");
+    const std::string logits = fmt::format("logits{}", m_steps);
+    if (weights.empty() && !m_golden.has("merged/" + logits)) return;
+    if (auto ok = m_method.merge(m_model); !ok) throw ErrorException(ok.error());
+    Tolerance tolerance{m_golden.tolerance(fmt::format("step{}_atol", m_steps), 5e-4), 0};
+    tolerance.quantile99 = true;
+    for (const std::string& name : weights)
+      m_findings.close(name, m_model.parameters().at(name.substr(14)), m_golden.get(name), tolerance);
+    compareLogits(logits, "merged/");
+  }
+
+  const Case& m_golden;
+  Model& m_model;
+  Method& m_method;
+  Findings& m_findings;
+  std::vector<OptimizedParameter> m_parameters;
+  int64_t m_batches = 0, m_steps = 0;
+  at::Tensor m_losses;
+};
+
+}  // namespace
+
+NotBuilt checkTraining(const Case& golden, Findings& findings) {
+  bool wide = false;
+  for (const std::string& name : golden.namesUnder("init/")) wide = wide || golden.get(name).scalar_type() == at::kDouble;
+  GoldenModel opened = openModel(golden.modelFolder(), wide ? at::kDouble : at::kFloat);
+  if (opened.notBuilt) return opened.notBuilt;
+  Wanted wanted = wantedMethod(golden, *opened.model);
+  if (wanted.notBuilt) return wanted.notBuilt;
+  auto method = makeMethod(wanted.settings);
+  if (!method) throw ErrorException(method.error());
+  if (auto ok = (*method)->attach(*opened.model); !ok) throw ErrorException(ok.error());
+  if (golden.meta().contains("scaling"))
+    for (const FactorPair& pair : (*method)->factorPairs())
+      findings.close("scaling of " + pair.site->name, pair.scaling, number(golden.meta(), "scaling"), {0, 1e-12});
+  TrainingCheck(golden, *opened.model, **method, findings, wanted.settings.name != "full").run();
+  return std::nullopt;
+}
+
+}  // namespace rankscope::golden

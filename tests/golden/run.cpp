@@ -1,0 +1,47 @@
+#include "tests/golden/run.h"
+
+#include "tests/golden/check.h"
+
+namespace rankscope::golden {
+
+namespace {
+
+std::string firstLine(const std::string& message) { return message.substr(0, message.find('\n')); }
+
+NotBuilt dispatch(const CaseEntry& entry, Findings& findings) {
+  if (entry.kind == "manifest") malformed(entry.fields.value("problem", std::string("unreadable")), entry.name, "a manifest");
+  if (entry.kind == "peft-adapter") return checkAdapterFolder(entry, findings);
+
+  NotBuilt (*check)(const Case&, Findings&) = nullptr;
+  if (entry.kind == "model-parity") check = checkModel;
+  if (entry.kind == "peft-train") check = checkTraining;
+  if (entry.kind == "optimizer-trajectory") check = checkOptimizer;
+  if (entry.kind == "reflora-refactor") check = checkRefactor;
+  if (!check) return "this kind";
+  auto opened = Case::open(entry);
+  if (!opened) throw ErrorException(opened.error());
+  return check(*opened, findings);
+}
+
+}  // namespace
+
+Outcome runCase(const CaseEntry& entry) {
+  Findings findings;
+  try {
+    if (const NotBuilt reason = dispatch(entry, findings); reason)
+      return {Outcome::Kind::NotBuilt, fmt::format("not built here: {}/{}  {}", entry.kind, *reason, entry.name)};
+  } catch (const ErrorException& e) {
+    findings.fail(e.error().message());
+  } catch (const std::exception& e) {
+    findings.fail(firstLine(e.what()));
+  }
+  if (findings.comparisons() == 0 && findings.failures().empty()) findings.fail("nothing to compare");
+  if (findings.passed())
+    return {Outcome::Kind::Passed,
+            fmt::format("passed  {}  {}  {} comparisons", entry.name, findings.worst(), findings.comparisons())};
+  std::string line = fmt::format("FAILED  {}  {}", entry.name, findings.failures().front());
+  if (findings.failures().size() > 1) line += fmt::format("  (and {} more)", findings.failures().size() - 1);
+  return {Outcome::Kind::Failed, line};
+}
+
+}  // namespace rankscope::golden

@@ -74,6 +74,8 @@ Result<json> parseJsonRecord(std::string_view text, const std::string& where) {
       reason = reason.substr(colon + 2);
     return malformed("not valid JSON", where + ", " + position(text, e.byte > 0 ? e.byte - 1 : 0),
                      "Correct the document at this place: " + cleanUtf8(reason, 300));
+  } catch (const json::exception&) {
+    return malformed("a number is too large", where, "Numbers must be finite: at most about 1.8e308.");
   }
   return document;
 }

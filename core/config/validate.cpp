@@ -108,9 +108,9 @@ class Checker {
 
   void checkHeadAndTask() {
     const std::string task = m_config.str("data.task"), head = m_config.str("model.head");
-    if (!usable("data.task") || !usable("model.head") || head == "auto") return;
+    if (!usable("data.task")) return;
     const std::string needed = task == "classification" || task == "regression" ? "sequence_classification" : "causal_lm";
-    if (head != needed)
+    if (usable("model.head") && head != "auto" && head != needed)
       add("model.head", "the head does not fit the task", head, fmt::format("{} for the task {}", needed, task),
           "Set the head to auto, or choose another task.");
     if (usable("data.format") && m_config.str("data.format") == "txt" && task != "causal_lm")
@@ -203,8 +203,8 @@ class Checker {
     if (metric.compare(0, 5, "eval/") == 0) metric.erase(0, 5);
     const std::string task = m_config.str("data.task");
     const std::vector<std::string> allowed =
-        task == "classification" ? std::vector<std::string>{"loss", "accuracy", "f1", "matthews"}
-        : task == "regression"   ? std::vector<std::string>{"loss", "pearson", "spearman"}
+        task == "classification" ? std::vector<std::string>{"loss", "accuracy", "f1", "f1_macro", "matthews"}
+        : task == "regression"   ? std::vector<std::string>{"loss", "pearson", "spearman", "mse"}
                                  : std::vector<std::string>{"loss", "perplexity"};
     if (std::find(allowed.begin(), allowed.end(), metric) != allowed.end()) return;
     const std::string near = nearestText(metric, allowed);

@@ -41,6 +41,8 @@ class TokenizedSet {
   // The examples named, in that order.
   TokenizedSet subset(std::span<const uint32_t> indices) const;
   void reserve(size_t examples, size_t tokens);
+  // Class c becomes newClass[c].
+  void renumberClasses(std::span<const int32_t> newClass);
 
  private:
   friend class TokenCache;

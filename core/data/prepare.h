@@ -54,11 +54,14 @@ struct DataStatistics {
   uint64_t tokensLost = 0;      // cut off at maxLength
   uint64_t overLimit = 0;       // examples that were cut
   std::vector<uint64_t> lengthCounts;  // lengthCounts[n] = examples of n tokens before cutting; longer ones in the last
+  void count(size_t tokensOfExample, size_t lost);
+  double lostShare() const { return tokens == 0 ? 0 : static_cast<double>(tokensLost) / static_cast<double>(tokens); }
   LengthHistogram histogram(size_t bins = 24) const;
 };
 
 struct PreparedFile {
-  TokenizedSet set;
+  TokenizedSet set;                 // examples; blocks for plain text
+  std::vector<std::string> labels;  // classification: class i is labels[i]
   DataStatistics statistics;
   ProblemList problems;
   std::string contentHash;  // SHA-256 of the file's bytes
@@ -78,9 +81,25 @@ struct PreparedData {
 
 Result<PreparedData> prepareData(const DataSettings& settings, const Tokenizer& tokenizer,
                                  const PrepareOptions& options = {});
-// One file as evaluation data (rankscope-train eval). `labels` as trained; empty: from the file.
+// One file alone, without a split (rankscope-train eval). settings.labels as trained; empty: from the file. `limit` as
+// settings.evalLimit.
 Result<PreparedFile> prepareFile(const std::filesystem::path& path, const DataSettings& settings,
-                                 std::vector<std::string>& labels, const Tokenizer& tokenizer,
-                                 const PrepareOptions& options = {});
+                                 const Tokenizer& tokenizer, const PrepareOptions& options = {});
+
+// One example for people: its tokens as text, which of them count in the loss, its class.
+struct PreviewToken {
+  std::string text;
+  int32_t id = 0;
+  bool label = false;
+};
+struct PreviewRow {
+  std::vector<PreviewToken> tokens;
+  uint64_t row = 0;
+  size_t length = 0;
+  bool truncated = false;
+  std::string label;  // class name or target; "" for language models
+};
+PreviewRow previewExample(const ExampleView& example, const Tokenizer& tokenizer, DataTask task,
+                          const std::vector<std::string>& labels);
 
 }  // namespace rankscope

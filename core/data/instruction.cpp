@@ -1,0 +1,89 @@
+// instruction: prompt and answer in one sequence, loss on the answer and its end alone.
+
+#include <algorithm>
+
+#include "core/data/prompt_template.h"
+#include "core/data/task.h"
+
+namespace rankscope {
+namespace {
+
+bool endsInSpace(const std::string& text) {
+  return text.empty() || text.back() == ' ' || text.back() == '\n' || text.back() == '\t';
+}
+
+class InstructionTask : public RowTask {
+ public:
+  InstructionTask(const Tokenizer& tokenizer, size_t maxLength, size_t answer) : m_tokenizer(tokenizer), m_answer(answer) {
+    m_maxLength = maxLength;
+  }
+  std::optional<PromptTemplate> promptTemplate;
+  size_t prompt = 0;  // without a template
+
+  RowOutcome encode(const Row& row) const override {
+    const std::optional<std::string>& answer = row.cells[m_answer];
+    if (!answer || answer->empty()) return SkippedRow{"the answer is empty; the row was left out"};
+    std::string text = promptTemplate ? promptTemplate->render(row) : row.cells[prompt].value_or("");
+    if (text.empty()) return SkippedRow{"the prompt is empty; the row was left out"};
+    // A template says itself how prompt and answer are joined; a bare column gets a line end between.
+    if (!promptTemplate && !endsInSpace(text)) text += '\n';
+    const size_t boundary = text.size();
+    text += *answer;
+
+    // One pass over both, so that the tokens are those of the whole text; what reaches into the answer belongs to it.
+    const Encoding tokens = m_tokenizer.encode(text, {.addSpecial = false});
+    size_t promptTokens = 0;
+    while (promptTokens < tokens.size() && tokens.spans[promptTokens].end <= boundary &&
+           tokens.spans[promptTokens].begin < boundary)
+      ++promptTokens;
+    const std::vector<int32_t>& opening = m_tokenizer.prefix();
+    const int32_t closing = m_tokenizer.special().eos >= 0 ? m_tokenizer.special().eos : m_tokenizer.special().sep;
+
+    const size_t end = closing >= 0 ? 1 : 0;
+    const size_t answerTokens = tokens.size() - promptTokens;
+    if (answerTokens == 0) return SkippedRow{"the answer gives no token; the row was left out"};
+    const size_t room = m_maxLength > opening.size() ? m_maxLength - opening.size() : 0;
+    // The answer comes first: the prompt loses its beginning before the answer loses its end.
+    const size_t keepAnswer = std::min(answerTokens + end, room);
+    const size_t keepPrompt = std::min(promptTokens, room - keepAnswer);
+    EncodedRow encoded;
+    encoded.lost = tokens.size() + end - keepAnswer - keepPrompt;
+    encoded.ids = opening;
+    const auto at = [&](size_t index) { return tokens.ids.begin() + static_cast<std::ptrdiff_t>(index); };
+    encoded.ids.insert(encoded.ids.end(), at(promptTokens - keepPrompt), at(promptTokens));
+    const size_t firstScored = encoded.ids.size();
+    encoded.ids.insert(encoded.ids.end(), at(promptTokens), at(promptTokens + std::min(keepAnswer, answerTokens)));
+    if (keepAnswer == answerTokens + end && end > 0) encoded.ids.push_back(closing);
+    encoded.lossMask.assign(encoded.ids.size(), 1);
+    std::fill_n(encoded.lossMask.begin(), firstScored, uint8_t{0});
+    return encoded;
+  }
+
+ private:
+  const Tokenizer& m_tokenizer;
+  size_t m_maxLength = 0;
+  size_t m_answer;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<RowTask>> makeInstructionTask(const TaskSetup& setup) {
+  Result<size_t> answer = findColumn(setup.columns, setup.roles.answer, "data.columns.answer");
+  if (!answer) return answer.error();
+  auto task = std::make_unique<InstructionTask>(setup.tokenizer, static_cast<size_t>(setup.settings.maxLength), *answer);
+  if (!setup.roles.promptTemplate.empty()) {
+    Result<PromptTemplate> parsed = PromptTemplate::parse(setup.roles.promptTemplate, setup.columns);
+    if (!parsed) return parsed.error();
+    task->promptTemplate = std::move(*parsed);
+  } else {
+    Result<size_t> prompt = findColumn(setup.columns, setup.roles.prompt, "data.columns.prompt");
+    if (!prompt) return prompt.error();
+    if (*prompt == *answer)
+      return Error{ErrorCode::Usage, "prompt and answer are the same column", "data.columns.prompt", setup.columns[*answer],
+                   "two columns", "Set data.columns.prompt and data.columns.answer."};
+    task->prompt = *prompt;
+  }
+  return std::unique_ptr<RowTask>(std::move(task));
+}
+
+}  // namespace rankscope

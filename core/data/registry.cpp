@@ -1,0 +1,24 @@
+#include "core/data/task.h"
+
+namespace rankscope {
+
+const std::vector<DataTaskEntry>& dataTaskEntries() {
+  static const std::vector<DataTaskEntry> entries = {
+      {DataTask::CausalLm, "causal_lm", "Language modelling",
+       "Plain text, joined and cut into blocks; every token is predicted from those before it.", true, makeDocumentTask},
+      {DataTask::Instruction, "instruction", "Instructions",
+       "A prompt and its answer; only the answer counts in the loss.", false, makeInstructionTask},
+      {DataTask::Classification, "classification", "Classification", "One or two sentences and a class.", false,
+       makeClassificationTask},
+      {DataTask::Regression, "regression", "Regression", "One or two sentences and a number.", false, makeRegressionTask},
+  };
+  return entries;
+}
+
+const DataTaskEntry& dataTaskEntry(DataTask task) {
+  for (const DataTaskEntry& entry : dataTaskEntries())
+    if (entry.task == task) return entry;
+  return dataTaskEntries().front();
+}
+
+}  // namespace rankscope

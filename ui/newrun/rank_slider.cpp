@@ -43,7 +43,7 @@ RankSlider::RankSlider(QWidget* parent) : QWidget(parent) {
   connect(m_slider, &QSlider::valueChanged, this, &RankSlider::slid);
   connect(m_edit, &QLineEdit::editingFinished, this, &RankSlider::typed);
   setFullRank(0);
-  show();
+  showRank();
 }
 
 int RankSlider::positionOf(qint64 rank) {
@@ -56,15 +56,15 @@ void RankSlider::setFullRank(qint64 fullRank) {
   const QSignalBlocker quiet(m_slider);
   m_slider->setRange(0, positionOf(end));
   m_end->setText(fullRank > 0 ? tr("of %1 (full)").arg(QLocale().toString(fullRank)) : QString());
-  show();
+  showRank();
 }
 
 void RankSlider::setRank(qint64 rank) {
   m_rank = rank;
-  show();
+  showRank();
 }
 
-void RankSlider::show() {
+void RankSlider::showRank() {
   const QSignalBlocker quiet(m_slider);
   m_slider->setValue(positionOf(m_rank));
   if (!m_edit->hasFocus() || !m_edit->isModified()) m_edit->setText(QString::number(m_rank));
@@ -93,7 +93,7 @@ void RankSlider::typed() {
   }
   if (rank == m_rank) return;
   m_rank = rank;
-  show();
+  showRank();
   Q_EMIT rankChanged(m_rank);
 }
 

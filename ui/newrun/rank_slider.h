@@ -32,7 +32,7 @@ class RankSlider : public QWidget {
   static int positionOf(qint64 rank);
   void slid(int position);
   void typed();
-  void show();
+  void showRank();
 
   QSlider* m_slider;
   QLineEdit* m_edit;

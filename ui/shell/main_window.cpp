@@ -1,0 +1,393 @@
+#include "ui/shell/main_window.h"
+
+#include "core/config/places.h"
+#include "core/store/store.h"
+#include "ui/shell/command_palette.h"
+#include "ui/shell/format.h"
+#include "ui/shell/help_dialog.h"
+#include "ui/shell/queue_panel.h"
+#include "ui/shell/settings.h"
+#include "ui/shell/store_service.h"
+#include "ui/shell/trainer_client.h"
+#include "ui/shell/views.h"
+#include "ui/theme/theme.h"
+
+#include <QActionGroup>
+#include <QApplication>
+#include <QButtonGroup>
+#include <QCloseEvent>
+#include <QDesktopServices>
+#include <QDockWidget>
+#include <QFrame>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QMenuBar>
+#include <QStackedWidget>
+#include <QStatusBar>
+#include <QToolButton>
+#include <QUrl>
+
+namespace rankscope::ui {
+
+namespace {
+
+constexpr int kNavigationWidth = 76;
+constexpr int kMessageMs = 6000;
+
+}  // namespace
+
+MainWindow::MainWindow(ViewContext context, QWidget* parent) : QMainWindow(parent), m_context(context) {
+  setObjectName(QStringLiteral("mainWindow"));
+  setMinimumSize(1100, 700);
+  m_context.undo = &m_undo;
+
+  auto* centre = new QWidget(this);
+  auto* across = new QHBoxLayout(centre);
+  across->setContentsMargins(0, 0, 0, 0);
+  across->setSpacing(0);
+  buildNavigation();
+  across->addWidget(m_navigation);
+  auto* down = new QVBoxLayout;
+  down->setSpacing(0);
+  m_banner = new QFrame(centre);
+  m_banner->setObjectName(QStringLiteral("banner"));
+  auto* bannerLayout = new QHBoxLayout(m_banner);
+  bannerLayout->setContentsMargins(space::kWide, space::kHalf, space::kUnit, space::kHalf);
+  auto* bannerIcon = new QLabel(m_banner);
+  bannerIcon->setPixmap(icon(QStringLiteral("warning")).pixmap(space::kIcon));
+  m_bannerText = new QLabel(m_banner);
+  m_bannerText->setWordWrap(true);
+  m_bannerText->setTextInteractionFlags(Qt::TextSelectableByMouse);
+  auto* closeBanner = new QToolButton(m_banner);
+  closeBanner->setIcon(icon(QStringLiteral("cancel")));
+  closeBanner->setAccessibleName(tr("Close message"));
+  closeBanner->setToolTip(tr("Close message"));
+  connect(closeBanner, &QToolButton::clicked, m_banner, &QWidget::hide);
+  bannerLayout->addWidget(bannerIcon);
+  bannerLayout->addWidget(m_bannerText, 1);
+  bannerLayout->addWidget(closeBanner);
+  m_banner->hide();
+  m_stack = new QStackedWidget(centre);
+  m_stack->setObjectName(QStringLiteral("views"));
+  down->addWidget(m_banner);
+  down->addWidget(m_stack, 1);
+  across->addLayout(down, 1);
+  setCentralWidget(centre);
+
+  buildQueue();
+  buildMenus();
+  buildStatusBar();
+  m_palette = new CommandPalette(m_context, this);
+  connect(m_palette, &CommandPalette::runChosen, this, [this](const QString& id) {
+    m_context.selection->set({id});
+    showView(QStringLiteral("runs"), {{QStringLiteral("run"), id}});
+  });
+
+  StoreService& store = *m_context.store;
+  connect(&store, &StoreService::problem, this, [this](const QString& text) {
+    m_storeHasProblem = true;
+    showBanner(text);
+    updateStoreStatus();
+  });
+  connect(&store, &StoreService::problemSolved, this, [this] {
+    if (std::exchange(m_storeHasProblem, false)) m_banner->hide();
+    updateStoreStatus();
+  });
+  connect(&store, &StoreService::runsChanged, this, &MainWindow::updateStoreStatus);
+  connect(&store, &StoreService::liveRunsChanged, this, &MainWindow::updateRunning);
+  connect(m_context.settings, &Settings::writeFailed, this, [this](const QString& text) {
+    showBanner(tr("Your layout could not be saved. %1").arg(text));
+  });
+  restoreLayout();
+  updateStoreStatus();
+}
+
+MainWindow::~MainWindow() = default;
+
+void MainWindow::buildNavigation() {
+  m_navigation = new QFrame(this);
+  m_navigation->setObjectName(QStringLiteral("navigation"));
+  m_navigation->setAccessibleName(tr("Views"));
+  m_navigation->setFixedWidth(kNavigationWidth);
+  auto* layout = new QVBoxLayout(m_navigation);
+  layout->setContentsMargins(0, space::kUnit, 0, space::kUnit);
+  layout->setSpacing(2);
+  m_navigationButtons = new QButtonGroup(this);
+  m_navigationButtons->setExclusive(true);
+  int number = 0;
+  for (const ViewInfo& info : viewTable()) {
+    const QString id = QLatin1String(info.id);
+    const QKeySequence shortcut(QStringLiteral("Ctrl+%1").arg(++number));
+    auto* button = new QToolButton(m_navigation);
+    button->setText(viewTitle(info));
+    button->setIcon(icon(QLatin1String(info.icon)));
+    button->setIconSize({20, 20});
+    button->setToolButtonStyle(Qt::ToolButtonTextUnderIcon);
+    button->setCheckable(true);
+    button->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Fixed);
+    button->setFont(Theme::instance().smallFont());
+    button->setToolTip(withShortcut(viewQuestion(info), shortcut));
+    button->setAccessibleName(viewTitle(info));
+    button->setAccessibleDescription(viewQuestion(info));
+    button->setProperty("viewId", id);
+    m_navigationButtons->addButton(button);
+    connect(button, &QToolButton::clicked, this, [this, id] { showView(id); });
+    layout->addWidget(button);
+    QAction* action = addAction(tr("Go to %1").arg(viewTitle(info)), QLatin1String(info.icon), shortcut, [this, id] { showView(id); });
+    m_viewActions.push_back(action);
+  }
+  layout->addStretch(1);
+}
+
+QAction* MainWindow::addAction(const QString& text, const QString& iconName, const QKeySequence& shortcut,
+                               std::function<void()> run) {
+  auto* action = new QAction(text, this);
+  if (!iconName.isEmpty()) action->setIcon(icon(iconName));
+  if (!shortcut.isEmpty()) action->setShortcut(shortcut);
+  connect(action, &QAction::triggered, this, [run = std::move(run)] { run(); });
+  QWidget::addAction(action);
+  m_actions.push_back(action);
+  return action;
+}
+
+void MainWindow::buildMenus() {
+  QMenu* program = menuBar()->addMenu(tr("&Rankscope"));
+  program->addAction(addAction(tr("Command palette…"), QStringLiteral("search"), QKeySequence(QStringLiteral("Ctrl+K")),
+                               [this] { m_palette->popUp(allActions()); }));
+  program->addAction(addAction(tr("New run"), QStringLiteral("view-newrun"), QKeySequence::New,
+                               [this] { showView(QStringLiteral("newrun")); }));
+  program->addAction(addAction(tr("Look for new runs"), QStringLiteral("retry"), QKeySequence::Refresh, [this] {
+    m_context.store->ingestNow();
+    statusBar()->showMessage(tr("Looking through the run folders"), kMessageMs);
+  }));
+  program->addAction(addAction(tr("Open the data folder"), QStringLiteral("folder"), {}, [this] {
+    QDesktopServices::openUrl(QUrl::fromLocalFile(QString::fromStdString(m_context.places->home.string())));
+  }));
+  program->addSeparator();
+  QAction* quit = addAction(tr("Quit"), {}, QKeySequence::Quit, [this] { close(); });
+  quit->setStatusTip(tr("Training runs go on without this window."));
+  program->addAction(quit);
+
+  QMenu* edit = menuBar()->addMenu(tr("&Edit"));
+  QAction* undo = m_undo.createUndoAction(this, tr("Undo"));
+  undo->setShortcut(QKeySequence::Undo);
+  undo->setIcon(icon(QStringLiteral("undo")));
+  QAction* redo = m_undo.createRedoAction(this, tr("Redo"));
+  redo->setShortcuts({QKeySequence(QStringLiteral("Ctrl+Shift+Z")), QKeySequence(QStringLiteral("Ctrl+Y"))});
+  redo->setIcon(icon(QStringLiteral("redo")));
+  edit->addActions({undo, redo});
+  m_actions << undo << redo;
+
+  QMenu* show = menuBar()->addMenu(tr("&View"));
+  show->addActions(m_viewActions);
+  show->addSeparator();
+  QAction* queue = m_queueDock->toggleViewAction();
+  queue->setText(tr("Queue"));
+  queue->setIcon(icon(QStringLiteral("queue")));
+  queue->setShortcut(QKeySequence(QStringLiteral("Ctrl+Shift+Q")));
+  show->addAction(queue);
+  m_actions << queue;
+  show->addSeparator();
+  QMenu* theme = show->addMenu(icon(QStringLiteral("theme")), tr("Theme"));
+  auto* group = new QActionGroup(this);
+  const QStringList names = {tr("Like the system"), tr("Light"), tr("Dark")};
+  for (int mode = 0; mode < names.size(); ++mode) {
+    QAction* action = addAction(tr("Theme: %1").arg(names[mode]), {}, {}, [this, mode] { setTheme(mode); });
+    action->setCheckable(true);
+    group->addAction(action);
+    theme->addAction(action);
+    m_themeActions << action;
+  }
+  show->addAction(addAction(tr("Switch between light and dark"), QStringLiteral("theme"),
+                            QKeySequence(QStringLiteral("Ctrl+Shift+L")),
+                            [this] { setTheme(static_cast<int>(Theme::instance().dark() ? ThemeMode::Light : ThemeMode::Dark)); }));
+  QAction* full = addAction(tr("Full screen"), QStringLiteral("window"), QKeySequence(Qt::Key_F11),
+                            [this] { setWindowState(windowState() ^ Qt::WindowFullScreen); });
+  show->addAction(full);
+
+  m_viewMenu = menuBar()->addMenu(QString());
+  connect(m_viewMenu, &QMenu::aboutToShow, this, &MainWindow::fillViewMenu);
+
+  QMenu* help = menuBar()->addMenu(tr("&Help"));
+  help->addAction(addAction(tr("About this view"), QStringLiteral("help"), QKeySequence::HelpContents, [this] {
+    if (const ViewInfo* info = findView(m_current)) HelpDialog::showPage(this, QLatin1String(info->help));
+  }));
+  help->addAction(addAction(tr("Keyboard shortcuts"), {}, QKeySequence(QStringLiteral("Ctrl+F1")),
+                            [this] { HelpDialog::showShortcuts(this, allActions()); }));
+  help->addSeparator();
+  help->addAction(addAction(tr("About Rankscope"), QStringLiteral("info"), {}, [this] { HelpDialog::showAbout(this); }));
+}
+
+void MainWindow::fillViewMenu() {
+  m_viewMenu->clear();
+  const View* current = m_views.value(m_current);
+  if (!current) return;
+  for (QAction* action : current->viewActions()) {
+    if (action)
+      m_viewMenu->addAction(action);
+    else
+      m_viewMenu->addSeparator();
+  }
+  m_viewMenu->menuAction()->setVisible(!m_viewMenu->isEmpty());
+}
+
+void MainWindow::buildQueue() {
+  m_queueDock = new QDockWidget(tr("Queue"), this);
+  m_queueDock->setObjectName(QStringLiteral("queueDock"));
+  m_queueDock->setAllowedAreas(Qt::BottomDockWidgetArea | Qt::RightDockWidgetArea);
+  m_queueDock->setFeatures(QDockWidget::DockWidgetClosable | QDockWidget::DockWidgetMovable);
+  m_queue = new QueuePanel(m_context, m_queueDock);
+  m_queueDock->setWidget(m_queue);
+  addDockWidget(Qt::BottomDockWidgetArea, m_queueDock);
+  m_queueDock->hide();
+  connect(m_queue, &QueuePanel::summaryChanged, this, &MainWindow::updateRunning);
+  connect(m_queue, &QueuePanel::openRun, this, [this](const QString& id) {
+    m_context.selection->set({id});
+    showView(QStringLiteral("live"), {{QStringLiteral("run"), id}});
+  });
+  connect(m_queue, &QueuePanel::statusMessage, this,
+          [this](const QString& text) { statusBar()->showMessage(text, kMessageMs); });
+}
+
+void MainWindow::buildStatusBar() {
+  statusBar()->setSizeGripEnabled(false);
+  m_helperStatus = new QLabel(tr("Asking the helper…"), this);
+  makeCaption(m_helperStatus);
+  m_helperStatus->hide();
+  m_runningButton = new QToolButton(this);
+  m_runningButton->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
+  m_runningButton->setIconSize({14, 14});
+  m_runningButton->setFont(Theme::instance().smallFont());
+  m_runningButton->setToolTip(withShortcut(tr("Show the queue"), m_queueDock->toggleViewAction()->shortcut()));
+  connect(m_runningButton, &QToolButton::clicked, this, [this] { m_queueDock->setVisible(!m_queueDock->isVisible()); });
+  m_storeStatus = new QLabel(this);
+  makeCaption(m_storeStatus);
+  m_storeStatus->setContentsMargins(space::kUnit, 0, space::kUnit, 0);
+  statusBar()->addPermanentWidget(m_helperStatus);
+  statusBar()->addPermanentWidget(m_runningButton);
+  statusBar()->addPermanentWidget(m_storeStatus);
+  connect(m_context.trainer, &TrainerClient::busyChanged, m_helperStatus, &QWidget::setVisible);
+  updateRunning();
+}
+
+void MainWindow::updateRunning() {
+  if (!m_runningButton) return;
+  const qsizetype live = m_context.store->liveRuns().size();
+  const QueueSummary summary = m_queue->summary();
+  QStringList parts;
+  if (live > 0) parts << tr("%n run(s) going", nullptr, static_cast<int>(live));
+  if (summary.waiting > 0) parts << tr("%n waiting", nullptr, summary.waiting);
+  const QString text = parts.isEmpty() ? tr("Nothing running") : parts.join(QStringLiteral(" · "));
+  m_runningButton->setText(text);
+  m_runningButton->setAccessibleName(tr("Queue: %1").arg(text));
+  m_runningButton->setIcon(live > 0 ? icon(QStringLiteral("state-running"), colours().info) : icon(QStringLiteral("queue")));
+}
+
+void MainWindow::updateStoreStatus() {
+  if (m_storeHasProblem) {
+    m_storeStatus->setText(tr("Store not available"));
+    return;
+  }
+  m_context.store->read(
+      this, "status", [](Store& store) {
+        RunQuery query;
+        query.limit = 1;
+        query.withMetrics = query.withSparkline = false;
+        return store.listRuns(query);
+      },
+      [this](Result<RunPage> page) {
+        if (!page.ok()) return;
+        m_storeStatus->setText(tr("%n run(s)", nullptr, static_cast<int>(page->total)));
+        m_storeStatus->setToolTip(tr("Store: %1").arg(QString::fromStdString(m_context.places->store.string())));
+      });
+}
+
+View* MainWindow::view(const QString& id) {
+  if (View* known = m_views.value(id)) return known;
+  const ViewInfo* info = findView(id);
+  if (!info) return nullptr;
+  View* made = info->make(m_context, m_stack);
+  made->setObjectName(id);
+  made->setAccessibleName(viewTitle(*info));
+  m_views.insert(id, made);
+  m_stack->addWidget(made);
+  const QJsonValue state = m_context.settings->value(QStringLiteral("view.") + id);
+  if (state.isObject()) made->restoreState(state.toObject());
+  connect(made, &View::showView, this, [this](const QString& to, const QJsonObject& request) { showView(to, request); });
+  connect(made, &View::statusMessage, this, [this](const QString& text) { statusBar()->showMessage(text, kMessageMs); });
+  return made;
+}
+
+void MainWindow::showView(const QString& id, const QJsonObject& request) {
+  View* next = view(id);
+  if (!next) return;
+  if (id != m_current) {
+    if (View* previous = m_views.value(m_current)) {
+      previous->onDeactivated();
+      m_context.settings->setValue(QStringLiteral("view.") + m_current, previous->saveState());
+    }
+    m_current = id;
+    m_stack->setCurrentWidget(next);
+    m_context.settings->setValue(QStringLiteral("window.view"), id);
+    const ViewInfo* info = findView(id);
+    setWindowTitle(tr("%1 – Rankscope").arg(viewTitle(*info)));
+    m_viewMenu->setTitle(viewTitle(*info));
+    for (QAbstractButton* button : m_navigationButtons->buttons())
+      if (button->property("viewId").toString() == id) button->setChecked(true);
+    fillViewMenu();
+    next->onActivated();
+    if (!next->isAncestorOf(QApplication::focusWidget())) next->setFocus(Qt::OtherFocusReason);
+  }
+  if (!request.isEmpty()) next->open(request);
+}
+
+void MainWindow::showBanner(const QString& text) {
+  m_bannerText->setText(text);
+  m_bannerText->setAccessibleName(text);
+  m_banner->setVisible(!text.isEmpty());
+}
+
+QList<QAction*> MainWindow::allActions() const {
+  QList<QAction*> all = m_actions;
+  if (const View* current = m_views.value(m_current))
+    for (QAction* action : current->viewActions())
+      if (action) all.push_back(action);
+  return all;
+}
+
+void MainWindow::setTheme(int mode) {
+  Theme::instance().setMode(static_cast<ThemeMode>(mode));
+  m_context.settings->setValue(QStringLiteral("theme"), mode);
+  updateThemeActions();
+}
+
+void MainWindow::updateThemeActions() {
+  m_themeActions[static_cast<int>(Theme::instance().mode())]->setChecked(true);
+}
+
+void MainWindow::restoreLayout() {
+  const Settings& settings = *m_context.settings;
+  const QByteArray geometry = QByteArray::fromBase64(settings.string(QStringLiteral("window.geometry")).toLatin1());
+  if (geometry.isEmpty() || !restoreGeometry(geometry)) resize(1440, 900);
+  restoreState(QByteArray::fromBase64(settings.string(QStringLiteral("window.state")).toLatin1()));
+  updateThemeActions();
+  showView(settings.string(QStringLiteral("window.view"), QLatin1String(viewTable().front().id)));
+  if (m_current.isEmpty()) showView(QLatin1String(viewTable().front().id));
+}
+
+void MainWindow::saveLayout() {
+  Settings& settings = *m_context.settings;
+  settings.setValue(QStringLiteral("window.geometry"), QString::fromLatin1(saveGeometry().toBase64()));
+  settings.setValue(QStringLiteral("window.state"), QString::fromLatin1(saveState().toBase64()));
+  for (auto it = m_views.cbegin(); it != m_views.cend(); ++it)
+    settings.setValue(QStringLiteral("view.") + it.key(), it.value()->saveState());
+}
+
+void MainWindow::closeEvent(QCloseEvent* event) {
+  if (View* current = m_views.value(m_current)) current->onDeactivated();
+  saveLayout();
+  m_context.settings->flush();
+  event->accept();
+}
+
+}  // namespace rankscope::ui

@@ -1,0 +1,195 @@
+// Adapter folders: written, read back, and the config's fields both ways.
+
+#include <QtTest/QtTest>
+
+#include <fstream>
+
+#include "core/methods/peft_format.h"
+#include "core/methods/registry.h"
+#include "core/methods/seeded_start.h"
+#include "tests/support/fake_model.h"
+
+using namespace rankscope;
+using namespace rankscope::test;
+
+namespace {
+
+MethodSettings settingsOf(const std::string& name) {
+  MethodSettings s;
+  s.name = name;
+  s.rank = 3;
+  s.alpha = 6;
+  s.targetModules = {"q_proj", "up_proj"};
+  s.rankPattern = {{"up_proj", 2}};
+  s.bias = "lora_only";
+  s.modulesToSave = {"embed_tokens"};
+  return s;
+}
+
+std::unique_ptr<Method> attach(Model& model, const MethodSettings& settings) {
+  auto method = makeMethod(settings);
+  if (!method) qFatal("%s", method.error().message().c_str());
+  if (auto ok = (*method)->attach(model); !ok) qFatal("%s", ok.error().message().c_str());
+  return std::move(method).value();
+}
+
+// Every trained tensor takes a new value, as if after training.
+void disturb(const Method& method) {
+  const at::NoGradGuard noGrad;
+  for (const auto& p : method.trainable()) {
+    at::Tensor noise = at::empty_like(p.tensor.detach());
+    fillNormal(noise, 0.1, 99, p.name);
+    at::Tensor target = p.tensor;
+    target.add_(noise);
+  }
+}
+
+at::Tensor logitsOf(Model& model) {
+  const at::NoGradGuard noGrad;
+  ForwardContext context;
+  return model.logits(fakeBatch(static_cast<FakeModel&>(model)), context);
+}
+
+}  // namespace
+
+class PeftFormat : public QObject {
+  Q_OBJECT
+
+ private Q_SLOTS:
+  void configFields() {
+    FakeModel model;
+    auto method = attach(model, settingsOf("rora"));
+    const auto config = method->adapterConfig(model, "some/base");
+    QCOMPARE(config["peft_type"], "LORA");
+    QCOMPARE(config["task_type"], "SEQ_CLS");
+    QCOMPARE(config["base_model_name_or_path"], "some/base");
+    QCOMPARE(config["r"], 3);
+    QCOMPARE(config["lora_alpha"].dump(), std::string("6"));
+    QCOMPARE(config["use_rslora"], true);
+    QCOMPARE(config["bias"], "lora_only");
+    QCOMPARE(config["fan_in_fan_out"], false);
+    QCOMPARE(config["inference_mode"], true);
+    QCOMPARE(config["init_lora_weights"], true);
+    QCOMPARE(config["target_modules"].dump(), std::string(R"(["q_proj","up_proj"])"));
+    QCOMPARE(config["modules_to_save"].dump(), std::string(R"(["classifier","embed_tokens"])"));
+    QCOMPARE(config["rank_pattern"].dump(), std::string(R"({"up_proj":2})"));
+    QCOMPARE(config["alpha_pattern"].dump(), std::string("{}"));
+    const std::string dumped = config.dump(2);
+    QVERIFY(dumped.find("alpha_pattern") < dumped.find("base_model_name_or_path"));
+  }
+
+  void tensorNames() {
+    FakeModel model;
+    auto method = attach(model, settingsOf("lora"));
+    std::vector<std::string> names;
+    for (const auto& [name, tensor] : method->adapterTensors()) names.push_back(name);
+    const std::vector<std::string> expected{
+        "base_model.model.classifier.bias",
+        "base_model.model.classifier.weight",
+        "base_model.model.model.embed_tokens.weight",
+        "base_model.model.model.layers.0.mlp.up_proj.lora_A.weight",
+        "base_model.model.model.layers.0.mlp.up_proj.lora_B.weight",
+        "base_model.model.model.layers.0.self_attn.q_proj.base_layer.bias",
+        "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
+        "base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight",
+        "base_model.model.model.layers.1.mlp.up_proj.lora_A.weight",
+        "base_model.model.model.layers.1.mlp.up_proj.lora_B.weight",
+        "base_model.model.model.layers.1.self_attn.q_proj.base_layer.bias",
+        "base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight",
+        "base_model.model.model.layers.1.self_attn.q_proj.lora_B.weight"};
+    QVERIFY2(names == expected, fmt::format("{}", names.size()).c_str());
+  }
+
+  void folderRoundTrip_data() {
+    QTest::addColumn<QString>("name");
+    QTest::addColumn<int>("warmup");
+    QTest::newRow("lora") << "lora" << 1;
+    QTest::newRow("rora") << "rora" << 1;
+    QTest::newRow("reflora") << "reflora" << 5;
+    QTest::newRow("reflora from a random start") << "reflora" << 0;
+    QTest::newRow("reflora_s from a random start") << "reflora_s" << 0;
+  }
+  void folderRoundTrip() {
+    QFETCH(QString, name);
+    QFETCH(int, warmup);
+    QTemporaryDir folder;
+    const std::filesystem::path path = std::filesystem::path(folder.path().toStdString()) / "adapter";
+    MethodSettings s = settingsOf(name.toStdString());
+    s.options["warmup_steps"] = warmup;
+    FakeModel model;
+    auto method = attach(model, s);
+    disturb(*method);
+    QVERIFY(saveAdapterFolder(path, *method, model, "base").ok());
+    // A folder says only "LoRA with this scaling": it must give the same function on an untouched base model.
+    FakeModel other;
+    auto loaded = loadAdapterFolder(path, other);
+    if (!loaded) QFAIL(loaded.error().message().c_str());
+    const double difference = (logitsOf(model) - logitsOf(other)).abs().max().item<double>();
+    QVERIFY2(difference < (warmup == 0 ? 1e-5 : 1e-7), fmt::format("{}", difference).c_str());
+    // The same method reads it to the same tensors.
+    FakeModel third;
+    auto again = attach(third, s);
+    QVERIFY(again->loadAdapterTensors(method->adapterTensors()).ok());
+    const auto left = method->adapterTensors(), right = again->adapterTensors();
+    for (const auto& [key, value] : left) QVERIFY2(at::equal(value, right.at(key)), key.c_str());
+    QVERIFY((logitsOf(model) - logitsOf(third)).abs().max().item<double>() < 1e-6);
+  }
+
+  void namesAsPeftKeepsThemInMemory() {
+    QCOMPARE(plainPeftName("base_model.model.a.q_proj.lora_A.default.weight"), std::string("a.q_proj.lora_A.weight"));
+    QCOMPARE(plainPeftName("base_model.model.classifier.modules_to_save.default.weight"), std::string("classifier.weight"));
+    QCOMPARE(plainPeftName("base_model.model.a.q_proj.base_layer.bias"), std::string("a.q_proj.bias"));
+    QCOMPARE(plainPeftName("a.q_proj.lora_B.weight"), std::string("a.q_proj.lora_B.weight"));
+  }
+
+  void foreignConfigs_data() {
+    QTest::addColumn<QString>("change");
+    QTest::addColumn<QString>("where");
+    QTest::newRow("another type") << R"({"peft_type":"ADALORA"})" << "peft_type";
+    QTest::newRow("dora") << R"({"use_dora":true})" << "use_dora";
+    QTest::newRow("conv1d") << R"({"fan_in_fan_out":true})" << "fan_in_fan_out";
+    QTest::newRow("rank 0") << R"({"r":0})" << "r";
+    QTest::newRow("rank is text") << R"({"r":"eight"})" << "r";
+    QTest::newRow("targets of numbers") << R"({"target_modules":[1]})" << "target_modules";
+    QTest::newRow("pattern of text") << R"({"rank_pattern":{"q_proj":"x"}})" << "rank_pattern.q_proj";
+  }
+  void foreignConfigs() {
+    QFETCH(QString, change);
+    QFETCH(QString, where);
+    nlohmann::json config = {{"peft_type", "LORA"}, {"r", 4}, {"lora_alpha", 8}, {"target_modules", {"q_proj"}}};
+    QVERIFY(settingsFromPeftConfig(config).ok());
+    config.update(nlohmann::json::parse(change.toStdString()));
+    auto settings = settingsFromPeftConfig(config);
+    QVERIFY(!settings.ok());
+    QVERIFY2(settings.error().where.find(where.toStdString()) != std::string::npos, settings.error().where.c_str());
+    QVERIFY(!settings.error().hint.empty());
+  }
+
+  void tensorsThatDoNotFit() {
+    FakeModel model;
+    auto method = attach(model, settingsOf("lora"));
+    const auto good = method->adapterTensors();
+    auto lacking = good;
+    lacking.erase(lacking.begin());
+    QVERIFY(!method->loadAdapterTensors(lacking).ok());
+    auto reshaped = good;
+    reshaped.rbegin()->second = at::zeros({2, 2});
+    QVERIFY(!method->loadAdapterTensors(reshaped).ok());
+    auto foreign = good;
+    foreign["base_model.model.x.lora_magnitude_vector.weight"] = at::zeros({2});
+    auto result = method->loadAdapterTensors(foreign);
+    QVERIFY(!result.ok());
+    QVERIFY(result.error().where.find("magnitude") != std::string::npos);
+    QVERIFY(method->loadAdapterTensors(good).ok());
+  }
+
+  void aMissingFolder() {
+    FakeModel model;
+    auto loaded = loadAdapterFolder("/nonexistent/adapter", model);
+    QVERIFY(!loaded.ok());
+    QVERIFY(!loaded.error().hint.empty());
+  }
+};
+
+QTEST_GUILESS_MAIN(PeftFormat)
+#include "peft_format.moc"

@@ -8,9 +8,16 @@ const std::vector<CommandEntry>& commandEntries() {
       {"Runs", addResumeCommand},
       {"Runs", addBranchCommand},
       {"Runs", addControlCommand},
+      {"Results", addEvalCommand},
+      {"Results", addGenerateCommand},
+      {"Results", addSpectrumCommand},
+      {"Results", addMergeCommand},
+      {"Results", addExportCommand},
+      {"Reference", addModelsCommand},
       {"Reference", addMethodsCommand},
       {"Reference", addPresetsCommand},
       {"Reference", addOptionsCommand},
+      {"Tools", addBenchCommand},
   };
   return entries;
 }

@@ -99,7 +99,8 @@ json toJson(const TrainerState& state) {
           {"best", {{"metric", state.bestMetric}, {"value", numberOrNull(state.bestValue)}, {"step", state.bestStep}}},
           {"bad_evaluations", state.badEvaluations},
           {"last_evaluated_step", state.lastEvaluatedStep},
-          {"last_evaluation", state.lastEvaluation}};
+          {"last_evaluation", state.lastEvaluation},
+          {"labels", state.labels}};
 }
 
 Result<TrainerState> trainerStateFrom(const json& document, const fs::path& file) {
@@ -121,6 +122,7 @@ Result<TrainerState> trainerStateFrom(const json& document, const fs::path& file
     state.badEvaluations = document.at("bad_evaluations").get<int64_t>();
     state.lastEvaluatedStep = document.at("last_evaluated_step").get<int64_t>();
     state.lastEvaluation = document.at("last_evaluation");
+    state.labels = document.at("labels").get<std::vector<std::string>>();
     if (state.step < 0) return damaged(file, "the checkpoint's step is negative", std::to_string(state.step), "0 or more");
     return state;
   } catch (const json::exception& problem) {

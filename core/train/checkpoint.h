@@ -28,6 +28,7 @@ struct TrainerState {
   int64_t bestStep = -1;  // -1: none yet
   int64_t badEvaluations = 0;  // in a row without improvement
   int64_t lastEvaluatedStep = -1;
+  std::vector<std::string> labels;  // classes by index, as found in the training data
   nlohmann::json lastEvaluation = nlohmann::json::object();  // its values
 };
 

@@ -4,6 +4,8 @@
 
 #include <chrono>
 
+#include "core/eval/language_model.h"
+#include "core/eval/regression.h"
 #include "core/train/packing.h"
 #include "core/train/step_engine.h"
 
@@ -58,6 +60,13 @@ Result<std::optional<Evaluation>> evaluate(Model& model, const TokenizedSet& set
   Result<std::map<std::string, double>> values = computeMetrics(dataTaskName(task), predictions);
   if (!values) return values.error();
   evaluation.values = std::move(*values);
+  // "loss" is what training minimises: mean cross-entropy, or the mean squared error of a regression.
+  if (task == DataTask::Regression) {
+    if (const Result<double> error = meanSquaredError(predictions.targets, predictions.scores); error)
+      evaluation.values["loss"] = *error;
+  } else if (const Result<double> nll = meanNll(predictions.totalNll, predictions.scoredTokens); nll) {
+    evaluation.values["loss"] = *nll;
+  }
   evaluation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return std::optional<Evaluation>(std::move(evaluation));
 }

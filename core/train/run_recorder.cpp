@@ -5,21 +5,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/methods/factor_probes.h"
 #include "core/train/process_memory.h"
 
 namespace rankscope {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// Linear interpolation between order statistics, as numpy's default; NaN entries are left out.
-double quantile(const std::vector<double>& sorted, double q) {
-  if (sorted.empty()) return std::nan("");
-  const double place = q * static_cast<double>(sorted.size() - 1);
-  const auto below = static_cast<size_t>(place);
-  const size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (sorted[above] - sorted[below]) * (place - static_cast<double>(below));
-}
 
 }  // namespace
 
@@ -76,14 +68,11 @@ void RunRecorder::step(const event::Point& at, const StepResult& result, double 
 void RunRecorder::probes(const event::Point& at, std::vector<std::pair<std::string, std::vector<double>>> bySite) {
   event::Values overSites;
   for (const auto& [name, values] : bySite) {
-    std::vector<double> sorted;
-    for (double value : values)
-      if (!std::isnan(value)) sorted.push_back(value);
-    std::sort(sorted.begin(), sorted.end());
-    if (sorted.empty()) continue;
-    overSites.emplace_back("factors/" + name, quantile(sorted, 0.5));
-    overSites.emplace_back("factors/" + name + "/q10", quantile(sorted, 0.1));
-    overSites.emplace_back("factors/" + name + "/q90", quantile(sorted, 0.9));
+    const Band band = bandOf(values);
+    if (std::isnan(band.median)) continue;
+    overSites.emplace_back("factors/" + name, band.median);
+    overSites.emplace_back("factors/" + name + "/q10", band.low);
+    overSites.emplace_back("factors/" + name + "/q90", band.high);
   }
   if (!overSites.empty()) metrics(at, std::move(overSites));
   if (!bySite.empty()) m_events.append(event::Sites{at, std::move(bySite)});

@@ -223,7 +223,7 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
     if (!data) return data.error();
     setup.data = std::move(*data);
   } else {
-    setup.data.labels = setup.dataSettings.labels;
+    setup.data.labels = options.labels.empty() ? setup.dataSettings.labels : options.labels;
   }
 
   say("loading the model");
@@ -247,12 +247,14 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
   if (options.data)
     if (auto good = checkData(setup); !good) return good.error();
 
+  if (!options.method) return setup;
   Result<std::unique_ptr<Method>> method = makeMethod(std::move(*methodSettings));
   if (!method) return method.error();
   setup.method = std::move(*method);
   if (auto attached = setup.method->attach(*setup.model); !attached) return attached.error();
   if (auto exact = restoreExactMasters(setup, load); !exact) return exact.error();
 
+  if (!options.optimizer) return setup;
   Result<std::unique_ptr<Optimizer>> optimizer = makeOptimizer(setup.method->trainable(), optimizerSettingsOf(config));
   if (!optimizer) return optimizer.error();
   setup.optimizer = std::move(*optimizer);

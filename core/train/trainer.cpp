@@ -48,7 +48,8 @@ int TrainOutcome::exitCode() const {
 Error errorFromException(const std::exception& problem, int64_t step) {
   if (const auto* known = dynamic_cast<const ErrorException*>(&problem)) return known->error();
   const auto* fromTorch = dynamic_cast<const c10::Error*>(&problem);
-  const std::string text = fromTorch ? fromTorch->what_without_backtrace() : problem.what();
+  std::string text = fromTorch ? fromTorch->what_without_backtrace() : problem.what();
+  text.erase(std::min(text.find('\n'), text.size()));  // LibTorch's lists of what it could have done help nobody here
   const bool memory = dynamic_cast<const std::bad_alloc*>(&problem) ||
                       dynamic_cast<const c10::OutOfMemoryError*>(&problem) ||
                       text.find("can't allocate memory") != std::string::npos ||

@@ -88,19 +88,15 @@ Result<void> TrainingLoop::prepare() {
                                           problems.items[i].line, problems.items[i].message));
   if (problems.total > 20) m_recorder.log("warning", fmt::format("{} more rows were passed over", problems.total - 20));
 
-  const std::string task = dataTaskName(m_setup->task);
-  std::string best = m_config.str("train.best_metric");
-  if (best.empty()) best = mainMetric(task);
-  Result<const MetricEntry*> metric = findMetric(best);
-  if (!metric) return metric.error();
-  m_bestMetric = *metric;
-
+  if (auto chosen = chooseBestMetric(); !chosen) return chosen;
   m_engine = std::make_unique<StepEngine>(*m_setup->model, *m_setup->method, *m_setup->optimizer, m_setup->schedule,
                                           m_setup->stepSettings);
+  if (m_config.integer("train.probe_every") > 0) m_probes = std::make_unique<FactorProbes>(*m_setup->method);
   m_state.life = earlierLives + 1;
   m_state.threads = m_setup->threads;
   m_state.computeDtype = computeDtypeName(m_setup->computeDtype);
-  m_state.bestMetric = "eval/" + m_bestMetric->name;
+  m_state.bestMetric = "eval/" + m_bestMetric;
+  m_state.labels = m_setup->data.labels;
   m_recorder.setTotal(m_setup->plan.totalSteps());
   if (m_resumedFrom) {
     if (auto restored = restore(); !restored) return restored;
@@ -109,6 +105,23 @@ Result<void> TrainingLoop::prepare() {
   }
   announceStart();
   return {};
+}
+
+Result<void> TrainingLoop::chooseBestMetric() {
+  const std::string task = dataTaskName(m_setup->task);
+  m_bestMetric = m_config.str("train.best_metric");
+  if (m_bestMetric.rfind("eval/", 0) == 0) m_bestMetric.erase(0, 5);
+  if (m_bestMetric.empty()) m_bestMetric = mainMetric(task);
+  m_higherIsBetter = false;
+  if (m_bestMetric == "loss") return {};
+  std::string known = "loss";
+  for (const MetricEntry* entry : metricsOfTask(task, static_cast<int64_t>(m_setup->data.labels.size()))) {
+    m_higherIsBetter = entry->better == BetterWhen::Higher;
+    if (entry->name == m_bestMetric) return {};
+    known += ", " + entry->name;
+  }
+  return Error{ErrorCode::Usage, "this task has no such metric", "train.best_metric", m_bestMetric, known,
+               "Choose one of these, or leave train.best_metric empty for the task's main metric."};
 }
 
 Result<void> TrainingLoop::restore() {
@@ -120,6 +133,11 @@ Result<void> TrainingLoop::restore() {
   const std::string metric = m_state.bestMetric;
   const int threads = m_state.threads;
   const std::string dtype = m_state.computeDtype;
+  if (saved.trainer.labels != m_state.labels)
+    return Error{ErrorCode::BadInput, "the training data has other labels than when the checkpoint was written",
+                 "data.labels", fmt::format("{}", fmt::join(m_state.labels, ", ")),
+                 fmt::format("{}", fmt::join(saved.trainer.labels, ", ")),
+                 "Put the data back as it was, or set data.labels to the classes in their old order."};
   m_state = saved.trainer;
   m_state.life = life;
   m_state.threads = threads;
@@ -168,7 +186,7 @@ Result<event::RunState> TrainingLoop::loop() {
   if (m_state.step == 0) {
     // Where the base model stands, so that every curve begins before the first step.
     if (auto evaluated = evaluateNow(); !evaluated) return evaluated.error();
-    probe();
+    if (m_probes) probe();
   }
   m_recorder.state(RunState::Running, "", m_state.step);
   while (m_state.step < total) {

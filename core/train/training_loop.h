@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "core/eval/registry.h"
+#include "core/methods/factor_probes.h"
 #include "core/train/checkpoint.h"
 #include "core/train/run_control.h"
 #include "core/train/run_recorder.h"
@@ -24,6 +25,7 @@ class TrainingLoop {
   enum class Leave { No, Stop, Signal };
 
   Result<void> prepare();
+  Result<void> chooseBestMetric();
   Result<void> restore();
   void announceStart();
   Result<event::RunState> loop();
@@ -57,8 +59,10 @@ class TrainingLoop {
   std::optional<FoundCheckpoint> m_resumedFrom;
   std::unique_ptr<TrainingSetup> m_setup;
   std::unique_ptr<StepEngine> m_engine;
+  std::unique_ptr<FactorProbes> m_probes;
   TrainerState m_state;
-  const MetricEntry* m_bestMetric = nullptr;
+  std::string m_bestMetric;  // "loss", "accuracy", …
+  bool m_higherIsBetter = false;
   int64_t m_lastCheckpointStep = -1;
   std::string m_lastCheckpoint;
   double m_pausedSeconds = 0;  // within the step under way

@@ -86,15 +86,12 @@ Result<void> TrainingLoop::evaluateNow() {
 
   bool best = false;
   if (m_state.step > 0 && m_state.lastEvaluatedStep != m_state.step) {
-    const auto found = values.find(m_bestMetric->name);
-    if (found == values.end())
-      return Error{ErrorCode::Usage, "this task has no such metric", "train.best_metric", m_bestMetric->name,
-                   "a metric of the task", "Leave train.best_metric empty for the task's main metric."};
-    const bool higher = m_bestMetric->better == BetterWhen::Higher;
-    best = std::isfinite(found->second) &&
-           (m_state.bestStep < 0 || (higher ? found->second > m_state.bestValue : found->second < m_state.bestValue));
+    const auto found = values.find(m_bestMetric);
+    const double value = found == values.end() ? std::nan("") : found->second;
+    best = std::isfinite(value) && (m_state.bestStep < 0 || (m_higherIsBetter ? value > m_state.bestValue
+                                                                               : value < m_state.bestValue));
     if (best) {
-      m_state.bestValue = found->second;
+      m_state.bestValue = value;
       m_state.bestStep = m_state.step;
       m_state.badEvaluations = 0;
     } else {
@@ -209,6 +206,14 @@ Result<void> TrainingLoop::sampleNow() {
   return {};
 }
 
-void TrainingLoop::probe() {}
+void TrainingLoop::probe() {
+  const FactorStats stats = m_probes->measure();
+  std::vector<std::pair<std::string, std::vector<double>>> bySite;
+  if (!stats.normA.empty()) bySite.emplace_back("norm_A", stats.normA);
+  if (!stats.normB.empty()) bySite.emplace_back("norm_B", stats.normB);
+  if (!stats.balanceGap.empty()) bySite.emplace_back("balance_gap", stats.balanceGap);
+  if (!stats.relativeUpdate.empty()) bySite.emplace_back("relative_update", stats.relativeUpdate);
+  m_recorder.probes(here(), std::move(bySite));
+}
 
 }  // namespace rankscope

@@ -54,7 +54,7 @@ SeparatedReader::SeparatedReader(std::shared_ptr<MappedFile> file, DataFormat fo
     m_startLine = m_line;
     taken = take(first, false);
   } while (taken == Taken::Blank);
-  if (taken == Taken::End || first.empty()) return;
+  if (taken != Taken::Row) return;
   const size_t afterFirst = m_at;
   const uint64_t lineAfterFirst = m_line;
   std::vector<std::vector<std::string>> below;

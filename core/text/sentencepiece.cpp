@@ -38,7 +38,7 @@ class SentencePieceTokenizer : public Tokenizer {
   void tokenize(std::string_view text, size_t offset, Before before, Encoding& out) const override;
   bool cutsAt(std::string_view text, size_t at) const override {
     // No piece holds a line feed beside other characters, so nothing merges across the first of a run of them.
-    return m_cutsAtLines && text[at] == '\n' && text[at - 1] != '\n' && text[at - 1] != ' ';
+    return m_cutsAtLines && text[at] == '\n' && text[at - 1] != '\n';
   }
   std::string decodePlain(std::span<const int32_t> ids) const override {
     std::vector<int> plain;
@@ -165,7 +165,8 @@ Result<std::unique_ptr<Tokenizer>> SentencePieceTokenizer::load(const fs::path& 
 
   tokenizer->m_kind = "sentencepiece";
   tokenizer->m_vocabSize = processor.GetPieceSize();
-  tokenizer->m_cutsAtLines = !facts->changesText;
+  // A normaliser that replaces characters or trims spaces sees a part's ends otherwise than the whole's middle.
+  tokenizer->m_cutsAtLines = !facts->changesText && processor.EncodeAsIds("a ") != processor.EncodeAsIds("a");
   for (int id = 0; id < processor.GetPieceSize(); ++id) {
     const std::string& piece = processor.IdToPiece(id);
     if (piece.find('\n') != std::string::npos && piece.find_first_not_of('\n') != std::string::npos)

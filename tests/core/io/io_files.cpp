@@ -1,0 +1,235 @@
+// JSON limits, SHA-256 vectors, names that leave a folder, atomic files, and safetensors headers that lie.
+
+#include <QtTest/QtTest>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "core/io/atomic_file.h"
+#include "core/io/json.h"
+#include "core/io/mapped_file.h"
+#include "core/io/paths.h"
+#include "core/io/safetensors_header.h"
+#include "core/io/sha256.h"
+#include "core/io/shard_index.h"
+#include "core/io/text_shown.h"
+
+using namespace rankscope;
+namespace fs = std::filesystem;
+
+namespace {
+
+void write(const fs::path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+std::string prefixed(const std::string& header, const std::string& body = {}, uint64_t claimed = UINT64_MAX) {
+  uint64_t length = claimed == UINT64_MAX ? header.size() : claimed;
+  std::string out;
+  for (int i = 0; i < 8; ++i) out += static_cast<char>(length >> (8 * i) & 0xFF);
+  return out + header + body;
+}
+
+}  // namespace
+
+class IoFilesTest : public QObject {
+  Q_OBJECT
+
+ private Q_SLOTS:
+  void jsonLimits() {
+    QVERIFY(parseBoundedJson("{\"a\":[1,2.5,\"x\",null,true]}", "t").ok());
+    const auto parsed = parseBoundedJson("{\"a\":{\"b\":[1,{\"c\":2}]},\"d\":-3}", "t");
+    QVERIFY(parsed.ok());
+    QCOMPARE((*parsed)["a"]["b"][1]["c"].get<int>(), 2);
+    QCOMPARE((*parsed)["d"].get<int>(), -3);
+    QVERIFY(!parseBoundedJson("{\"a\":1,\"a\":2}", "t").ok());
+    QVERIFY(parseBoundedJson("{\"a\":1}{", "t").ok() == false);
+    QVERIFY(!parseBoundedJson("", "t").ok());
+    QVERIFY(!parseBoundedJson("{\"a\":\"\xff\"}", "t").ok());
+    QVERIFY(!parseBoundedJson("[1e999]", "t").ok());
+    QVERIFY(!parseBoundedJson("[1,", "t").ok());
+    JsonLimits limits;
+    limits.maxDepth = 10;
+    QVERIFY(parseBoundedJson(std::string(10, '[') + std::string(10, ']'), "t", limits).ok());
+    QVERIFY(!parseBoundedJson(std::string(11, '[') + std::string(11, ']'), "t", limits).ok());
+    // Far deeper than any stack: refused at the limit, before recursion could matter.
+    QVERIFY(!parseBoundedJson(std::string(1000000, '['), "t", limits).ok());
+    limits.maxValues = 5;
+    QVERIFY(parseBoundedJson("[1,2,3,4]", "t", limits).ok());
+    QVERIFY(!parseBoundedJson("[1,2,3,4,5]", "t", limits).ok());
+    limits.maxBytes = 3;
+    const auto large = parseBoundedJson("[1,2]", "t", limits);
+    QVERIFY(!large.ok());
+    QVERIFY(!large.error().hint.empty());
+  }
+
+  void sha256Vectors() {
+    QCOMPARE(sha256Hex(""), std::string("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"));
+    QCOMPARE(sha256Hex("abc"), std::string("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
+    QCOMPARE(sha256Hex("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"),
+             std::string("248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"));
+    Sha256 pieces;
+    for (int i = 0; i < 10000; ++i) pieces.update(std::string(100, 'a'));
+    QCOMPARE(pieces.hex(), std::string("cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0"));
+    Sha256 one, other;
+    one.updateField("ab");
+    one.updateField("c");
+    other.updateField("a");
+    other.updateField("bc");
+    QVERIFY(one.hex() != other.hex());
+  }
+
+  void namesStayInside() {
+    const fs::path folder = "/models/x";
+    QVERIFY(joinInside(folder, "model-00001-of-00002.safetensors", "index").ok());
+    QVERIFY(joinInside(folder, "sub/part.safetensors", "index").ok());
+    for (const std::string& name : {std::string(""), std::string("../y"), std::string("/etc/passwd"), std::string("a/../../b"),
+                                    std::string("."), std::string("a/./b"), std::string("a\0b", 3), std::string("..\\y")})
+      QVERIFY2(!joinInside(folder, name, "index").ok(), name.c_str());
+  }
+
+  void textIsShownWhole() {
+    QCOMPARE(shown("a\"b"), std::string("\"a\"b\""));
+    QCOMPARE(shown(std::string("\x01\n\xff", 3)), std::string("\"\\x01\\n\\xff\""));
+    QCOMPARE(shown("éé", 2), std::string("\"é…\""));
+    QVERIFY(isValidUtf8("é你🙂"));
+    for (const char* bad : {"\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE4\xBD", "\x80"}) QVERIFY(!isValidUtf8(bad));
+  }
+
+  void atomicFileKeepsTheOld() {
+    QTemporaryDir dir;
+    const fs::path path = fs::path(dir.path().toStdString()) / "file";
+    write(path, "old");
+    {
+      Result<AtomicFile> file = AtomicFile::create(path);
+      QVERIFY(file.ok());
+      QVERIFY(file->write("half").ok());
+    }
+    QCOMPARE(MappedFile::open(path).value()->bytes(), std::string_view("old"));
+    Result<AtomicFile> file = AtomicFile::create(path);
+    QVERIFY(file->write("new content").ok());
+    QVERIFY(file->commit().ok());
+    QCOMPARE(MappedFile::open(path).value()->bytes(), std::string_view("new content"));
+    QCOMPARE(std::distance(fs::directory_iterator(path.parent_path()), fs::directory_iterator()), std::ptrdiff_t{1});
+    QVERIFY(!AtomicFile::create("/proc/nowhere/file").ok());
+  }
+
+  void mappingIsCopyOnWrite() {
+    QTemporaryDir dir;
+    const fs::path path = fs::path(dir.path().toStdString()) / "file";
+    write(path, "abc");
+    auto file = MappedFile::open(path);
+    QVERIFY(file.ok());
+    (*file)->data()[0] = 'X';
+    QCOMPARE((*file)->bytes(), std::string_view("Xbc"));
+    QCOMPARE(MappedFile::open(path).value()->bytes(), std::string_view("abc"));
+    QVERIFY(!MappedFile::open(path.parent_path()).ok());
+    QVERIFY(!MappedFile::open(path / "none").ok());
+  }
+
+  void headerBroken_data() {
+    QTest::addColumn<QByteArray>("bytes");
+    QTest::addColumn<QString>("what");
+    const auto row = [](const char* name, const std::string& bytes, const char* what) {
+      QTest::newRow(name) << QByteArray(bytes.data(), static_cast<qsizetype>(bytes.size())) << QString(what);
+    };
+    const std::string four(4, '\0');
+    row("empty", "", "too short");
+    row("seven bytes", std::string(7, '\0'), "too short");
+    row("zero header", prefixed(""), "does not begin");
+    row("header too large", prefixed("{}", "", 100'000'001), "too large");
+    row("header length overflows", prefixed("{}", "", UINT64_MAX - 1), "too large");
+    row("header longer than file", prefixed("{}", "", 3), "longer than the file");
+    row("not JSON", prefixed("{abc}"), "not valid JSON");
+    row("an array", prefixed("[]"), "does not begin");
+    row("space first", prefixed(" {}"), "does not begin");
+    row("bad UTF-8", prefixed("{\"\xff\":1}"), "not valid JSON");
+    row("no entry", prefixed("{\"a\":1}"), "not complete");
+    row("no offsets", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", four), "not complete");
+    row("unknown dtype", prefixed("{\"a\":{\"dtype\":\"Q4\",\"shape\":[1],\"data_offsets\":[0,4]}}", four), "unknown dtype");
+    row("negative size", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", four), "other than a size");
+    row("fractional size", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1.0],\"data_offsets\":[0,4]}}", four), "other than a size");
+    row("three offsets", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}}", four), "pair of offsets");
+    row("end before begin", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", four), "ends before");
+    row("wrong size", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", four), "do not match");
+    row("product overflows",
+        prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}"), "too large");
+    row("overflow hidden by a zero",
+        prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4611686018427387904,0],\"data_offsets\":[0,0]}}"),
+        "too large");
+    row("bits overflow", prefixed("{\"a\":{\"dtype\":\"F64\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}"), "do not match");
+    row("starts with a hole", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", four + four), "hole");
+    row("hole between",
+        prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],"
+                 "\"data_offsets\":[8,12]}}", std::string(12, '\0')), "hole");
+    row("overlap",
+        prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],"
+                 "\"data_offsets\":[0,4]}}", four), "overlap");
+    row("file too short", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", four), "ends before its tensors");
+    row("bytes behind", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", four + "x"), "follow the last");
+    row("same name twice",
+        prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F32\",\"shape\":[1],"
+                 "\"data_offsets\":[4,8]}}", four + four), "not valid JSON");
+    row("metadata not text", prefixed("{\"__metadata__\":{\"a\":1}}"), "other than text");
+    row("metadata not a table", prefixed("{\"__metadata__\":[]}"), "not a table");
+    row("half a byte", prefixed("{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,1]}}", "x"), "do not match");
+    row("deep header", prefixed("{\"a\":" + std::string(500, '[') + std::string(500, ']') + "}"), "not valid JSON");
+  }
+  void headerBroken() {
+    QFETCH(QByteArray, bytes);
+    QFETCH(QString, what);
+    const std::string_view text(bytes.constData(), static_cast<size_t>(bytes.size()));
+    const auto header = parseSafetensorsHeader(text, text.size(), "file");
+    QVERIFY(!header.ok());
+    QVERIFY2(QString::fromStdString(header.error().message()).contains(what), header.error().message().c_str());
+    QVERIFY(!header.error().hint.empty());
+    // The reader of headers alone must refuse the same files.
+    QTemporaryDir dir;
+    const fs::path path = fs::path(dir.path().toStdString()) / "model.safetensors";
+    write(path, std::string(text));
+    QVERIFY(!readSafetensorsHeader(path).ok());
+  }
+
+  void headerSound() {
+    const std::string header =
+        "{\"__metadata__\":{\"format\":\"pt\"},\"b\":{\"dtype\":\"BF16\",\"shape\":[2,3],\"data_offsets\":[4,16]},"
+        "\"a\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},\"e\":{\"dtype\":\"F32\",\"shape\":[0,7],"
+        "\"data_offsets\":[16,16]},\"q\":{\"dtype\":\"F4\",\"shape\":[4],\"data_offsets\":[16,18]}}   ";
+    const std::string file = prefixed(header, std::string(18, '\1'));
+    const auto parsed = parseSafetensorsHeader(file, file.size(), "file");
+    QVERIFY2(parsed.ok(), parsed.ok() ? "" : parsed.error().message().c_str());
+    QCOMPARE(parsed->tensors.size(), size_t{4});
+    QCOMPARE(parsed->tensors[0].name, std::string("a"));
+    QCOMPARE(parsed->tensors[1].shape, (std::vector<int64_t>{2, 3}));
+    QCOMPARE(parsed->parameters(), uint64_t{11});
+    QCOMPARE(parsed->dtypes().at("BF16"), uint64_t{6});
+    QCOMPARE(parsed->metadata.at("format"), std::string("pt"));
+    QVERIFY(parseSafetensorsHeader(prefixed("{}"), 10, "empty file").ok());
+  }
+
+  void shardIndexStaysInside() {
+    QTemporaryDir dir;
+    const fs::path folder = dir.path().toStdString();
+    const auto index = [&](const std::string& name) {
+      write(folder / "model.safetensors.index.json", nlohmann::json{{"weight_map", {{"w", name}}}}.dump());
+      return findWeightFiles(folder);
+    };
+    QVERIFY(!findWeightFiles(folder).ok());
+    QVERIFY(!index("../outside.safetensors").ok());
+    QVERIFY(!index("/etc/passwd").ok());
+    QVERIFY(!index("missing.safetensors").ok());
+    write(folder / "one.safetensors", prefixed("{}"));
+    QVERIFY(index("one.safetensors").ok());
+    write(folder / "model.safetensors.index.json", "{\"weight_map\":{}}");
+    QVERIFY(!findWeightFiles(folder).ok());
+    write(folder / "model.safetensors.index.json", "[1]");
+    QVERIFY(!findWeightFiles(folder).ok());
+    write(folder / "model.safetensors", prefixed("{}"));
+    QCOMPARE(findWeightFiles(folder)->files.front().filename().string(), std::string("model.safetensors"));
+    QVERIFY(!findWeightFiles(folder / "nowhere").ok());
+  }
+};
+
+QTEST_APPLESS_MAIN(IoFilesTest)
+#include "io_files.moc"

@@ -1,4 +1,4 @@
-// Options of the group "method". The choices of method.name are those of core/methods/registry.cpp; tests/core/methods
+// Options of the group "method". The choices of method.name are those of core/methods/registry.cpp; tests/arch
 // holds the two lists against each other.
 #include "core/config/option_groups.h"
 

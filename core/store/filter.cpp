@@ -13,8 +13,8 @@ namespace rankscope {
 namespace {
 
 constexpr size_t kLongestFilter = 64 * 1024;
-constexpr int kDeepest = 100;
-constexpr size_t kMostTerms = 500;  // SQLite's own limit on the depth of an expression is 1000
+constexpr int kDeepest = 24;         // brackets and nots; SQLite's parser has room for about 30
+constexpr size_t kMostTerms = 500;  // SQLite bounds the depth of an expression, a chain's length, to 1000
 
 enum class Sign { Word, Quoted, Regex, Operator, Open, Close, End };
 
@@ -123,26 +123,31 @@ class Parser {
   // --- grammar ---
   bool isWord(const char* keyword) const { return m_token.sign == Sign::Word && foldText(m_token.text) == keyword; }
 
+  // Chains stay flat: SQLite's parser bounds how deep brackets may nest.
+  static std::string chain(const std::vector<std::string>& parts, const char* word) {
+    return parts.size() == 1 ? parts[0] : fmt::format("({})", fmt::join(parts, word));
+  }
+
   std::string either(int depth) {
-    std::string sql = all(depth);
+    std::vector<std::string> parts = {all(depth)};
     while (!m_problem && isWord("or")) {
       if (!advance()) return {};
-      sql = "(" + sql + " OR " + all(depth) + ")";
+      parts.push_back(all(depth));
     }
-    return sql;
+    return chain(parts, " OR ");
   }
 
   std::string all(int depth) {
-    std::string sql = term(depth);
+    std::vector<std::string> parts = {term(depth)};
     while (!m_problem) {
       if (isWord("and")) {
         if (!advance()) return {};
       } else if (m_token.sign == Sign::End || m_token.sign == Sign::Close || isWord("or")) {
         break;
       }
-      sql = "(" + sql + " AND " + term(depth) + ")";
+      parts.push_back(term(depth));
     }
-    return sql;
+    return chain(parts, " AND ");
   }
 
   std::string term(int depth) {

@@ -2,7 +2,7 @@
 // The language of the filter box, parsed into SQL with bound parameters (no text of the user ever enters the SQL).
 //
 //   words            every word must occur (any case) in name, method, model, data, task, tags, note or status
-//   "two words"      as one piece;  /expr/ a regular expression over the same text
+//   "two words"      as one piece;  /expr/ a regular expression over the same texts (^ and $ at each)
 //   field op value   op is = != < <= > >= ~ (contains, any case; or ~ /expr/); value a word, number or "quoted text"
 //   and or not ( )   words side by side mean `and`;  a number may end in k, M or G, a time in s, min, h or d
 //

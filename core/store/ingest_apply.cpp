@@ -182,12 +182,8 @@ void EventApplier::on(const event::End& end) {
     whole("parameters", m_run.parameters);
     if (const auto seconds = summary.find("seconds"); seconds != summary.end() && seconds->is_number())
       m_run.seconds = seconds->get<double>();
-    if (const auto metric = summary.find("best_metric");
-        metric != summary.end() && metric->is_string() && !metric->get<std::string>().empty()) {
-      m_run.bestMetric = metric->get<std::string>();
-      m_seriesChanged = true;
-    }
   }
+  m_seriesChanged = true;  // the summary may name the metric that decides
   Query(m_database, "INSERT OR REPLACE INTO run_summaries (rid, body) VALUES (?, ?)").bind(m_run.rid, jsonText(summary)).run();
   log(end.state == event::RunState::Failed ? LogLevel::Error : LogLevel::Info, end.step, "life", m_run.status);
 }

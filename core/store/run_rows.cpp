@@ -63,6 +63,23 @@ std::string dataName(const std::string& named) {
   return folder.empty() ? name : folder;
 }
 
+std::string wantedMetric(StoreDatabase& database, int64_t rid) {
+  {
+    Query summary(database, "SELECT body FROM run_summaries WHERE rid = ?");
+    summary.bind(rid);
+    if (summary.step()) {
+      const Result<json> body = parseJsonRecord(summary.text(0), "summary");
+      const auto metric = body && body->is_object() ? body->find("best_metric") : json::const_iterator();
+      if (body && body->is_object() && metric != body->end() && metric->is_string() && !metric->get<std::string>().empty())
+        return metric->get<std::string>();
+    }
+  }
+  Query config(database, "SELECT v.text FROM run_config_values v JOIN names n ON n.id = v.name_id "
+                         "WHERE n.text = 'train.best_metric' AND v.rid = ?");
+  config.bind(rid);
+  return config.step() ? config.text(0) : std::string();
+}
+
 using FlatValues = std::vector<std::pair<std::string, json>>;
 void flatten(const json& value, const std::string& prefix, FlatValues& out, int depth) {
   if (!value.is_object() || depth > 8 || (!prefix.empty() && findOption(prefix))) {
@@ -157,8 +174,6 @@ void storeConfig(StoreDatabase& database, RunRecord& run, const json& config) {
   run.data = dataName(textAt(config, "data", "train"));
   run.task = textAt(config, "data", "task");
   if (const auto seed = config.find("seed"); seed != config.end() && seed->is_number_integer()) run.seed = seed->get<int64_t>();
-  run.bestMetric = textAt(config, "train", "best_metric");
-
   Query(database, "INSERT OR REPLACE INTO run_configs (rid, body) VALUES (?, ?)").bind(run.rid, jsonText(config)).run();
   Query(database, "DELETE FROM run_config_values WHERE rid = ?").bind(run.rid).run();
   FlatValues values;
@@ -221,8 +236,11 @@ void refreshSummary(StoreDatabase& database, RunRecord& run, bool sparkline) {
   run.trainLoss = train ? train->last : kUnknown;
   run.evalLoss = eval ? eval->last : kUnknown;
 
-  std::vector<std::string> candidates = {run.bestMetric, "eval/" + run.bestMetric};
-  if (run.bestMetric.empty()) {
+  // What the run's end or its config names, else the task's main metric as far as it has been measured.
+  const std::string wanted = wantedMetric(database, run.rid);
+  run.bestMetric = wanted;
+  std::vector<std::string> candidates = {wanted, "eval/" + wanted};
+  if (wanted.empty()) {
     candidates.clear();
     if (run.task == "classification") candidates = {"eval/accuracy", "eval/f1", "eval/matthews"};
     if (run.task == "regression") candidates = {"eval/pearson", "eval/spearman"};

@@ -23,10 +23,10 @@ std::unique_ptr<CompiledRegex> compileRegex(const std::string& pattern, UParseEr
   where = {};
   where.offset = -1;
   std::unique_ptr<icu::RegexPattern> checked(
-      icu::RegexPattern::compile(icu::UnicodeString::fromUTF8(pattern), UREGEX_CASE_INSENSITIVE, where, status));
+      icu::RegexPattern::compile(icu::UnicodeString::fromUTF8(pattern), UREGEX_CASE_INSENSITIVE | UREGEX_MULTILINE, where, status));
   if (U_FAILURE(status)) return compiled;
   compiled->matcher = std::make_unique<icu::RegexMatcher>(icu::UnicodeString::fromUTF8(pattern),
-                                                          UREGEX_CASE_INSENSITIVE, status);
+                                                          UREGEX_CASE_INSENSITIVE | UREGEX_MULTILINE, status);
   if (U_SUCCESS(status)) compiled->matcher->setTimeLimit(kRegexTimeLimit, status);
   if (U_SUCCESS(status)) compiled->matcher->setStackLimit(kRegexStackLimit, status);
   return compiled;

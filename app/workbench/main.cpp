@@ -9,6 +9,7 @@
 #include "core/config/places.h"
 #include "rankscope_version.h"
 #include "ui/shell/main_window.h"
+#include "ui/shell/plurals.h"
 #include "ui/shell/settings.h"
 #include "ui/shell/store_service.h"
 #include "ui/shell/trainer_client.h"
@@ -52,6 +53,7 @@ int main(int argc, char** argv) {
   QApplication::setApplicationVersion(QStringLiteral(RANKSCOPE_VERSION));
   QApplication::setDesktopFileName(QStringLiteral("rankscope"));
   QApplication app(argc, argv);
+  installPlurals(app);
   QTranslator qtTexts;
   if (qtTexts.load(QLocale(), QStringLiteral("qtbase"), QStringLiteral("_"), QLibraryInfo::path(QLibraryInfo::TranslationsPath)))
     QApplication::installTranslator(&qtTexts);

@@ -1,0 +1,477 @@
+#include "ui/runs/details_panel.h"
+
+#include "core/config/option_spec.h"
+#include "core/store/store.h"
+#include "ui/plots/plot.h"
+#include "ui/runs/run_columns.h"
+#include "ui/runs/run_delegates.h"
+#include "ui/shell/format.h"
+#include "ui/shell/store_service.h"
+#include "ui/theme/theme.h"
+
+#include <QCheckBox>
+#include <QFormLayout>
+#include <QHBoxLayout>
+#include <QHeaderView>
+#include <QLabel>
+#include <QListWidget>
+#include <QPlainTextEdit>
+#include <QPushButton>
+#include <QScrollArea>
+#include <QStackedWidget>
+#include <QTabWidget>
+#include <QTextBrowser>
+#include <QToolButton>
+#include <QTreeWidget>
+#include <QVBoxLayout>
+
+#include <cmath>
+
+namespace rankscope::ui {
+
+namespace {
+
+QString qs(const std::string& text) { return QString::fromStdString(text); }
+
+struct Fact {
+  const char* key;
+  const char* title;
+};
+constexpr Fact kFacts[] = {
+    {"method", QT_TRANSLATE_NOOP("DetailsPanel", "Method")},   {"model", QT_TRANSLATE_NOOP("DetailsPanel", "Model")},
+    {"data", QT_TRANSLATE_NOOP("DetailsPanel", "Data")},       {"best", QT_TRANSLATE_NOOP("DetailsPanel", "Best")},
+    {"losses", QT_TRANSLATE_NOOP("DetailsPanel", "Loss")},     {"steps", QT_TRANSLATE_NOOP("DetailsPanel", "Steps")},
+    {"time", QT_TRANSLATE_NOOP("DetailsPanel", "Time")},       {"memory", QT_TRANSLATE_NOOP("DetailsPanel", "Peak memory")},
+    {"trainable", QT_TRANSLATE_NOOP("DetailsPanel", "Trainable")}, {"device", QT_TRANSLATE_NOOP("DetailsPanel", "Device")},
+    {"seed", QT_TRANSLATE_NOOP("DetailsPanel", "Seed")},       {"created", QT_TRANSLATE_NOOP("DetailsPanel", "Created")},
+    {"finished", QT_TRANSLATE_NOOP("DetailsPanel", "Finished")}, {"id", QT_TRANSLATE_NOOP("DetailsPanel", "Id")},
+};
+
+// "a.b" -> value, for every leaf of a nested document.
+void flatten(const nlohmann::json& node, const std::string& prefix, std::map<std::string, nlohmann::json>& out) {
+  if (!node.is_object()) {
+    out[prefix] = node;
+    return;
+  }
+  for (const auto& [key, value] : node.items()) {
+    const std::string path = prefix.empty() ? key : prefix + "." + key;
+    const OptionSpec* option = findOption(path);
+    if (option)
+      out[path] = value;
+    else
+      flatten(value, path, out);
+  }
+}
+
+QString valueText(const nlohmann::json& value) {
+  if (value.is_string()) return qs(value.get<std::string>());
+  if (value.is_boolean()) return value.get<bool>() ? DetailsPanel::tr("yes") : DetailsPanel::tr("no");
+  if (value.is_array()) {
+    QStringList parts;
+    for (const auto& item : value) parts << valueText(item);
+    return parts.join(QStringLiteral(", "));
+  }
+  return qs(value.dump());
+}
+
+CurvePoints pointsOf(const Series& series) {
+  return {series.axis(Axis::Step), series.epochs, series.axis(Axis::Tokens), series.seconds, series.values, {}, {}};
+}
+
+}  // namespace
+
+DetailsPanel::DetailsPanel(ViewContext& context, QWidget* parent) : QWidget(parent), m_context(context) {
+  setAccessibleName(tr("Details"));
+  auto* layout = new QVBoxLayout(this);
+  layout->setContentsMargins(0, 0, 0, 0);
+  m_pages = new QStackedWidget(this);
+  m_empty = new QLabel(tr("Select a run to see what it did.\nSelect several to compare them."), m_pages);
+  m_empty->setAlignment(Qt::AlignCenter);
+  m_empty->setWordWrap(true);
+  makeCaption(m_empty);
+  m_pages->addWidget(m_empty);
+  m_pages->addWidget(buildSingle());
+  m_pages->addWidget(buildMany());
+  layout->addWidget(m_pages);
+  connect(&Theme::instance(), &Theme::changed, this, [this] { refresh({}); });
+}
+
+QWidget* DetailsPanel::buildSingle() {
+  auto* page = new QWidget(m_pages);
+  auto* layout = new QVBoxLayout(page);
+  layout->setContentsMargins(0, space::kUnit, 0, 0);
+  layout->setSpacing(space::kHalf);
+
+  auto* head = new QHBoxLayout;
+  head->setContentsMargins(space::kUnit, 0, space::kUnit, 0);
+  m_colour = new QToolButton(page);
+  m_colour->setAccessibleName(tr("Colour of the run"));
+  m_colour->setToolTip(tr("Colour in all plots"));
+  connect(m_colour, &QToolButton::clicked, this, &DetailsPanel::colourAsked);
+  m_name = new QLabel(page);
+  makeHeading(m_name);
+  m_name->setTextFormat(Qt::PlainText);
+  m_name->setWordWrap(true);
+  m_name->setTextInteractionFlags(Qt::TextSelectableByMouse);
+  auto* rename = new QToolButton(page);
+  rename->setIcon(icon(QStringLiteral("edit")));
+  rename->setAccessibleName(tr("Rename"));
+  rename->setToolTip(tr("Rename (F2)"));
+  connect(rename, &QToolButton::clicked, this, &DetailsPanel::renameAsked);
+  head->addWidget(m_colour);
+  head->addWidget(m_name, 1);
+  head->addWidget(rename);
+  layout->addLayout(head);
+
+  m_state = new QLabel(page);
+  m_state->setContentsMargins(space::kUnit + 4, 0, space::kUnit, 0);
+  m_state->setWordWrap(true);
+  layout->addWidget(m_state);
+  m_problem = new QLabel(page);
+  m_problem->setProperty("role", QStringLiteral("error"));
+  m_problem->setContentsMargins(space::kUnit + 4, 0, space::kUnit, 0);
+  m_problem->setWordWrap(true);
+  m_problem->setTextInteractionFlags(Qt::TextSelectableByMouse);
+  layout->addWidget(m_problem);
+
+  auto* tagRow = new QHBoxLayout;
+  tagRow->setContentsMargins(space::kUnit + 4, 0, space::kUnit, 0);
+  m_tags = new QLabel(page);
+  m_tags->setWordWrap(true);
+  makeCaption(m_tags);
+  auto* tag = new QToolButton(page);
+  tag->setIcon(icon(QStringLiteral("tag")));
+  tag->setAccessibleName(tr("Edit tags"));
+  tag->setToolTip(tr("Edit tags (T)"));
+  connect(tag, &QToolButton::clicked, this, &DetailsPanel::tagsAsked);
+  tagRow->addWidget(m_tags, 1);
+  tagRow->addWidget(tag);
+  layout->addLayout(tagRow);
+
+  auto* buttons = new QHBoxLayout;
+  buttons->setContentsMargins(space::kUnit, 0, space::kUnit, space::kHalf);
+  const auto go = [&](const QString& text, const char* iconName, const QString& view) {
+    auto* button = new QPushButton(icon(QLatin1String(iconName)), text, page);
+    makeFlat(button);
+    connect(button, &QPushButton::clicked, this, [this, view] { Q_EMIT openAsked(view); });
+    buttons->addWidget(button);
+  };
+  go(tr("Live"), "view-live", QStringLiteral("live"));
+  go(tr("Spectrum"), "view-spectrum", QStringLiteral("spectrum"));
+  m_resume = new QPushButton(icon(QStringLiteral("resume")), tr("Resume"), page);
+  makeFlat(m_resume);
+  m_resume->setToolTip(tr("Go on from the last checkpoint"));
+  connect(m_resume, &QPushButton::clicked, this, [this] { Q_EMIT resumeAsked(m_ids.value(0)); });
+  buttons->addWidget(m_resume);
+  buttons->addStretch(1);
+  layout->addLayout(buttons);
+
+  m_tabs = new QTabWidget(page);
+  m_tabs->setDocumentMode(true);
+  auto* overview = new QWidget(m_tabs);
+  auto* overviewLayout = new QVBoxLayout(overview);
+  overviewLayout->setContentsMargins(0, 0, 0, 0);
+  overviewLayout->setSpacing(0);
+  m_curves = new Plot(overview);
+  m_curves->setTitle(tr("Loss"));
+  m_curves->setFixedHeight(210);
+  m_curves->setSmoothing(0.6);
+  m_curves->setEmptyText(tr("No points yet"));
+  overviewLayout->addWidget(m_curves);
+  auto* scroll = new QScrollArea(overview);
+  scroll->setFrameShape(QFrame::NoFrame);
+  scroll->setWidgetResizable(true);
+  auto* factsWidget = new QWidget(scroll);
+  m_facts = new QFormLayout(factsWidget);
+  m_facts->setContentsMargins(space::kUnit + 4, space::kUnit, space::kUnit, space::kUnit);
+  m_facts->setHorizontalSpacing(space::kWide);
+  m_facts->setVerticalSpacing(5);
+  m_facts->setLabelAlignment(Qt::AlignLeft);
+  for (const Fact& fact : kFacts) {
+    auto* title = new QLabel(tr(fact.title), factsWidget);
+    makeCaption(title);
+    auto* value = new QLabel(factsWidget);
+    value->setWordWrap(true);
+    value->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    value->setAccessibleName(tr(fact.title));
+    m_facts->addRow(title, value);
+    m_factLabels.insert(QLatin1String(fact.key), value);
+  }
+  scroll->setWidget(factsWidget);
+  overviewLayout->addWidget(scroll, 1);
+  m_tabs->addTab(overview, tr("Overview"));
+
+  auto* config = new QWidget(m_tabs);
+  auto* configLayout = new QVBoxLayout(config);
+  configLayout->setContentsMargins(0, 0, 0, 0);
+  configLayout->setSpacing(0);
+  m_onlySet = new QCheckBox(tr("Only what differs from the defaults"), config);
+  m_onlySet->setContentsMargins(space::kUnit, space::kHalf, 0, space::kHalf);
+  m_onlySet->setChecked(true);
+  m_onlySet->setStyleSheet(QStringLiteral("margin: 6px 8px;"));
+  connect(m_onlySet, &QCheckBox::toggled, this, &DetailsPanel::showConfig);
+  m_configTree = new QTreeWidget(config);
+  m_configTree->setAccessibleName(tr("Configuration"));
+  m_configTree->setColumnCount(2);
+  m_configTree->setHeaderLabels({tr("Option"), tr("Value")});
+  m_configTree->setRootIsDecorated(false);
+  m_configTree->setFrameShape(QFrame::NoFrame);
+  m_configTree->setUniformRowHeights(true);
+  m_configTree->header()->setDefaultSectionSize(150);
+  configLayout->addWidget(m_onlySet);
+  configLayout->addWidget(m_configTree, 1);
+  m_tabs->addTab(config, tr("Configuration"));
+
+  auto* note = new QWidget(m_tabs);
+  auto* noteLayout = new QVBoxLayout(note);
+  noteLayout->setContentsMargins(0, 0, 0, 0);
+  noteLayout->setSpacing(0);
+  m_notePages = new QStackedWidget(note);
+  m_notePreview = new QTextBrowser(m_notePages);
+  m_notePreview->setProperty("role", QStringLiteral("plain"));
+  m_notePreview->setAccessibleName(tr("Note, as shown"));
+  m_notePreview->setOpenExternalLinks(true);
+  m_note = new QPlainTextEdit(m_notePages);
+  m_note->setProperty("role", QStringLiteral("plain"));
+  m_note->setAccessibleName(tr("Note"));
+  m_note->setPlaceholderText(tr("What did you want to find out, and what did you see? Markdown is understood."));
+  m_note->setFont(Theme::instance().monoFont());
+  connect(m_note, &QPlainTextEdit::textChanged, this, [this] { m_noteDirty = m_note->document()->isModified(); });
+  m_notePages->addWidget(m_notePreview);
+  m_notePages->addWidget(m_note);
+  m_noteMode = new QToolButton(note);
+  m_noteMode->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
+  m_noteMode->setIcon(icon(QStringLiteral("edit")));
+  m_noteMode->setText(tr("Edit"));
+  connect(m_noteMode, &QToolButton::clicked, this, [this] {
+    if (m_notePages->currentWidget() == m_note) {
+      saveNote();
+      m_notePreview->setMarkdown(m_note->toPlainText());
+      m_notePages->setCurrentWidget(m_notePreview);
+      m_noteMode->setText(tr("Edit"));
+      m_noteMode->setIcon(icon(QStringLiteral("edit")));
+    } else {
+      focusNote();
+    }
+  });
+  noteLayout->addWidget(m_noteMode, 0, Qt::AlignLeft);
+  noteLayout->addWidget(m_notePages, 1);
+  m_tabs->addTab(note, tr("Note"));
+  layout->addWidget(m_tabs, 1);
+  return page;
+}
+
+QWidget* DetailsPanel::buildMany() {
+  auto* page = new QWidget(m_pages);
+  auto* layout = new QVBoxLayout(page);
+  layout->setContentsMargins(space::kUnit + 4, space::kUnit + 4, space::kUnit, space::kUnit);
+  m_manyTitle = new QLabel(page);
+  makeHeading(m_manyTitle);
+  m_compareMany = new QPushButton(icon(QStringLiteral("view-compare"), colours().accentText), tr("Compare them"), page);
+  makePrimary(m_compareMany);
+  connect(m_compareMany, &QPushButton::clicked, this, [this] { Q_EMIT openAsked(QStringLiteral("compare")); });
+  auto* tags = new QPushButton(icon(QStringLiteral("tag")), tr("Edit tags…"), page);
+  connect(tags, &QPushButton::clicked, this, &DetailsPanel::tagsAsked);
+  auto* row = new QHBoxLayout;
+  row->addWidget(m_compareMany);
+  row->addWidget(tags);
+  row->addStretch(1);
+  m_manyList = new QListWidget(page);
+  m_manyList->setAccessibleName(tr("Selected runs"));
+  m_manyList->setFrameShape(QFrame::NoFrame);
+  m_manyList->setSelectionMode(QAbstractItemView::NoSelection);
+  layout->addWidget(m_manyTitle);
+  layout->addLayout(row);
+  layout->addWidget(m_manyList, 1);
+  return page;
+}
+
+void DetailsPanel::showRuns(const QStringList& ids) {
+  if (ids == m_ids) return;
+  saveNote();
+  const bool other = ids.value(0) != m_ids.value(0) || ids.size() != m_ids.size();
+  m_ids = ids;
+  if (other) {
+    m_curves->clearCurves();
+    m_row = {};
+    m_config = nullptr;
+  }
+  load();
+}
+
+void DetailsPanel::refresh(const QStringList& changed) {
+  if (m_ids.isEmpty()) return;
+  if (changed.isEmpty() || std::any_of(m_ids.begin(), m_ids.end(), [&](const QString& id) { return changed.contains(id); }))
+    load();
+}
+
+void DetailsPanel::load() {
+  StoreService& store = *m_context.store;
+  if (m_ids.isEmpty()) {
+    store.drop(this, "run");
+    m_pages->setCurrentIndex(0);
+    return;
+  }
+  if (m_ids.size() > 1) {
+    m_pages->setCurrentIndex(2);
+    m_manyTitle->setText(tr("%n run(s) selected", nullptr, static_cast<int>(m_ids.size())));
+    RunQuery query;
+    for (const QString& id : m_ids.mid(0, 200)) query.ids.push_back(id.toStdString());
+    query.includeArchived = true;
+    query.limit = 200;
+    query.withSparkline = query.withMetrics = false;
+    store.read(this, "run", [query](Store& s) { return s.listRuns(query); }, [this](Result<RunPage> page) {
+      if (!page.ok()) return;
+      m_manyList->clear();
+      for (const RunRow& row : page->rows) {
+        QPixmap swatch(4, 12);
+        swatch.fill(colourOfRun(row));
+        QString text = qs(row.name);
+        if (std::isfinite(row.bestValue)) text += QStringLiteral("   ") + runColumnText(row, QStringLiteral("best"));
+        new QListWidgetItem(QIcon(swatch), text, m_manyList);
+      }
+    });
+    return;
+  }
+  const std::string id = m_ids.first().toStdString();
+  struct Answer {
+    RunRow row;
+    nlohmann::json config;
+  };
+  store.read(this, "run",
+             [id](Store& s) -> Result<Answer> {
+               auto row = s.run(id);
+               if (!row.ok()) return row.error();
+               auto config = s.runConfig(id);
+               return Answer{std::move(*row), config.ok() ? std::move(*config) : nlohmann::json()};
+             },
+             [this](Result<Answer> answer) {
+               if (!answer.ok()) {
+                 m_pages->setCurrentIndex(0);
+                 return;
+               }
+               const bool sameConfig = m_config == answer->config;
+               m_config = std::move(answer->config);
+               show(answer->row);
+               if (!sameConfig) showConfig();
+             });
+  loadCurves();
+}
+
+void DetailsPanel::loadCurves() {
+  struct Answer {
+    Series train, eval;
+  };
+  m_context.store->read(this, "curves",
+                        [id = m_ids.first().toStdString()](Store& s) {
+                          Answer answer;
+                          if (auto train = s.readSeries(id, "train/loss"); train.ok()) answer.train = std::move(*train);
+                          if (auto eval = s.readSeries(id, "eval/loss"); eval.ok()) answer.eval = std::move(*eval);
+                          return answer;
+                        },
+                        [this](Result<Answer> answer) {
+                          if (!answer.ok()) return;
+                          CurveStyle style;
+                          style.colour = m_row.id.empty() ? colours().accent : colourOfRun(m_row);
+                          if (answer->train.size() > 0)
+                            m_curves->setCurve(QStringLiteral("train"), tr("train"), style, pointsOf(answer->train));
+                          CurveStyle evalStyle;
+                          evalStyle.colour = categoryColour(5);
+                          evalStyle.points = true;
+                          evalStyle.smoothable = false;
+                          evalStyle.order = 1;
+                          if (answer->eval.size() > 0)
+                            m_curves->setCurve(QStringLiteral("eval"), tr("eval"), evalStyle, pointsOf(answer->eval));
+                        });
+}
+
+void DetailsPanel::show(const RunRow& row) {
+  const bool sameRun = m_row.id == row.id;
+  m_row = row;
+  m_pages->setCurrentIndex(1);
+  m_name->setText(qs(row.name));
+  QPixmap swatch(14, 14);
+  swatch.fill(colourOfRun(row));
+  m_colour->setIcon(QIcon(swatch));
+  const QString state = qs(row.status);
+  QString text = stateTitle(state);
+  if (row.totalSteps > 0) text += tr(" · step %1 of %2").arg(formatInteger(row.step), formatInteger(row.totalSteps));
+  if (row.live() && std::isfinite(row.etaSeconds)) text += tr(" · %1 left").arg(formatDuration(row.etaSeconds));
+  if (row.lives > 1) text += tr(" · started %n time(s)", nullptr, row.lives);
+  m_state->setText(text);
+  QPalette p = m_state->palette();
+  p.setColor(QPalette::WindowText, stateColour(state));
+  m_state->setPalette(p);
+  const bool failed = state == QLatin1String("failed") || state == QLatin1String("interrupted");
+  m_problem->setText(failed ? qs(row.statusDetail) : QString());
+  m_problem->setVisible(failed && !row.statusDetail.empty());
+  m_resume->setVisible(failed || state == QLatin1String("stopped"));
+  QStringList tags;
+  for (const std::string& tag : row.tags) tags << qs(tag);
+  m_tags->setText(tags.isEmpty() ? tr("no tags") : tags.join(QStringLiteral("  ·  ")));
+
+  const auto set = [this](const char* key, const QString& value) {
+    if (QLabel* label = m_factLabels.value(QLatin1String(key))) label->setText(value.isEmpty() ? QString::fromUtf8(kDash) : value);
+  };
+  QString method = methodTitle(qs(row.method));
+  if (row.rank) method += tr(", rank %1").arg(*row.rank);
+  if (row.rank && std::isfinite(row.alpha)) method += tr(", α %1").arg(formatNumber(row.alpha));
+  set("method", method);
+  set("model", qs(row.modelName));
+  set("data", qs(row.dataName) + (row.task.empty() ? QString() : QStringLiteral("  (%1)").arg(qs(row.task).replace(QLatin1Char('_'), QLatin1Char(' ')))));
+  set("best", std::isfinite(row.bestValue) ? tr("%1 = %2 at step %3").arg(shortMetric(qs(row.bestMetric)), formatNumber(row.bestValue, 5), formatInteger(row.bestStep)) : QString());
+  set("losses", tr("train %1, eval %2").arg(formatNumber(row.lastTrainLoss), formatNumber(row.lastEvalLoss)));
+  set("steps", tr("%1 steps, %2 tokens").arg(formatInteger(row.step), formatCompact(static_cast<double>(row.tokens))));
+  set("time", formatDuration(row.seconds));
+  set("memory", row.peakMemory > 0 ? formatBytes(static_cast<double>(row.peakMemory)) : QString());
+  set("trainable", runColumnText(row, QStringLiteral("trainable")));
+  set("device", QStringList{qs(row.device), qs(row.computeDtype), qs(row.host)}.filter(QRegularExpression(QStringLiteral("."))).join(QStringLiteral(", ")));
+  set("seed", QString::number(row.seed));
+  set("created", formatWhenLong(row.createdAt));
+  set("finished", formatWhenLong(row.finishedAt));
+  set("id", qs(row.id));
+
+  if (!m_noteDirty || !sameRun) {
+    m_note->setPlainText(qs(row.note));
+    m_note->document()->setModified(false);
+    m_noteDirty = false;
+    m_notePreview->setMarkdown(row.note.empty() ? tr("*No note yet.*") : qs(row.note));
+    if (!sameRun && m_notePages->currentWidget() == m_note) m_noteMode->click();
+  }
+}
+
+void DetailsPanel::showConfig() {
+  m_configTree->clear();
+  if (!m_config.is_object()) return;
+  std::map<std::string, nlohmann::json> leaves;
+  flatten(m_config, {}, leaves);
+  for (const auto& [key, value] : leaves) {
+    if (key == "version") continue;
+    const OptionSpec* option = findOption(key);
+    const bool isDefault = option && option->defaultValue == value;
+    if (m_onlySet->isChecked() && isDefault) continue;
+    auto* item = new QTreeWidgetItem(m_configTree, {qs(key), valueText(value)});
+    item->setToolTip(0, option ? qs(option->title) + QStringLiteral(": ") + qs(option->help) : qs(key));
+    item->setToolTip(1, valueText(value));
+    if (isDefault)
+      for (int column : {0, 1}) item->setForeground(column, colours().textMuted);
+  }
+}
+
+void DetailsPanel::focusNote() {
+  m_tabs->setCurrentIndex(2);
+  m_notePages->setCurrentWidget(m_note);
+  m_noteMode->setText(tr("Save"));
+  m_noteMode->setIcon(icon(QStringLiteral("check")));
+  m_note->setFocus(Qt::OtherFocusReason);
+}
+
+void DetailsPanel::saveNote() {
+  if (!std::exchange(m_noteDirty, false) || m_row.id.empty()) return;
+  const QString text = m_note->toPlainText();
+  m_note->document()->setModified(false);
+  if (text != qs(m_row.note)) Q_EMIT noteEdited(qs(m_row.id), text);
+  m_row.note = text.toStdString();
+}
+
+}  // namespace rankscope::ui

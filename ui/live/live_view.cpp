@@ -85,7 +85,7 @@ LiveView::LiveView(ViewContext& context, QWidget* parent) : View(context, parent
   whole->addWidget(page);
 
   m_redraw.setSingleShot(true);
-  m_redraw.setInterval(kRedrawEvery);
+  m_sinceRedraw.start();
   connect(&m_redraw, &QTimer::timeout, this, &LiveView::redraw);
   m_clock.setInterval(1000);
   connect(&m_clock, &QTimer::timeout, this, [this] {
@@ -103,7 +103,8 @@ LiveView::LiveView(ViewContext& context, QWidget* parent) : View(context, parent
   });
   connect(m_feed, &RunFeed::arrived, this, [this](const std::shared_ptr<std::vector<event::Event>>& events) {
     for (const auto& each : *events) m_history.apply(each);
-    if (!m_redraw.isActive()) m_redraw.start();
+    // At once after a pause, else not more often than the eye can use.
+    if (!m_redraw.isActive()) m_redraw.start(std::max<int>(0, kRedrawEvery - static_cast<int>(m_sinceRedraw.elapsed())));
   });
   connect(m_feed, &RunFeed::livenessChanged, this, [this](Liveness liveness) {
     m_liveness = liveness;
@@ -248,6 +249,7 @@ void LiveView::open(const QJsonObject& request) {
 }
 
 void LiveView::redraw() {
+  m_sinceRedraw.start();
   m_plots->advance();
   m_log->sync(&m_history);
   m_samples->sync(&m_history);

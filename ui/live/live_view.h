@@ -3,6 +3,7 @@
 // progress, log, samples and errors, and carries wishes to the trainer. Events arrive in batches from RunFeed's thread and
 // are drawn at most about ten times a second. GUI thread.
 
+#include <QElapsedTimer>
 #include <QTimer>
 #include <memory>
 
@@ -63,6 +64,7 @@ class LiveView : public View {
   bool m_starting = false, m_loaded = false, m_wordsRead = false;
   double m_startAsked = 0;
   QTimer m_redraw, m_clock;
+  QElapsedTimer m_sinceRedraw;
 
   RunChooser* m_runs = nullptr;
   QLabel *m_icon = nullptr, *m_state = nullptr, *m_progressText = nullptr, *m_figures = nullptr;

@@ -13,7 +13,7 @@ namespace rankscope::ui {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr auto kPoll = 60ms;         // step to pixel within 300 ms: the writer takes up to 200 of them
+constexpr auto kPoll = 40ms;         // step to pixel within 300 ms: the writer takes up to 200 of them
 constexpr auto kIdlePoll = 500ms;    // a run that has ended
 constexpr auto kLivenessEvery = 1s;
 constexpr size_t kBatchBytes = size_t{4} << 20;

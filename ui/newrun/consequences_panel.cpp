@@ -197,7 +197,7 @@ QString ConsequencesPanel::sentence() const {
   const QLocale locale;
   const QString rows = m_trainRows > 0 ? tr(" (%1 rows)").arg(locale.toString(m_trainRows)) : QString();
   const auto maxSteps = config.integer("train.max_steps");
-  const QString length = maxSteps > 0 ? tr("%n steps", nullptr, static_cast<int>(maxSteps))
+  const QString length = maxSteps > 0 ? tr("%n step(s)", nullptr, static_cast<int>(maxSteps))
                                       : tr("%1 epochs").arg(locale.toString(config.real("train.epochs"), 'g', 4));
   return tr("%1 trains %2 on %3%4 for %5.").arg(how, model, file, rows, length);
 }
@@ -256,7 +256,7 @@ void ConsequencesPanel::refresh() {
 
 void ConsequencesPanel::showIssues() {
   const auto& issues = m_draft->issues();
-  m_issuesTitle->setText(issues.empty() ? tr("No mistakes") : tr("%n mistakes", nullptr, static_cast<int>(issues.size())));
+  m_issuesTitle->setText(issues.empty() ? tr("No mistakes") : tr("%n mistake(s)", nullptr, static_cast<int>(issues.size())));
   m_issues->setVisible(!issues.empty());
   QStringList fresh;
   for (const auto& issue : issues) {

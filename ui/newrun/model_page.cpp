@@ -118,7 +118,7 @@ void ModelPage::setModels(std::vector<ModelCard> cards, const QStringList& folde
   m_selecting = false;
   m_state->setText(cards.empty() ? tr("No models found. Put a folder with config.json and safetensors files into %1, or add "
                                       "a folder.").arg(folders.value(0))
-                                 : tr("%n models in %1", nullptr, static_cast<int>(cards.size())).arg(folders.join(", ")));
+                                 : tr("%n model(s) in %1", nullptr, static_cast<int>(cards.size())).arg(folders.join(", ")));
   m_state->setToolTip(folders.join('\n'));
   showCurrent();
 }

@@ -363,7 +363,7 @@ void NewRunView::queueRuns(const std::vector<RunConfig>& runs) {
           failed(tr("Queued, but the queue's runner did not start"), runner.error());
           return;
         }
-        Q_EMIT statusMessage(tr("Queued %n runs; they start one after the other.", nullptr, count));
+        Q_EMIT statusMessage(tr("Queued %n run(s); the queue starts them one after the other.", nullptr, count));
       });
 }
 

@@ -149,7 +149,11 @@ NewRunView::NewRunView(ViewContext& context, QWidget* parent) : View(context, pa
   refreshRail();
 }
 
-NewRunView::~NewRunView() = default;
+NewRunView::~NewRunView() {
+  // The pages write to the draft when an editor loses the focus: they go first, and nobody listens any more.
+  m_draft->disconnect(this);
+  qDeleteAll(findChildren<QWidget*>(QString(), Qt::FindDirectChildrenOnly));
+}
 
 void NewRunView::buildTop() {
   auto* bar = new QWidget;
@@ -331,7 +335,7 @@ void NewRunView::refreshRail() {
                            locale.toString(config.real("optim.learning_rate"), 'g', 3))
                       .arg(config.integer("train.batch_size") * config.integer("train.accumulation")));
   set("run", tr("seed %1").arg(config.integer("seed")));
-  m_rail->setStep("changed", changed.isEmpty() ? tr("nothing") : tr("%n options", nullptr, static_cast<int>(changed.size())), 0,
+  m_rail->setStep("changed", changed.isEmpty() ? tr("nothing") : tr("%n option(s)", nullptr, static_cast<int>(changed.size())), 0,
                   static_cast<int>(changed.size()));
 }
 

@@ -37,6 +37,7 @@ void SiteSelection::setSites(std::vector<SiteInfo> sites, std::vector<std::strin
     for (size_t i = 0; i < parts && at != std::string::npos && at > 0; ++i) at = name.rfind('.', at - 1);
     return at == std::string::npos || at == 0 ? name : name.substr(at + 1);
   };
+  const auto hasLayerNumber = [](const std::string& label) { return label[0] >= '0' && label[0] <= '9'; };
   std::vector<std::string> column(m_sites.size());
   for (size_t i = 0; i < m_sites.size(); ++i) column[i] = trailing(m_sites[i].name, 1);
   for (size_t parts = 2; parts <= 6; ++parts) {
@@ -48,7 +49,9 @@ void SiteSelection::setSites(std::vector<SiteInfo> sites, std::vector<std::strin
     }
     if (clashing.empty()) break;
     for (size_t i = 0; i < m_sites.size(); ++i) {
-      if (clashing.contains(column[i])) column[i] = trailing(m_sites[i].name, parts);
+      if (!clashing.contains(column[i])) continue;
+      auto longer = trailing(m_sites[i].name, parts);
+      if (!hasLayerNumber(longer)) column[i] = std::move(longer);  // a kind is the same in every layer
     }
   }
   std::set<int64_t> layers;

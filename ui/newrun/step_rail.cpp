@@ -109,8 +109,8 @@ void StepRail::setStep(const QString& id, const QString& choice, int mistakes, i
   item->setData(MistakesRole, mistakes);
   item->setData(ChangesRole, changes);
   QString said = item->text() + ": " + choice;
-  if (mistakes > 0) said += ", " + tr("%n mistakes", nullptr, mistakes);
-  if (changes > 0) said += ", " + tr("%n changes", nullptr, changes);
+  if (mistakes > 0) said += ", " + tr("%n mistake(s)", nullptr, mistakes);
+  if (changes > 0) said += ", " + tr("%n change(s)", nullptr, changes);
   item->setData(Qt::AccessibleTextRole, said);
   item->setToolTip(said);
 }

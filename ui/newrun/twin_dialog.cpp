@@ -77,7 +77,7 @@ TwinDialog::TwinDialog(const RunConfig& config, QWidget* parent) : QDialog(paren
 void TwinDialog::update() {
   const int count = static_cast<int>(chosen().size());
   auto* ok = m_buttons->button(QDialogButtonBox::Ok);
-  ok->setText(tr("Add %n runs to the queue", nullptr, count));
+  ok->setText(tr("Add %n run(s) to the queue", nullptr, count));
   ok->setEnabled(count > 0);
 }
 

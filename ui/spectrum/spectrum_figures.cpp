@@ -25,7 +25,9 @@ std::vector<QString> kindLabels(const RunSpectrum& spectrum) {
     }
     if (clashing.empty()) break;
     for (size_t i = 0; i < labels.size(); ++i) {
-      if (clashing.contains(labels[i])) labels[i] = QString::fromStdString(spectrum.sites[i].site).section('.', -parts);
+      const auto longer = QString::fromStdString(spectrum.sites[i].site).section('.', -parts);
+      // A kind is the same in every layer: the layer's number is no part of it.
+      if (clashing.contains(labels[i]) && !longer.isEmpty() && !longer[0].isDigit()) labels[i] = longer;
     }
   }
   return labels;

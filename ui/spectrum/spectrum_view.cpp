@@ -343,7 +343,7 @@ void SpectrumView::showState() {
     if (!m_problem.isEmpty()) {
       m_state->setText(m_problem);
     } else if (m_spectrum) {
-      m_state->setText(tr("%n matrices, computed in %1", nullptr, static_cast<int>(m_spectrum->sites.size()))
+      m_state->setText(tr("%n adapted site(s), computed in %1", nullptr, static_cast<int>(m_spectrum->sites.size()))
                            .arg(formatDuration(m_spectrum->seconds)));
     } else {
       m_state->clear();

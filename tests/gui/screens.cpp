@@ -1,0 +1,123 @@
+// Pictures of New run, Live and Spectrum in states worth looking at (mistakes, changes, a running run, a failed one), in
+// both themes at 1440 × 900: gui_screens DIR. Uses fake_trainer, so the numbers are made up; see screenshots.sh.
+#include <QApplication>
+#include <QDir>
+#include <QLineEdit>
+#include <QProcess>
+#include <QPushButton>
+#include <QTest>
+
+#include "core/config/files.h"
+#include "core/config/run_config.h"
+#include "core/runlog/uuid.h"
+#include "tests/support/ui_fixture.h"
+#include "ui/live/live_view.h"
+#include "ui/live/run_controls.h"
+#include "ui/newrun/consequences_panel.h"
+#include "ui/newrun/newrun_view.h"
+#include "ui/newrun/run_draft.h"
+#include "ui/newrun/step_rail.h"
+#include "ui/newrun/twin_dialog.h"
+#include "ui/shell/main_window.h"
+#include "ui/spectrum/spectrum_view.h"
+
+using namespace rankscope;
+using namespace rankscope::ui;
+
+namespace {
+
+QString startRun(const rankscope::test::UiFixture& fixture, const QString& name, const QStringList& environment, bool wait) {
+  RunConfig config;
+  (void)config.set("name", name.toStdString());
+  (void)config.set("method.name", "reflora");
+  const auto id = newUuid();
+  const auto file = fixture.places.home / (id + ".json");
+  (void)writeFileAtomically(file, config.toJson().dump());
+  auto* process = new QProcess(qApp);
+  process->setEnvironment(QProcess::systemEnvironment() + environment);
+  process->start(rankscope::test::fakeTrainer(), {"--home", fixture.home.path(), "train", "--config",
+                                                  QString::fromStdString(file.string()), "--id", QString::fromStdString(id)});
+  process->waitForStarted();
+  if (wait) process->waitForFinished(30000);
+  return QString::fromStdString(id);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  QApplication app(argc, argv);
+  const QString folder = argc > 1 ? QString::fromLocal8Bit(argv[1]) : QStringLiteral("screens");
+  const QString only = argc > 2 ? QString::fromLocal8Bit(argv[2]) : QString();
+  QDir().mkpath(folder);
+  rankscope::test::UiFixture fixture;
+  const auto finished = startRun(fixture, "reflora-r8-reviews-s0", {"FAKE_MS=0", "FAKE_STEPS=600", "FAKE_SITES=28"}, true);
+  const auto failed = startRun(fixture, "lora-r64-reviews-s0", {"FAKE_MS=0", "FAKE_STEPS=300", "FAKE_FAIL_AT=212"}, true);
+  const auto running = startRun(fixture, "rora-r16-reviews-s1", {"FAKE_MS=20", "FAKE_STEPS=3000", "FAKE_SITES=28"}, false);
+  qputenv("FAKE_MS", "0");
+  fixture.store->ingestNow();
+  MainWindow window(fixture.context);
+  window.resize(1440, 900);
+  window.show();
+  const auto shoot = [&](const QString& name) {
+    if (!only.isEmpty() && !name.contains(only)) return;
+    for (const auto mode : {ThemeMode::Light, ThemeMode::Dark}) {
+      Theme::instance().setMode(mode);
+      QTest::qWait(350);
+      window.grab().save(QStringLiteral("%1/%2-%3.png").arg(folder, name, mode == ThemeMode::Light ? "light" : "dark"));
+    }
+  };
+  window.showView("newrun");
+  auto* newRun = static_cast<NewRunView*>(window.view("newrun"));
+  QTest::qWait(1500);
+  for (const auto* page : {"model", "data", "method", "training"}) {
+    newRun->rail()->choose(page);
+    QTest::qWait(200);
+    shoot(QStringLiteral("newrun-") + page);
+  }
+  newRun->draft()->set("method.name", "reflora");
+  newRun->draft()->set("method.rank", 32);
+  newRun->draft()->set("method.rank_pattern", nlohmann::json{{"q_proj", 16}});
+  newRun->draft()->setText("optim.learning_rate", "fast");
+  newRun->draft()->setText("train.epochs", "0");
+  newRun->rail()->choose("training");
+  QTest::qWait(400);
+  shoot("newrun-mistakes");
+  newRun->rail()->choose("method");
+  QTest::qWait(200);
+  shoot("newrun-method-changed");
+  newRun->rail()->choose("changed");
+  QTest::qWait(200);
+  shoot("newrun-changed");
+  newRun->draft()->revert("optim.learning_rate");
+  newRun->draft()->revert("train.epochs");
+  newRun->findChild<QLineEdit*>("optionSearch")->setText("warm");
+  QTest::qWait(400);
+  newRun->consequences()->checkButton()->click();
+  QTest::qWait(400);
+  shoot("newrun-search");
+  newRun->findChild<QLineEdit*>("optionSearch")->clear();
+
+  window.showView("live", {{"run", finished}});
+  QTest::qWait(600);
+  shoot("live-finished");
+  window.showView("live", {{"run", running}});
+  QTest::qWait(1500);
+  static_cast<LiveView*>(window.view("live"))->controls()->send(Command::Evaluate);
+  QTest::qWait(600);
+  shoot("live-running");
+  window.showView("live", {{"run", failed}});
+  QTest::qWait(600);
+  shoot("live-failed");
+
+  window.showView("spectrum", {{"run", finished}});
+  QTest::qWait(400);
+  shoot("spectrum-empty");
+  static_cast<SpectrumView*>(window.view("spectrum"))->computeButton()->click();
+  QTest::qWait(1200);
+  shoot("spectrum");
+  for (auto* process : app.findChildren<QProcess*>()) {
+    process->kill();
+    process->waitForFinished(1000);
+  }
+  return 0;
+}

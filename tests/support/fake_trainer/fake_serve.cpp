@@ -1,0 +1,141 @@
+#include <cmath>
+#include <cstdlib>
+#include <iostream>
+
+#include "core/config/run_config.h"
+#include "tests/support/fake_trainer/fake_trainer.h"
+
+namespace rankscope::test {
+namespace {
+
+using nlohmann::json;
+
+const char* const kKinds[] = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+
+json errorJson(const Error& e) {
+  return {{"code", errorCodeName(e.code)}, {"what", e.what}, {"where", e.where}, {"found", e.found}, {"expected", e.expected}, {"hint", e.hint}};
+}
+
+json model(const std::string& path) {
+  return {{"path", path}, {"name", "starter"}, {"family", "llama"}, {"parameters", 1892352}, {"dtype", "F32"}, {"bytes", 7569408},
+          {"hidden", 128}, {"layers", 4}, {"vocab", 2048}, {"max_positions", 512}, {"tokenizer", "sentencepiece"}, {"problem", ""}};
+}
+
+json modelDetails(const std::string& path) {
+  json m = model(path);
+  m["heads"] = {"causal_lm"};
+  m["default_targets"] = {"q_proj", "v_proj"};
+  m["sites"] = json::array();
+  for (int layer = 0; layer < 4; ++layer) {
+    for (int k = 0; k < 7; ++k) {
+      const bool mlp = k >= 4;
+      m["sites"].push_back({{"name", "model.layers." + std::to_string(layer) + (mlp ? ".mlp." : ".self_attn.") + kKinds[k]},
+                            {"kind", kKinds[k]}, {"layer", layer}, {"out", mlp && k < 6 ? 384 : 128}, {"in", k == 6 ? 384 : 128}});
+    }
+  }
+  return m;
+}
+
+json answer(const std::string& method, const json& params, json& error) {
+  if (method == "ping") return {{"ok", true}};
+  if (method == "models.scan") {
+    json broken = model("/models/broken");
+    broken["name"] = "broken";
+    broken["problem"] = "model.safetensors is shorter than its header says";
+    json big = model("/models/minilm");
+    big.update({{"name", "all-MiniLM-L6-v2"}, {"family", "bert"}, {"parameters", 22713216}, {"bytes", 90868376}, {"hidden", 384},
+                {"layers", 6}, {"tokenizer", "wordpiece"}});
+    return {model("starter:model"), big, broken};
+  }
+  if (method == "model.inspect") {
+    if (params.value("path", "").find("absent") != std::string::npos) {
+      error = errorJson({ErrorCode::BadInput, "there is no model here", params["path"], "no config.json", "config.json and safetensors",
+                         "Choose another folder."});
+      return nullptr;
+    }
+    return modelDetails(params.value("path", ""));
+  }
+  if (method == "data.inspect") {
+    if (params.value("path", "").find("absent") != std::string::npos) {
+      error = errorJson({ErrorCode::BadInput, "the file does not exist", params["path"], "nothing", "a data file", "Choose another file."});
+      return nullptr;
+    }
+    return {{"format", "jsonl"}, {"rows", 1800},
+            {"columns", {{{"name", "place"}, {"example", "The Silver Heron"}, {"kind", "text"}},
+                         {{"name", "topic"}, {"example", "service"}, {"kind", "text"}},
+                         {{"name", "label"}, {"example", "positive"}, {"kind", "text"}},
+                         {{"name", "review"}, {"example", "We came on a rainy evening and were met with a smile."}, {"kind", "text"}}}},
+            {"problems", {{{"line", 17}, {"message", "the row has no column “review”"}}}},
+            {"roles", {{"prompt", "place"}, {"answer", "review"}, {"text", "review"}, {"label", "label"}}}};
+  }
+  if (method == "data.preview") {
+    const int limit = params["config"]["data"].value("max_length", 256);
+    json rows = json::array();
+    for (int r = 0; r < 12; ++r) {
+      json tokens = json::array();
+      int id = 40 + r;
+      for (const char* t : {"▁place", ":", "▁The", "▁Silver", "▁Her", "on", "▁|", "▁about", ":", "▁service", "\n"}) {
+        tokens.push_back({{"text", t}, {"id", id++}, {"label", false}});
+      }
+      for (const char* t : {"▁We", "▁came", "▁on", "▁a", "▁rain", "y", "▁evening", "▁and", "▁were", "▁met", "▁with", "▁a", "▁smile", ".", "</s>"}) {
+        tokens.push_back({{"text", t}, {"id", id++}, {"label", true}});
+      }
+      rows.push_back({{"tokens", tokens}, {"length", 26 + r}, {"truncated", r == 5}, {"label", nullptr}});
+    }
+    json edges = json::array(), counts = json::array();
+    for (int i = 0; i <= 24; ++i) edges.push_back(i * 10);
+    int over = 0;
+    for (int i = 0; i < 24; ++i) {
+      const int count = static_cast<int>(260 * std::exp(-0.5 * std::pow((i - 8) / 3.5, 2)));
+      counts.push_back(count);
+      if (i * 10 >= limit) over += count;
+    }
+    return {{"rows", rows}, {"length_histogram", {{"edges", edges}, {"counts", counts}, {"over_limit", over}, {"tokens_lost_share", over / 40000.0}}},
+            {"train_rows", 1800}, {"eval_rows", 200}};
+  }
+  if (method == "estimate") {
+    const auto& config = params["config"];
+    const double rank = config["method"].value("rank", 0.0);
+    const double trainable = rank > 0 ? rank * 28 * 320 : 1892352;
+    const double steps = config["train"].value("epochs", 3.0) * 113;
+    return {{"trainable", trainable}, {"parameters", 1892352}, {"share", trainable / 1892352}, {"effective_scale", 2.0},
+            {"memory", {{"weights", 7.6e6}, {"adapter", trainable * 4}, {"gradients", trainable * 4}, {"optimizer", trainable * 8},
+                        {"activations", 3.4e7}, {"logits", 1.2e7}, {"total", 1.6e8}, {"available", 6.1e9}}},
+            {"steps", steps}, {"steps_per_epoch", 113}, {"tokens_per_epoch", 84000}};
+  }
+  if (method == "validate") {
+    json issues = json::array();
+    const auto config = RunConfig::read(params["config"]).config;
+    for (const auto& issue : validate(config)) issues.push_back({{"key", issue.key}, {"error", errorJson(issue.error)}});
+    return issues;
+  }
+  if (method == "methods") return json::array({{{"name", "lora"}, {"title", "LoRA"}, {"paper", "Hu et al. 2022"}}});
+  if (method == "check") return {{"loss", 3.41}, {"finite", true}, {"seconds_per_step", 0.085}, {"peak_memory", 1.7e8}};
+  error = errorJson({ErrorCode::Usage, "unknown method", "method", method, "", "Ask for another."});
+  return nullptr;
+}
+
+}  // namespace
+
+int fakeServe() {
+  std::string line;
+  while (std::getline(std::cin, line)) {
+    const json request = json::parse(line, nullptr, false);
+    if (!request.is_object()) continue;
+    const std::string method = request.value("method", "");
+    if (method == "cancel") continue;
+    if (method == "crash") std::abort();
+    json error;
+    json result = answer(method, request.value("params", json::object()), error);
+    json reply{{"id", request.value("id", 0)}};
+    if (!error.is_null()) {
+      reply["error"] = error;
+    } else {
+      reply["result"] = result;
+    }
+    std::cout << reply.dump() << std::endl;
+  }
+  return 0;
+}
+
+}  // namespace rankscope::test

@@ -1,0 +1,78 @@
+#include <QtTest>
+#include <cmath>
+
+#include "ui/spectrum/spectrum_figures.h"
+
+using namespace rankscope;
+using namespace rankscope::ui;
+
+namespace {
+
+SiteSpectrum site(const std::string& name, const std::string& kind, int64_t layer, std::vector<float> maxCos) {
+  SiteSpectrum s;
+  s.site = name;
+  s.kind = kind;
+  s.layer = layer;
+  s.rank = 4;
+  s.maxCos = std::move(maxCos);
+  s.relativeUpdate = 0.1;
+  return s;
+}
+
+}  // namespace
+
+class SpectrumFiguresTest : public QObject {
+  Q_OBJECT
+
+ private Q_SLOTS:
+  void theGridHasHolesWhereNothingChanged() {
+    RunSpectrum spectrum;
+    spectrum.sites = {site("m.1.q_proj", "q_proj", 1, {0.2f, 0.9f}), site("m.0.q_proj", "q_proj", 0, {0.9f, 0.9f}),
+                      site("m.1.up_proj", "up_proj", 1, {0.1f, 0.3f})};
+    const auto grid = spectrumGrid(spectrum, SpectrumMeasure::Intruders, 0.5, 2);
+    QCOMPARE(grid.layers, (QStringList{"0", "1"}));
+    QCOMPARE(grid.kinds, (QStringList{"q_proj", "up_proj"}));
+    QCOMPARE(grid.values[0], 0.0f);
+    QVERIFY(std::isnan(grid.values[1]));
+    QCOMPARE(grid.siteAt(0, 1), -1);
+    QCOMPARE(grid.values[2], 1.0f);
+    QCOMPARE(grid.values[3], 2.0f);
+  }
+
+  void equalKindsAreToldApartAlikeInEveryLayer() {
+    RunSpectrum spectrum;
+    for (int64_t layer = 0; layer < 2; ++layer) {
+      const auto block = "encoder.layer." + std::to_string(layer);
+      spectrum.sites.push_back(site(block + ".attention.output.dense", "dense", layer, {1}));
+      spectrum.sites.push_back(site(block + ".output.dense", "dense", layer, {1}));
+    }
+    QCOMPARE(spectrumGrid(spectrum, SpectrumMeasure::RelativeUpdate, 0.5, 1).columns(), 2);
+  }
+
+  // A vector counts strictly below ε, as in the paper; the curve agrees with the count at every ε.
+  void intruderCurveAgreesWithTheCount() {
+    const auto s = site("a", "q", 0, {0.3f, 0.9f, 0.3f, 0.55f});
+    const auto curve = intrudersOverEps(s, 4);
+    QCOMPARE(curve.y.back(), 4.0);
+    for (const double eps : {0.1, 0.31, 0.5, 0.56, 0.95}) {
+      double count = 0;
+      for (size_t i = 0; i < curve.x.size(); ++i) {
+        if (curve.x[i] < eps) count = curve.y[i];
+      }
+      QCOMPARE(count, double(s.intruders(eps, 4)));
+    }
+    const auto overK = intrudersOverK(s, 0.5);
+    QCOMPARE(overK.y, (std::vector<double>{1, 1, 2, 2}));
+  }
+
+  void aFullUpdateHasNoBalance() {
+    auto s = site("a", "q", 0, {1});
+    s.rank = 0;
+    QVERIFY(std::isnan(measureOf(s, SpectrumMeasure::Balance, 0.5, 1)));
+    s.maxCos.clear();
+    QVERIFY(std::isnan(measureOf(s, SpectrumMeasure::LargestChange, 0.5, 3)));
+  }
+};
+
+QTEST_MAIN(SpectrumFiguresTest)
+#include "spectrum_figures.moc"

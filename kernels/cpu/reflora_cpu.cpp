@@ -4,6 +4,8 @@
 
 #include <map>
 
+#include "kernels/cpu/simd/reflora_loops.h"
+
 // Pairs of one rank are worked in chunks of a fixed size, whatever the number of threads, so that results do not depend
 // on it. The r×r algebra runs in float64: eigenvalues of a Gram matrix in float32 lose half of the digits of the
 // singular values below 3e-4 of the largest, and B starts near 0.
@@ -32,16 +34,43 @@ std::vector<Chunk> chunksByRank(at::TensorList a) {
   return chunks;
 }
 
+// Rows of a fixed stride, as the loops want them.
+at::Tensor withRows(const at::Tensor& t) { return t.stride(1) == 1 ? t : t.contiguous(); }
+
+void gram(const at::Tensor& factor, bool ofRows, double* out) {
+  const at::Tensor f = withRows(factor);
+  if (f.scalar_type() == at::kDouble)
+    ofRows ? simd::gramOfRows(f.const_data_ptr<double>(), f.size(0), f.size(1), f.stride(0), out)
+           : simd::gramOfColumns(f.const_data_ptr<double>(), f.size(0), f.size(1), f.stride(0), out);
+  else
+    ofRows ? simd::gramOfRows(f.const_data_ptr<float>(), f.size(0), f.size(1), f.stride(0), out)
+           : simd::gramOfColumns(f.const_data_ptr<float>(), f.size(0), f.size(1), f.stride(0), out);
+}
+
+// gradient ← matrix · gradient or gradient · matrix.
+template <typename T>
+void applyTo(const at::Tensor& gradient, const double* matrix, bool fromLeft) {
+  const at::Tensor g = withRows(gradient);
+  T* data = g.mutable_data_ptr<T>();
+  fromLeft ? simd::multiplyLeft(matrix, g.size(0), data, g.size(1), g.stride(0))
+           : simd::multiplyRight(data, g.size(0), g.size(1), g.stride(0), matrix);
+  if (!g.is_same(gradient)) gradient.copy_(g);
+}
+
+void apply(const at::Tensor& gradient, const at::Tensor& matrix, bool fromLeft) {
+  const auto* values = matrix.const_data_ptr<double>();
+  gradient.scalar_type() == at::kDouble ? applyTo<double>(gradient, values, fromLeft)
+                                        : applyTo<float>(gradient, values, fromLeft);
+}
+
 void computeMetric(Chunk& chunk, const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b, double eps) {
   const auto count = static_cast<int64_t>(chunk.pairs.size());
   const int64_t rank = a[chunk.pairs.front()].size(0);
   at::Tensor gramA = at::empty({count, rank, rank}, at::kDouble), gramB = at::empty_like(gramA);
   for (int64_t k = 0; k < count; ++k) {
     const size_t i = chunk.pairs[static_cast<size_t>(k)];
-    at::Tensor targetA = gramA[k], targetB = gramB[k];
-    const at::Tensor factorA = a[i].to(at::kDouble), factorB = b[i].to(at::kDouble);
-    at::mm_out(targetA, factorA, factorA.t());
-    at::mm_out(targetB, factorB.t(), factorB);
+    gram(a[i], true, gramA.mutable_data_ptr<double>() + k * rank * rank);
+    gram(b[i], false, gramB.mutable_data_ptr<double>() + k * rank * rank);
   }
   const auto [lambdaA, vA] = at::linalg_eigh(gramA);
   const at::Tensor sigmaA = lambdaA.clamp_min(0).sqrt_().unsqueeze(-2);
@@ -50,8 +79,8 @@ void computeMetric(Chunk& chunk, const std::vector<at::Tensor>& a, const std::ve
   const at::Tensor sigmaM = lambdaM.clamp_min(0).sqrt_().unsqueeze(-2);
   const at::Tensor l = (vA / (sigmaA + eps)).bmm(vM);
   const at::Tensor k = scaled.bmm(vM);
-  chunk.s = (l * sigmaM).bmm(l.mT());
-  chunk.sInverse = (k / (sigmaM + eps)).bmm(k.mT());
+  chunk.s = (l * sigmaM).bmm(l.mT()).contiguous();
+  chunk.sInverse = (k / (sigmaM + eps)).bmm(k.mT()).contiguous();
 }
 
 // Worker threads do not inherit the caller's no-grad mode.
@@ -98,9 +127,8 @@ void refloraPrecondition(at::TensorList a, at::TensorList b, at::TensorList grad
   forEachChunk(a, b, eps, [&](const Chunk& chunk) {
     for (size_t k = 0; k < chunk.pairs.size(); ++k) {
       const size_t i = chunk.pairs[k];
-      const auto type = targetA[i].scalar_type();
-      targetA[i].copy_(chunk.sInverse[static_cast<int64_t>(k)].to(type).mm(targetA[i]));
-      targetB[i].copy_(targetB[i].mm(chunk.s[static_cast<int64_t>(k)].to(type)));
+      apply(targetA[i], chunk.sInverse[static_cast<int64_t>(k)], /*fromLeft=*/true);
+      apply(targetB[i], chunk.s[static_cast<int64_t>(k)], /*fromLeft=*/false);
     }
   });
 }

@@ -33,6 +33,7 @@ class CommandContext {
   Places places;
   bool json = false;
   int verbosity = 0;     // -q: -1, -v: 1, -vv: 2
+  std::string home;      // --home as given, "" when it was not: to pass on to child processes
   std::string program;   // path of this executable, for starting child processes of itself
 
   // Names the function that does the sub-command's work; its value is the exit code.

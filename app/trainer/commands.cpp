@@ -5,19 +5,26 @@ namespace rankscope {
 const std::vector<CommandEntry>& commandEntries() {
   static const std::vector<CommandEntry> entries = {
       {"Runs", addTrainCommand},
+      {"Runs", addTwinsCommand},
+      {"Runs", addCheckCommand},
       {"Runs", addResumeCommand},
       {"Runs", addBranchCommand},
       {"Runs", addControlCommand},
+      {"Runs", addQueueCommand},
+      {"Results", addStoreCommand},
       {"Results", addEvalCommand},
       {"Results", addGenerateCommand},
       {"Results", addSpectrumCommand},
       {"Results", addMergeCommand},
       {"Results", addExportCommand},
       {"Reference", addModelsCommand},
+      {"Reference", addDataCommand},
+      {"Reference", addTokenizeCommand},
       {"Reference", addMethodsCommand},
       {"Reference", addPresetsCommand},
       {"Reference", addOptionsCommand},
       {"Tools", addBenchCommand},
+      {"Tools", addServeCommand},
   };
   return entries;
 }

@@ -16,11 +16,18 @@ void addTrainCommand(CLI::App& root, CommandContext& context);
 void addResumeCommand(CLI::App& root, CommandContext& context);
 void addBranchCommand(CLI::App& root, CommandContext& context);
 void addControlCommand(CLI::App& root, CommandContext& context);
+void addTwinsCommand(CLI::App& root, CommandContext& context);
+void addCheckCommand(CLI::App& root, CommandContext& context);
+void addStoreCommand(CLI::App& root, CommandContext& context);
+void addQueueCommand(CLI::App& root, CommandContext& context);
+void addServeCommand(CLI::App& root, CommandContext& context);
 void addEvalCommand(CLI::App& root, CommandContext& context);
 void addGenerateCommand(CLI::App& root, CommandContext& context);
 void addMergeCommand(CLI::App& root, CommandContext& context);
 void addExportCommand(CLI::App& root, CommandContext& context);
 void addBenchCommand(CLI::App& root, CommandContext& context);
+void addDataCommand(CLI::App& root, CommandContext& context);
+void addTokenizeCommand(CLI::App& root, CommandContext& context);
 void addModelsCommand(CLI::App& root, CommandContext& context);
 void addSpectrumCommand(CLI::App& root, CommandContext& context);
 nlohmann::json methodsDocument();  // the registry, as `methods --json` and serve give it

@@ -25,10 +25,9 @@ int runProgram(int argc, char** argv) {
   CLI::App root{"rankscope-train: fine-tune with LoRA, RoRA, RefLoRA or all weights, and look at what it did.",
                 "rankscope-train"};
   CommandContext context;
-  std::string home;
   int verbose = 0;
   bool quiet = false;
-  root.add_option("--home", home, "Folder for the store, runs and models (default: $RANKSCOPE_HOME, else "
+  root.add_option("--home", context.home, "Folder for the store, runs and models (default: $RANKSCOPE_HOME, else "
                                   "$XDG_DATA_HOME/rankscope)")
       ->type_name("DIR");
   root.add_flag("--json", context.json, "Results as JSON on standard output, nothing else there");
@@ -63,7 +62,7 @@ int runProgram(int argc, char** argv) {
   const auto self = std::filesystem::read_symlink("/proc/self/exe", failure);
   context.program = failure ? argv[0] : self.string();
   Result<Places> places =
-      Places::find(home.empty() ? std::nullopt : std::optional<std::filesystem::path>(home));
+      Places::find(context.home.empty() ? std::nullopt : std::optional<std::filesystem::path>(context.home));
   if (!places) return context.fail(places.error());
   context.places = std::move(*places);
 

@@ -1,0 +1,216 @@
+// What serve can be asked; one function a method.
+
+#include <algorithm>
+
+#include "app/trainer/check_config.h"
+#include "app/trainer/command.h"
+#include "app/trainer/commands.h"
+#include "app/trainer/model_documents.h"
+#include "app/trainer/serve.h"
+#include "core/config/run_config.h"
+#include "core/data/prepare.h"
+#include "core/data/roles.h"
+#include "core/models/registry.h"
+#include "core/text/registry.h"
+#include "core/train/estimate.h"
+#include "rankscope_version.h"
+
+namespace rankscope {
+namespace {
+
+using nlohmann::json;
+
+Result<std::filesystem::path> pathParam(const ServeCall& call, const char* name) {
+  const json value = call.params.value(name, json());
+  if (!value.is_string() || value.get<std::string>().empty())
+    return Error{ErrorCode::Usage, "a path is missing", name, value.dump(), "a file or folder", "Give params." + std::string(name) + "."};
+  return call.places.resolve(value.get<std::string>());
+}
+
+// The config of a form that may still be half filled in: what can be read of it.
+Result<RunConfig> configParam(const ServeCall& call) {
+  const json document = call.params.value("config", json());
+  if (!document.is_object())
+    return Error{ErrorCode::Usage, "a config is missing", "config", document.type_name(), "a run's document",
+                 "Give params.config."};
+  ParsedConfig parsed = RunConfig::read(document);
+  if (!parsed.issues.empty()) return combineIssues(parsed.issues);
+  return std::move(parsed.config);
+}
+
+std::function<void(double, const std::string&)> shareProgress(const ServeCall& call) {
+  return [&call](double share, const std::string& what) { call.progress({{"share", share}, {"what", what}}); };
+}
+
+Result<PreparedData> prepare(const ServeCall& call, const RunConfig& config, std::unique_ptr<Tokenizer>& tokenizer) {
+  Result<std::filesystem::path> model = call.places.resolve(config.str("model.path"));
+  if (!model) return model.error();
+  Result<std::unique_ptr<Tokenizer>> loaded = loadTokenizer(*model);
+  if (!loaded) return loaded.error();
+  tokenizer = std::move(*loaded);
+  Result<DataSettings> settings = DataSettings::fromConfig(config, call.places);
+  if (!settings) return settings.error();
+  PrepareOptions options;
+  options.cacheFolder = call.places.cache.empty() ? std::filesystem::path() : call.places.cache / "tokens";
+  options.cancel = &call.cancelled;
+  options.progress = shareProgress(call);
+  return prepareData(*settings, *tokenizer, options);
+}
+
+Result<json> ping(const ServeCall&) { return json{{"version", RANKSCOPE_VERSION}}; }
+
+Result<json> methods(const ServeCall&) { return methodsDocument(); }
+
+Result<json> modelsScan(const ServeCall& call) {
+  std::vector<std::filesystem::path> folders;
+  for (const json& folder : call.params.value("dirs", json::array()))
+    if (folder.is_string())
+      if (Result<std::filesystem::path> resolved = call.places.resolve(folder.get<std::string>()); resolved)
+        folders.push_back(*resolved);
+  return scanModels(folders.empty() ? defaultModelFolders(call.places) : folders, call.places);
+}
+
+Result<json> modelInspect(const ServeCall& call) {
+  Result<std::filesystem::path> path = pathParam(call, "path");
+  if (!path) return path.error();
+  return inspectModel(*path, call.places);
+}
+
+json problemsDocument(const ProblemList& problems) {
+  json list = json::array();
+  for (const DataProblem& problem : problems.items)
+    list.push_back({{"line", problem.line}, {"row", problem.row}, {"message", problem.message}});
+  return list;
+}
+
+json rolesDocument(const ColumnRoles& roles) {
+  return {{"text", roles.text},     {"text_pair", roles.textPair}, {"label", roles.label},
+          {"prompt", roles.prompt}, {"answer", roles.answer},      {"template", roles.promptTemplate}};
+}
+
+Result<json> dataInspect(const ServeCall& call) {
+  Result<std::filesystem::path> path = pathParam(call, "path");
+  if (!path) return path.error();
+  TableOptions options;
+  Result<DataFormat> format = parseDataFormat(call.params.value("format", std::string("auto")));
+  if (!format) return format.error();
+  Result<HeaderMode> header = parseHeaderMode(call.params.value("header", std::string("auto")));
+  if (!header) return header.error();
+  options.format = *format;
+  options.header = *header;
+  Result<TableInspection> table = inspectTable(*path, options);
+  if (!table) return table.error();
+  json columns = json::array(), sample = json::array();
+  for (const ColumnSummary& column : table->columns)
+    columns.push_back({{"name", column.name}, {"example", column.example}, {"kind", column.kind}, {"role", column.guessedRole}});
+  for (const Row& row : table->sample) {
+    json cells = json::array();
+    for (const auto& cell : row.cells) cells.push_back(cell ? json(*cell) : json(nullptr));
+    sample.push_back(cells);
+  }
+  return json{{"format", dataFormatName(table->format)},
+              {"header", table->header},
+              {"columns", columns},
+              {"rows", table->rows},
+              {"bytes", table->bytes},
+              {"sample", sample},
+              {"problems", problemsDocument(table->problems)},
+              {"problem_count", table->problems.total},
+              {"task", dataTaskName(table->guessedTask)},
+              {"roles", rolesDocument(table->guessed)}};
+}
+
+Result<json> dataPreview(const ServeCall& call) {
+  Result<RunConfig> config = configParam(call);
+  if (!config) return config.error();
+  std::unique_ptr<Tokenizer> tokenizer;
+  Result<PreparedData> data = prepare(call, *config, tokenizer);
+  if (!data) return data.error();
+  Result<DataTask> task = parseDataTask(config->str("data.task"));
+  if (!task) return task.error();
+  const auto wanted = static_cast<size_t>(std::clamp<int64_t>(call.params.value("rows", int64_t{10}), 0, 200));
+  json rows = json::array();
+  for (size_t i = 0; i < std::min(wanted, data->train.size()); ++i) {
+    const PreviewRow row = previewExample(data->train[i], *tokenizer, *task, data->labels);
+    json tokens = json::array();
+    for (const PreviewToken& token : row.tokens)
+      tokens.push_back({{"text", token.text}, {"id", token.id}, {"label", token.label}});
+    rows.push_back({{"tokens", tokens}, {"length", row.length}, {"truncated", row.truncated}, {"label", row.label}, {"row", row.row}});
+  }
+  const LengthHistogram histogram = data->trainStatistics.histogram();
+  return json{{"rows", rows},
+              {"length_histogram",
+               {{"edges", histogram.edges},
+                {"counts", histogram.counts},
+                {"over_limit", data->trainStatistics.overLimit},
+                {"tokens_lost_share", data->trainStatistics.lostShare()}}},
+              {"train_rows", data->train.size()},
+              {"eval_rows", data->eval.size()},
+              {"train_tokens", data->train.tokens()},
+              {"labels", data->labels},
+              {"roles", rolesDocument(data->roles)},
+              {"format", dataFormatName(data->format)},
+              {"problems", problemsDocument(data->trainProblems)},
+              {"problem_count", data->trainProblems.total}};
+}
+
+Result<json> estimate(const ServeCall& call) {
+  Result<RunConfig> config = configParam(call);
+  if (!config) return config.error();
+  DataShape shape;
+  bool known = false;
+  // The data is worth waiting for when there is some; a form without data still gets the model's side.
+  if (!config->str("data.train").empty()) {
+    std::unique_ptr<Tokenizer> tokenizer;
+    if (Result<PreparedData> data = prepare(call, *config, tokenizer); data) {
+      shape = dataShape(*config, data->train, data->labels.size());
+      known = true;
+    }
+  }
+  Result<RunEstimate> result = estimateRun(*config, call.places, known ? &shape : nullptr);
+  if (!result) return result.error();
+  return toJson(*result);
+}
+
+Result<json> validateConfig(const ServeCall& call) {
+  const json document = call.params.value("config", json::object());
+  ParsedConfig parsed = RunConfig::read(document);
+  std::vector<ValidationIssue> issues = std::move(parsed.issues);
+  for (ValidationIssue& issue : validate(parsed.config)) issues.push_back(std::move(issue));
+  for (ValidationIssue& issue : validatePaths(parsed.config, call.places)) {
+    const bool told = std::any_of(issues.begin(), issues.end(), [&](const auto& other) { return other.key == issue.key; });
+    if (!told) issues.push_back(std::move(issue));
+  }
+  json list = json::array();
+  for (const ValidationIssue& issue : issues) list.push_back({{"key", issue.key}, {"error", errorDocument(issue.error)}});
+  return list;
+}
+
+Result<json> check(const ServeCall& call) {
+  Result<RunConfig> config = configParam(call);
+  if (!config) return config.error();
+  if (const auto issues = validate(*config); !issues.empty()) return combineIssues(issues);
+  Result<CheckReport> report = checkConfig(*config, call.places, &call.cancelled,
+                                           [&](const std::string& what) { call.progress({{"what", what}}); });
+  if (!report) return report.error();
+  return toJson(*report);
+}
+
+}  // namespace
+
+const std::vector<ServeMethod>& serveMethods() {
+  static const std::vector<ServeMethod> entries = {
+      {"ping", false, ping},
+      {"methods", false, methods},
+      {"models.scan", false, modelsScan},
+      {"model.inspect", false, modelInspect},
+      {"validate", false, validateConfig},
+      {"data.inspect", true, dataInspect},
+      {"data.preview", true, dataPreview},
+      {"estimate", true, estimate},
+      {"check", true, check},
+  };
+  return entries;
+}
+
+}  // namespace rankscope

@@ -64,6 +64,10 @@ Result<std::vector<RunFolder>> listRunFolders(const std::filesystem::path& runsF
 // folder. Several matches are an error that lists them.
 Result<RunFolder> resolveRun(const std::filesystem::path& runsFolder, const std::string& run);
 
+// The config as create() freezes it: it means the same from any folder (only "starter:", "models:" and absolute paths
+// do), and it has a name. The queue freezes jobs with it.
+RunConfig frozenConfig(RunConfig config, const Places& places);
+
 // "reflora-r8-stories260K-tinyshakespeare-s0": for runs that were given no name.
 std::string defaultRunName(const RunConfig& config);
 

@@ -61,7 +61,10 @@ size_t sequenceLength(std::string_view text, size_t i) {
   const auto byte = [&](size_t k) { return static_cast<unsigned char>(text[k]); };
   const unsigned char lead = byte(i);
   if (lead < 0x80) return 1;
-  const size_t length = lead >= 0xC2 && lead <= 0xDF ? 2 : (lead & 0xF0) == 0xE0 ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 0;
+  const size_t length = lead >= 0xC2 && lead <= 0xDF   ? 2
+                        : (lead & 0xF0) == 0xE0        ? 3
+                        : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                       : 0;
   if (length == 0 || i + length > text.size()) return 0;
   for (size_t k = 1; k < length; ++k)
     if ((byte(i + k) & 0xC0) != 0x80) return 0;
@@ -121,7 +124,8 @@ Result<void> writeFileAtomically(const fs::path& path, std::string_view bytes, D
   if (durability == Durability::Synced && ::fsync(file.get()) != 0) return failed("cannot write the file to disk");
   if (!file.close()) return failed("cannot write the file");
   if (::rename(temporary.c_str(), path.c_str()) != 0) return failed("cannot put the file in its place");
-  if (durability == Durability::Synced && !syncFolder(folder)) return systemError(errno, "cannot sync the folder", folder);
+  if (durability == Durability::Synced && !syncFolder(folder))
+    return systemError(errno, "cannot sync the folder", folder);
   return {};
 }
 
@@ -134,8 +138,12 @@ Result<std::string> readFileBounded(const fs::path& path, size_t limit) {
   if (!S_ISREG(info.st_mode))
     return Error{ErrorCode::BadInput, "not a regular file", pathText(path), "", "", "Give the path of a plain file."};
   const auto tooLarge = [&](size_t size) {
-    return Error{ErrorCode::BadInput, "the file is too large", pathText(path), fmt::format("{} bytes", size),
-                 fmt::format("at most {} bytes", limit), "Check that this is the right file."};
+    return Error{ErrorCode::BadInput,
+                 "the file is too large",
+                 pathText(path),
+                 fmt::format("{} bytes", size),
+                 fmt::format("at most {} bytes", limit),
+                 "Check that this is the right file."};
   };
   if (static_cast<size_t>(info.st_size) > limit) return tooLarge(static_cast<size_t>(info.st_size));
   std::string bytes;

@@ -94,17 +94,28 @@ std::string_view lastPart(std::string_view key) {
 // Short names people know from other programs.
 const std::unordered_map<std::string_view, const char*>& synonyms() {
   static const std::unordered_map<std::string_view, const char*> map = {
-      {"lr", "optim.learning_rate"},        {"r", "method.rank"},
-      {"lora_r", "method.rank"},            {"lora_alpha", "method.alpha"},
-      {"lora_dropout", "method.dropout"},   {"init_lora_weights", "method.init"},
-      {"layers_to_transform", "method.layers"}, {"num_train_epochs", "train.epochs"},
-      {"wd", "optim.weight_decay"},         {"gradient_accumulation_steps", "train.accumulation"},
-      {"per_device_train_batch_size", "train.batch_size"}, {"max_seq_length", "data.max_length"},
-      {"cutoff_len", "data.max_length"},    {"reflora_warmup", "method.warmup_steps"},
-      {"lr_scheduler_type", "optim.schedule"}, {"bf16", "train.compute_dtype"},
-      {"base_model", "model.path"},         {"model", "model.path"},
-      {"method", "method.name"},            {"optimizer", "optim.name"},
-      {"task", "data.task"},                {"dataset", "data.train"},
+      {"lr", "optim.learning_rate"},
+      {"r", "method.rank"},
+      {"lora_r", "method.rank"},
+      {"lora_alpha", "method.alpha"},
+      {"lora_dropout", "method.dropout"},
+      {"init_lora_weights", "method.init"},
+      {"layers_to_transform", "method.layers"},
+      {"num_train_epochs", "train.epochs"},
+      {"wd", "optim.weight_decay"},
+      {"gradient_accumulation_steps", "train.accumulation"},
+      {"per_device_train_batch_size", "train.batch_size"},
+      {"max_seq_length", "data.max_length"},
+      {"cutoff_len", "data.max_length"},
+      {"reflora_warmup", "method.warmup_steps"},
+      {"lr_scheduler_type", "optim.schedule"},
+      {"bf16", "train.compute_dtype"},
+      {"base_model", "model.path"},
+      {"model", "model.path"},
+      {"method", "method.name"},
+      {"optimizer", "optim.name"},
+      {"task", "data.task"},
+      {"dataset", "data.train"},
   };
   return map;
 }
@@ -192,7 +203,9 @@ std::string allowedText(const OptionSpec& option) {
     range = fmt::format("{} {}", option.minOpen ? "greater than" : "at least", number(*option.min));
   else if (option.max)
     range = fmt::format("{} {}", option.maxOpen ? "less than" : "at most", number(*option.max));
-  const char* noun = option.type == OptionType::Integer ? "a whole number" : option.type == OptionType::Real ? "a number" : "numbers by name";
+  const char* noun = option.type == OptionType::Integer ? "a whole number"
+                     : option.type == OptionType::Real  ? "a number"
+                                                        : "numbers by name";
   return range.empty() ? noun : fmt::format("{}, {}", noun, range);
 }
 

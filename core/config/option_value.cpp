@@ -32,13 +32,18 @@ Error wrongType(const OptionSpec& option, std::string found, std::string hint = 
       case OptionType::Path: hint = "Give a text."; break;
     }
   }
-  return {ErrorCode::Usage, option.title + " has a wrong type of value", option.key, std::move(found), allowedText(option),
-          std::move(hint)};
+  return {ErrorCode::Usage,    option.title + " has a wrong type of value",
+          option.key,          std::move(found),
+          allowedText(option), std::move(hint)};
 }
 
 Error tooLong(const OptionSpec& option, size_t found, size_t limit, const char* unit) {
-  return {ErrorCode::Usage, option.title + " is too long", option.key, fmt::format("{} {}", found, unit),
-          fmt::format("at most {} {}", limit, unit), "Shorten it."};
+  return {ErrorCode::Usage,
+          option.title + " is too long",
+          option.key,
+          fmt::format("{} {}", found, unit),
+          fmt::format("at most {} {}", limit, unit),
+          "Shorten it."};
 }
 
 std::optional<int64_t> wholeNumber(const json& value) {
@@ -95,9 +100,9 @@ void appendLayer(json& out, const std::string& item) {
   int from = 0, to = 0;
   const char* begin = item.data();
   const char* end = begin + item.size();
-  const bool range = dash != std::string::npos && dash > 0 && std::from_chars(begin, begin + dash, from).ptr == begin + dash &&
-                     std::from_chars(begin + dash + 1, end, to).ptr == end && dash + 1 < item.size() && from <= to &&
-                     to - from < 4096;
+  const bool range =
+      dash != std::string::npos && dash > 0 && std::from_chars(begin, begin + dash, from).ptr == begin + dash &&
+      std::from_chars(begin + dash + 1, end, to).ptr == end && dash + 1 < item.size() && from <= to && to - from < 4096;
   if (!range) {
     out.push_back(item);
     return;
@@ -222,10 +227,12 @@ Result<json> valueFromText(const OptionSpec& option, std::string_view text) {
       json items = json::object();
       for (const std::string_view part : split(bare, ',')) {
         const size_t equals = part.rfind('=');
-        const auto number = equals == std::string_view::npos ? std::nullopt : jsonNumberFromText(trimmed(part.substr(equals + 1)));
+        const auto number =
+            equals == std::string_view::npos ? std::nullopt : jsonNumberFromText(trimmed(part.substr(equals + 1)));
         if (!number) return wrongType(option, "\"" + cleanUtf8(part, 80) + "\"");
         const std::string name(trimmed(part.substr(0, equals)));
-        if (items.contains(name)) return wrongType(option, fmt::format("\"{}\" twice", cleanUtf8(name, 80)), "Keep one of the two.");
+        if (items.contains(name))
+          return wrongType(option, fmt::format("\"{}\" twice", cleanUtf8(name, 80)), "Keep one of the two.");
         items[name] = *number;
       }
       return normalisedValue(option, items);

@@ -56,8 +56,9 @@ std::vector<OptionSpec> methodOptions() {
        .choices = {{"all-linear", "All linear layers", "Every linear layer but the task head"}},
        .appliesTo = {lowRank()},
        .emptyMeans = "the model family's usual ones",
-       .help = "Ends of module names (q_proj, attention.output.dense) or whole names, as PEFT takes them; all-linear takes "
-               "every linear layer but the task head.",
+       .help =
+           "Ends of module names (q_proj, attention.output.dense) or whole names, as PEFT takes them; all-linear takes "
+           "every linear layer but the task head.",
        .group = "method"},
       {.key = "method.layers",
        .type = OptionType::List,

@@ -18,8 +18,9 @@ std::vector<OptionSpec> runOptions() {
        .defaultValue = 0,
        .min = 0,
        .max = 9007199254740991.0,
-       .help = "Decides the start of the adapters, the order of the data, dropout and the split. The same seed on the same "
-               "machine gives the same run, bit for bit.",
+       .help =
+           "Decides the start of the adapters, the order of the data, dropout and the split. The same seed on the same "
+           "machine gives the same run, bit for bit.",
        .group = "run"},
       {.key = "notes",
        .type = OptionType::LongText,
@@ -54,8 +55,9 @@ std::vector<OptionSpec> modelOptions() {
        .type = OptionType::Flag,
        .title = "Random weights",
        .defaultValue = false,
-       .help = "Draw all weights from the seed instead of reading them: pre-training from scratch. Only config.json and "
-               "the tokenizer are read from the folder.",
+       .help =
+           "Draw all weights from the seed instead of reading them: pre-training from scratch. Only config.json and "
+           "the tokenizer are read from the folder.",
        .group = "model",
        .advanced = true},
   };

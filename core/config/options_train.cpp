@@ -78,8 +78,9 @@ std::vector<OptionSpec> trainOptions() {
        .type = OptionType::Flag,
        .title = "Recompute activations",
        .defaultValue = false,
-       .help = "Keep only each block's input and compute the rest again for the gradients: less memory, about a third more "
-               "time.",
+       .help =
+           "Keep only each block's input and compute the rest again for the gradients: less memory, about a third more "
+           "time.",
        .group = "train",
        .advanced = true},
       {.key = "train.eval_every",
@@ -148,7 +149,8 @@ std::vector<OptionSpec> trainOptions() {
        .min = 0,
        .max = 1e9,
        .emptyMeans = "never",
-       .help = "Steps between measurements of the factors' norms, their balance and the size of the update, per matrix.",
+       .help =
+           "Steps between measurements of the factors' norms, their balance and the size of the update, per matrix.",
        .group = "train",
        .advanced = true},
       {.key = "train.log_every",

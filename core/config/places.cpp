@@ -65,7 +65,11 @@ Result<Places> Places::find(const std::optional<fs::path>& homeOption) {
     if (data && !data->is_absolute()) data.reset();
     if (cache && !cache->is_absolute()) cache.reset();
     if (!userHome && (!data || !cache))
-      return Error{ErrorCode::Usage, "no home folder is known", "HOME", "", "",
+      return Error{ErrorCode::Usage,
+                   "no home folder is known",
+                   "HOME",
+                   "",
+                   "",
                    "Give one with --home DIR, or set HOME or RANKSCOPE_HOME."};
     places.home = (data ? *data : *userHome / ".local/share") / "rankscope";
     places.cache = (cache ? *cache : *userHome / ".cache") / "rankscope";
@@ -98,7 +102,8 @@ Result<fs::path> Places::resolve(const std::string& named) const {
     if (isStarter && resources.empty())
       return bad("the program's own files were not found", "Set RANKSCOPE_RESOURCES to the folder named resources.");
     const fs::path relative = fs::path(named.substr(prefix.size())).lexically_normal();
-    if (!staysInside(relative)) return bad("the path leads out of its folder", "Give the path itself, without the prefix.");
+    if (!staysInside(relative))
+      return bad("the path leads out of its folder", "Give the path itself, without the prefix.");
     return absoluteNormal((isStarter ? starter() : models) / relative);
   }
   if (named == "~" || named.compare(0, 2, "~/") == 0) {

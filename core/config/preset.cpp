@@ -21,7 +21,8 @@ constexpr size_t kPresetsInFolder = 10000;
 bool isPresetName(std::string_view name) {
   if (name.empty() || name.size() > 100 || name.front() == '.' || name.front() == '-') return false;
   return std::all_of(name.begin(), name.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
   });
 }
 
@@ -44,7 +45,8 @@ void loadFolder(const fs::path& folder, bool user, PresetList& list) {
   std::error_code code;
   if (!fs::is_directory(folder, code)) return;
   std::vector<fs::path> files;
-  for (fs::directory_iterator it(folder, code), end; !code && it != end && files.size() < kPresetsInFolder; it.increment(code))
+  for (fs::directory_iterator it(folder, code), end; !code && it != end && files.size() < kPresetsInFolder;
+       it.increment(code))
     if (it->path().extension() == ".json") files.push_back(it->path());
   if (code) list.problems.push_back(systemError(code.value(), "cannot list the presets", folder));
   std::sort(files.begin(), files.end());
@@ -64,7 +66,8 @@ void loadFolder(const fs::path& folder, bool user, PresetList& list) {
 }  // namespace
 
 const Preset* PresetList::find(std::string_view name) const {
-  const auto it = std::find_if(presets.begin(), presets.end(), [&](const Preset& preset) { return preset.name == name; });
+  const auto it =
+      std::find_if(presets.begin(), presets.end(), [&](const Preset& preset) { return preset.name == name; });
   return it == presets.end() ? nullptr : &*it;
 }
 
@@ -75,7 +78,11 @@ Result<Preset> loadPreset(const fs::path& file) {
   Result<json> document = parseJson(*bytes, where);
   if (!document) return document.error();
   const auto bad = [&](const std::string& key, const std::string& found, const std::string& expected) {
-    return Error{ErrorCode::BadInput, "the preset is malformed", where + ", " + key, found, expected,
+    return Error{ErrorCode::BadInput,
+                 "the preset is malformed",
+                 where + ", " + key,
+                 found,
+                 expected,
                  "A preset is {\"title\": \"…\", \"help\": \"…\", \"config\": {…}}."};
   };
   if (!document->is_object()) return bad("the document", describeJson(*document), "an object");
@@ -83,7 +90,10 @@ Result<Preset> loadPreset(const fs::path& file) {
   preset.name = file.stem().string();
   preset.file = file;
   for (const auto& [key, value] : document->items()) {
-    std::string* text = key == "title" ? &preset.title : key == "help" ? &preset.help : key == "base" ? &preset.base : nullptr;
+    std::string* text = key == "title"  ? &preset.title
+                        : key == "help" ? &preset.help
+                        : key == "base" ? &preset.base
+                                        : nullptr;
     if (text) {
       if (!value.is_string()) return bad(key, describeJson(value), "a text");
       *text = value.get<std::string>();
@@ -125,7 +135,10 @@ Result<Preset> findPreset(const Places& places, const std::string& name) {
   std::vector<std::string> names;
   for (const Preset& preset : list.presets) names.push_back(preset.name);
   const std::string near = nearestText(name, names);
-  return Error{ErrorCode::Usage, "there is no such preset", "--preset", "\"" + cleanUtf8(name, 100) + "\"",
+  return Error{ErrorCode::Usage,
+               "there is no such preset",
+               "--preset",
+               "\"" + cleanUtf8(name, 100) + "\"",
                names.empty() ? "a preset, of which none were found" : fmt::format("{}", fmt::join(names, ", ")),
                near.empty() ? "rankscope-train presets lists them." : fmt::format("Did you mean {}?", near)};
 }
@@ -133,8 +146,9 @@ Result<Preset> findPreset(const Places& places, const std::string& name) {
 Result<Preset> saveUserPreset(const Places& places, Preset preset) {
   if (preset.name.empty()) preset.name = nameFromTitle(preset.title);
   if (!isPresetName(preset.name))
-    return Error{ErrorCode::Usage, "not a name for a preset", "name", "\"" + cleanUtf8(preset.name, 100) + "\"",
-                 "letters, digits, - and _", "Choose another name."};
+    return Error{
+        ErrorCode::Usage,           "not a name for a preset", "name", "\"" + cleanUtf8(preset.name, 100) + "\"",
+        "letters, digits, - and _", "Choose another name."};
   if (preset.title.empty()) preset.title = preset.name;
   preset.user = true;
   preset.file = places.userPresets() / (preset.name + ".json");
@@ -146,7 +160,8 @@ Result<Preset> saveUserPreset(const Places& places, Preset preset) {
 
 Result<void> deleteUserPreset(const Places& places, const std::string& name) {
   if (!isPresetName(name))
-    return Error{ErrorCode::Usage, "not a name of a preset", "name", "\"" + cleanUtf8(name, 100) + "\"", "", "Choose one of the list."};
+    return Error{ErrorCode::Usage,         "not a name of a preset", "name", "\"" + cleanUtf8(name, 100) + "\"", "",
+                 "Choose one of the list."};
   const fs::path file = places.userPresets() / (name + ".json");
   std::error_code code;
   if (fs::remove(file, code)) return {};

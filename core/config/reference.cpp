@@ -87,14 +87,15 @@ std::string optionReferenceMarkdown() {
       "# Options of a run\n\nEvery option by its key, as in a config file (`{\"method\": {\"rank\": 8}}`) and with "
       "`--set method.rank=8`.\n";
   for (const OptionGroup& group : optionGroups()) {
-    page += fmt::format("\n## {}\n\n{}\n\n| key | allowed | default | meaning |\n| --- | --- | --- | --- |\n", group.title,
-                        group.help);
+    page += fmt::format("\n## {}\n\n{}\n\n| key | allowed | default | meaning |\n| --- | --- | --- | --- |\n",
+                        group.title, group.help);
     for (const OptionSpec& option : optionTable()) {
       if (option.group != group.name) continue;
-      std::string meaning = fmt::format("**{}**{}. {}", option.title, option.unit.empty() ? "" : " (" + option.unit + ")",
-                                        option.help);
+      std::string meaning =
+          fmt::format("**{}**{}. {}", option.title, option.unit.empty() ? "" : " (" + option.unit + ")", option.help);
       if (option.type == OptionType::Choice)
-        for (const OptionChoice& choice : option.choices) meaning += fmt::format(" `{}`: {}.", choice.value, choice.help);
+        for (const OptionChoice& choice : option.choices)
+          meaning += fmt::format(" `{}`: {}.", choice.value, choice.help);
       if (!option.appliesTo.empty()) meaning += fmt::format(" Applies when {}.", appliesText(option));
       if (!option.paper.empty()) meaning += fmt::format(" Source: {}.", option.paper);
       page += fmt::format("| `{}` | {} | {} | {} |\n", option.key, cell(allowedText(option)), cell(defaultText(option)),

@@ -28,9 +28,12 @@ const OptionSpec& known(std::string_view key, std::initializer_list<OptionType> 
 
 Error unknownKey(std::string_view key) {
   const std::string near = nearestOption(key);
-  return {ErrorCode::Usage, "there is no such option", cleanUtf8(key, 200), "", "",
-          near.empty() ? "rankscope-train options lists all of them."
-                       : fmt::format("Did you mean {}?", near)};
+  return {ErrorCode::Usage,
+          "there is no such option",
+          cleanUtf8(key, 200),
+          "",
+          "",
+          near.empty() ? "rankscope-train options lists all of them." : fmt::format("Did you mean {}?", near)};
 }
 
 // Whether options exist below this dotted name ("method", "data.columns").
@@ -56,8 +59,9 @@ class DocumentReader {
       else if (value.is_object())
         read(value, key);
       else
-        m_out.issues.push_back({key, {ErrorCode::Usage, "this holds several options", key, describeJson(value),
-                                      "an object", fmt::format("Write {{\"{}\": {{…}}}}.", name)}});
+        m_out.issues.push_back({key,
+                                {ErrorCode::Usage, "this holds several options", key, describeJson(value), "an object",
+                                 fmt::format("Write {{\"{}\": {{…}}}}.", name)}});
     }
   }
 
@@ -65,7 +69,8 @@ class DocumentReader {
   void take(const std::string& key, const json& value) {
     // A document may write {"method.rank": 8} as well as {"method": {"rank": 8}}, but not both.
     if (!m_taken.insert(key).second) {
-      m_out.issues.push_back({key, {ErrorCode::Usage, "the option is given twice", key, "", "", "Keep one of the two."}});
+      m_out.issues.push_back(
+          {key, {ErrorCode::Usage, "the option is given twice", key, "", "", "Keep one of the two."}});
       return;
     }
     if (Result<void> done = m_out.config.set(key, value); !done) m_out.issues.push_back({key, done.error()});
@@ -171,8 +176,9 @@ std::vector<ValidationIssue> RunConfig::assign(const std::vector<std::string>& a
   for (const std::string& text : assignments) {
     const size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0) {
-      issues.push_back({"", {ErrorCode::Usage, "not of the form key=value", "--set", cleanUtf8(text, 200), "key=value",
-                             "Write for example --set method.rank=16."}});
+      issues.push_back({"",
+                        {ErrorCode::Usage, "not of the form key=value", "--set", cleanUtf8(text, 200), "key=value",
+                         "Write for example --set method.rank=16."}});
       continue;
     }
     const std::string key = text.substr(0, equals);

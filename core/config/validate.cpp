@@ -38,13 +38,14 @@ class Checker {
 
  private:
   void add(const std::string& key, std::string what, std::string found, std::string expected, std::string hint) {
-    m_issues.push_back({key, {ErrorCode::Usage, std::move(what), key, std::move(found), std::move(expected), std::move(hint)}});
+    m_issues.push_back(
+        {key, {ErrorCode::Usage, std::move(what), key, std::move(found), std::move(expected), std::move(hint)}});
   }
   // Rules across fields speak only of options that matter and are right by themselves.
   bool usable(const char* key) const {
     const OptionSpec* option = findOption(key);
-    return applies(*option, m_config) &&
-           std::none_of(m_issues.begin(), m_issues.end(), [&](const ValidationIssue& issue) { return issue.key == key; });
+    return applies(*option, m_config) && std::none_of(m_issues.begin(), m_issues.end(),
+                                                      [&](const ValidationIssue& issue) { return issue.key == key; });
   }
 
   void checkOption(const OptionSpec& option) {
@@ -82,7 +83,8 @@ class Checker {
     std::string shown = fmt::format("{}", value);
     if (!name.empty()) shown += fmt::format(" for \"{}\"", cleanUtf8(name, 80));
     add(option.key, fmt::format("{} is out of range", lowered(option.title)), std::move(shown), allowedText(option),
-        fmt::format("Choose {} {}.", open ? (below ? "more than" : "less than") : (below ? "at least" : "at most"), bound));
+        fmt::format("Choose {} {}.", open ? (below ? "more than" : "less than") : (below ? "at least" : "at most"),
+                    bound));
   }
 
   void checkRequired() {
@@ -109,7 +111,8 @@ class Checker {
   void checkHeadAndTask() {
     const std::string task = m_config.str("data.task"), head = m_config.str("model.head");
     if (!usable("data.task")) return;
-    const std::string needed = task == "classification" || task == "regression" ? "sequence_classification" : "causal_lm";
+    const std::string needed =
+        task == "classification" || task == "regression" ? "sequence_classification" : "causal_lm";
     if (usable("model.head") && head != "auto" && head != needed)
       add("model.head", "the head does not fit the task", head, fmt::format("{} for the task {}", needed, task),
           "Set the head to auto, or choose another task.");
@@ -157,23 +160,24 @@ class Checker {
       reportEmpty("method.target_modules", targets);
       reportDoubled("method.target_modules", targets);
       if (targets.size() > 1 && std::find(targets.begin(), targets.end(), "all-linear") != targets.end())
-        add("method.target_modules", "all-linear stands alone", m_config.valueText("method.target_modules"), "all-linear",
-            "Leave the other names out: they are among all linear layers.");
+        add("method.target_modules", "all-linear stands alone", m_config.valueText("method.target_modules"),
+            "all-linear", "Leave the other names out: they are among all linear layers.");
     }
     if (usable("method.layers")) {
       const std::vector<std::string> layers = m_config.list("method.layers");
       for (const std::string& layer : layers)
         if (!isCount(layer, 0))
-          add("method.layers", "not a layer's number", "\"" + cleanUtf8(layer, 80) + "\"", "0, 1, 2, … or a range such as 4-7",
-              "Layers are counted from 0.");
+          add("method.layers", "not a layer's number", "\"" + cleanUtf8(layer, 80) + "\"",
+              "0, 1, 2, … or a range such as 4-7", "Layers are counted from 0.");
       reportDoubled("method.layers", layers);
     }
-    if (usable("method.modules_to_save")) reportEmpty("method.modules_to_save", m_config.list("method.modules_to_save"));
+    if (usable("method.modules_to_save"))
+      reportEmpty("method.modules_to_save", m_config.list("method.modules_to_save"));
     if (usable("method.rank_pattern"))
       for (const auto& [name, rank] : m_config.map("method.rank_pattern"))
         if (rank != std::trunc(rank))
-          add("method.rank_pattern", "a rank is a whole number", fmt::format("{} for \"{}\"", rank, cleanUtf8(name, 80)),
-              "a whole number", "Round it.");
+          add("method.rank_pattern", "a rank is a whole number",
+              fmt::format("{} for \"{}\"", rank, cleanUtf8(name, 80)), "a whole number", "Round it.");
     for (const char* key : {"method.rank_pattern", "method.alpha_pattern"})
       if (usable(key) && m_config.map(key).count(""))
         add(key, "a matrix has no name", "\"\"", "the end of a matrix's name", "Name the matrix, such as q_proj.");
@@ -192,7 +196,8 @@ class Checker {
       add("optim.warmup_steps", "the warm-up is longer than the training", fmt::format("{} steps", warmup),
           fmt::format("at most {}, the steps of the run", steps), "Shorten the warm-up or train for more steps.");
     if (usable("method.warmup_steps") && m_config.integer("method.warmup_steps") >= steps)
-      add("method.warmup_steps", "the method would never start", fmt::format("{} plain steps", m_config.integer("method.warmup_steps")),
+      add("method.warmup_steps", "the method would never start",
+          fmt::format("{} plain steps", m_config.integer("method.warmup_steps")),
           fmt::format("less than {}, the steps of the run", steps),
           "Give fewer plain steps, train for more steps, or choose the method lora.");
   }

@@ -33,7 +33,11 @@ Result<std::vector<ControlRequest>> readRequests(const fs::path& file) {
   Result<json> document = parseJson(*bytes, pathText(file));
   if (!document) return document.error();
   const auto bad = [&](const char* what) {
-    return Error{ErrorCode::BadInput, what, pathText(file), "", "{\"commands\": [{\"id\", \"command\", \"at\"}]}",
+    return Error{ErrorCode::BadInput,
+                 what,
+                 pathText(file),
+                 "",
+                 "{\"commands\": [{\"id\", \"command\", \"at\"}]}",
                  "Delete the file; wishes are written anew."};
   };
   if (!document->is_object()) return bad("the control file is not an object");
@@ -61,8 +65,12 @@ const char* commandName(Command command) { return kNames[static_cast<size_t>(com
 Result<Command> commandFromName(const std::string& name) {
   for (size_t i = 0; i < std::size(kNames); ++i)
     if (name == kNames[i]) return static_cast<Command>(i);
-  return Error{ErrorCode::Usage, "there is no such command for a run", "control.json", "\"" + cleanUtf8(name, 80) + "\"",
-               "pause, continue, checkpoint, evaluate, sample or stop", "Use one of these."};
+  return Error{ErrorCode::Usage,
+               "there is no such command for a run",
+               "control.json",
+               "\"" + cleanUtf8(name, 80) + "\"",
+               "pause, continue, checkpoint, evaluate, sample or stop",
+               "Use one of these."};
 }
 
 Result<std::string> ControlWriter::send(const fs::path& runFolder, Command command) {

@@ -66,13 +66,18 @@ Result<EventReader> EventReader::open(const fs::path& path, EventCursor cursor) 
   struct stat info {};
   if (::fstat(file, &info) != 0) return systemError(errno, "cannot read the event log", path);
   if (!S_ISREG(info.st_mode))
-    return Error{ErrorCode::BadInput, "the event log is not a regular file", pathText(path), "", "", "Check the run's folder."};
+    return Error{ErrorCode::BadInput,      "the event log is not a regular file", pathText(path), "", "",
+                 "Check the run's folder."};
   char magic[8];
   const ssize_t have = readAt(file, magic, sizeof magic, 0);
   if (have < 0) return systemError(errno, "cannot read the event log", path);
   // A writer that has just made the file may not have written all eight bytes yet.
   if (std::string_view(magic, static_cast<size_t>(have)) != frame::kMagic.substr(0, static_cast<size_t>(have)))
-    return Error{ErrorCode::BadInput, "not an event log", pathText(path), "another beginning", std::string(frame::kMagic),
+    return Error{ErrorCode::BadInput,
+                 "not an event log",
+                 pathText(path),
+                 "another beginning",
+                 std::string(frame::kMagic),
                  "Check that the run's folder was copied whole, and that this is its events.log."};
   return reader;
 }
@@ -98,7 +103,8 @@ Result<LogTail> EventReader::read(const std::function<bool(const EventRecord&)>&
     size_t needed = frame::kHeaderBytes;
     frame::Check found = frame::Check::Torn;
     if (have > used)
-      found = frame::check(std::string_view(m_buffer).substr(used, have - used), m_cursor.sequence + 1, payload, needed);
+      found =
+          frame::check(std::string_view(m_buffer).substr(used, have - used), m_cursor.sequence + 1, payload, needed);
     if (found == frame::Check::Whole) {
       const EventRecord record{m_cursor.sequence + 1, payload};
       const bool goOn = visitor(record);
@@ -109,9 +115,11 @@ Result<LogTail> EventReader::read(const std::function<bool(const EventRecord&)>&
       if (!goOn || visited >= maxBytes) return LogTail::More;
       continue;
     }
-    if (found == frame::Check::Damaged) return m_cursor == first && !isFrameStart(first) ? LogTail::Replaced : LogTail::Damaged;
+    if (found == frame::Check::Damaged)
+      return m_cursor == first && !isFrameStart(first) ? LogTail::Replaced : LogTail::Damaged;
     if (atEnd) return have == used ? LogTail::Clean : LogTail::Torn;
-    std::copy(m_buffer.begin() + static_cast<ptrdiff_t>(used), m_buffer.begin() + static_cast<ptrdiff_t>(have), m_buffer.begin());
+    std::copy(m_buffer.begin() + static_cast<ptrdiff_t>(used), m_buffer.begin() + static_cast<ptrdiff_t>(have),
+              m_buffer.begin());
     have -= used;
     used = 0;
     const size_t want = std::max(kChunk, needed);
@@ -144,7 +152,8 @@ Result<std::vector<event::Event>> readAllEvents(const fs::path& file) {
   std::vector<event::Event> events;
   std::optional<Error> failure;
   const Result<LogTail> tail = reader->read([&](const EventRecord& record) {
-    Result<event::Event> event = event::parseEvent(record.payload, fmt::format("{}, event {}", pathText(file), record.sequence));
+    Result<event::Event> event =
+        event::parseEvent(record.payload, fmt::format("{}, event {}", pathText(file), record.sequence));
     if (!event) {
       failure = event.error();
       return false;

@@ -25,11 +25,13 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr size_t kEagerBytes = 1u << 20;       // written without waiting for the flush interval
-constexpr size_t kKeepTailBytes = 64u << 10;   // a cut tail larger than one plausible frame is kept for a person
+constexpr size_t kEagerBytes = 1u << 20;      // written without waiting for the flush interval
+constexpr size_t kKeepTailBytes = 64u << 10;  // a cut tail larger than one plausible frame is kept for a person
 constexpr auto kRetryPause = std::chrono::milliseconds(500);
 
-Error copyFailed(const fs::path& file, int number) { return systemError(number, "cannot keep the damaged end of the log", file); }
+Error copyFailed(const fs::path& file, int number) {
+  return systemError(number, "cannot keep the damaged end of the log", file);
+}
 
 // Puts the bytes from `from` on beside the log. They are of no use to the program, but may be to a person.
 Result<fs::path> saveTail(int file, uint64_t from, uint64_t to, const fs::path& log) {
@@ -45,7 +47,8 @@ Result<fs::path> saveTail(int file, uint64_t from, uint64_t to, const fs::path& 
   std::string chunk(1u << 20, '\0');
   int failed = 0;
   while (from < to && failed == 0) {
-    const ssize_t n = ::pread(file, chunk.data(), std::min<uint64_t>(chunk.size(), to - from), static_cast<off_t>(from));
+    const ssize_t n =
+        ::pread(file, chunk.data(), std::min<uint64_t>(chunk.size(), to - from), static_cast<off_t>(from));
     if (n == 0) break;
     if (n < 0 || ::write(out, chunk.data(), static_cast<size_t>(n)) != n) failed = errno ? errno : EIO;
     from += static_cast<uint64_t>(std::max<ssize_t>(n, 0));
@@ -77,10 +80,10 @@ struct EventWriter::Impl {
   std::thread thread;
 
   // All below under `mutex`; `writing` and `offset` are the thread's own while it is not waiting.
-  std::string pending;           // encoded frames not yet handed to the disk
+  std::string pending;  // encoded frames not yet handed to the disk
   uint64_t accepted = 0, written = 0, refused = 0, refusedTold = 0;
-  uint64_t failures = 0;         // failed attempts, so that flush() can tell its own from an old one
-  size_t writingBytes = 0;       // still to be written of the frames taken out of `pending`
+  uint64_t failures = 0;    // failed attempts, so that flush() can tell its own from an old one
+  size_t writingBytes = 0;  // still to be written of the frames taken out of `pending`
   std::optional<Error> error;
   double errorSince = 0;
   bool flushAsked = false, stopping = false, closed = false;
@@ -134,10 +137,11 @@ void EventWriter::Impl::noteFailure(const Error& failure) {
 void EventWriter::Impl::tellRefused() {
   if (refused == refusedTold || closed) return;
   const uint64_t missing = refused - refusedTold;
-  const event::Event note{event::unixTime(),
-                          event::Log{"warning", fmt::format("{} events could not be recorded: the log could not be written "
-                                                            "and its waiting room was full, or they were too large.",
-                                                            missing)}};
+  const event::Event note{
+      event::unixTime(),
+      event::Log{"warning", fmt::format("{} events could not be recorded: the log could not be written "
+                                        "and its waiting room was full, or they were too large.",
+                                        missing)}};
   if (appendLocked(jsonText(event::toJson(note))) != 0)
     refusedTold = refused;
   else
@@ -155,7 +159,11 @@ std::optional<Error> EventWriter::Impl::writeOnce(size_t& at) {
   }
   struct stat info {};
   if (::fstat(file, &info) == 0 && info.st_nlink == 0)
-    return Error{ErrorCode::Io, "the event log was deleted while the run goes on", pathText(path), "", "",
+    return Error{ErrorCode::Io,
+                 "the event log was deleted while the run goes on",
+                 pathText(path),
+                 "",
+                 "",
                  "What is recorded from now on is lost with it. Stop the run, or let it end and train again."};
   return std::nullopt;
 }
@@ -210,14 +218,19 @@ Result<std::unique_ptr<EventWriter>> EventWriter::open(const fs::path& file, con
   if (impl->file < 0) return systemError(errno, "cannot open the event log", file);
   // Held until the descriptor is closed, also by a crash. File systems without locks go without.
   if (::flock(impl->file, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-    return Error{ErrorCode::Io, "another program is writing this run", pathText(file), "", "",
+    return Error{ErrorCode::Io,
+                 "another program is writing this run",
+                 pathText(file),
+                 "",
+                 "",
                  "The run is going already. Stop it first, or branch from it instead of resuming."};
 
   Result<EventReader> reader = EventReader::open(file);
   if (!reader) return reader.error();
   const uint64_t size = reader->fileBytes();
   if (size < frame::kMagic.size()) {  // new, or cut off while its first bytes were written
-    if (::pwrite(impl->file, frame::kMagic.data(), frame::kMagic.size(), 0) != static_cast<ssize_t>(frame::kMagic.size()))
+    if (::pwrite(impl->file, frame::kMagic.data(), frame::kMagic.size(), 0) !=
+        static_cast<ssize_t>(frame::kMagic.size()))
       return systemError(errno ? errno : ENOSPC, "cannot write the event log", file);
     impl->offset = frame::kMagic.size();
   } else {
@@ -274,8 +287,13 @@ Result<void> EventWriter::sync() {
 EventWriterStatus EventWriter::status() const {
   const std::lock_guard lock(m_impl->mutex);
   const size_t waiting = m_impl->pending.size() + m_impl->writingBytes;
-  return {m_impl->accepted, m_impl->written,    waiting, m_impl->refused, m_impl->error,
-          m_impl->error ? m_impl->errorSince : 0, waiting > m_impl->settings.backlogBytes / 2};
+  return {m_impl->accepted,
+          m_impl->written,
+          waiting,
+          m_impl->refused,
+          m_impl->error,
+          m_impl->error ? m_impl->errorSince : 0,
+          waiting > m_impl->settings.backlogBytes / 2};
 }
 
 Result<void> EventWriter::close() {

@@ -110,8 +110,8 @@ class Fields {
 
   void fail(const std::string& key, std::string found, std::string expected) {
     if (m_error) return;
-    m_error = Error{ErrorCode::BadInput, "an event's field is wrong", m_where + ", " + key, std::move(found),
-                    std::move(expected), kHint};
+    m_error = Error{ErrorCode::BadInput, "an event's field is wrong", m_where + ", " + key,
+                    std::move(found),    std::move(expected),         kHint};
   }
   const std::optional<Error>& error() const { return m_error; }
 
@@ -150,8 +150,8 @@ Body readStart(Fields& in) {
       break;
     }
     Fields site(sites[i], fmt::format("sites[{}]", i));
-    e.sites.push_back({site.name("name"), site.name("kind"), site.whole("layer", -1), site.whole("out"), site.whole("in"),
-                       site.whole("rank")});
+    e.sites.push_back({site.name("name"), site.name("kind"), site.whole("layer", -1), site.whole("out"),
+                       site.whole("in"), site.whole("rank")});
     if (site.error()) in.fail(site.error()->where, site.error()->found, site.error()->expected);
   }
   return e;

@@ -53,8 +53,12 @@ struct Writer {
     out["model_family"] = name(e.modelFamily);
     json& sites = out["sites"] = json::array();
     for (const SiteInfo& site : e.sites)
-      sites.push_back({{"name", name(site.name)}, {"kind", name(site.kind)}, {"layer", site.layer}, {"out", site.out},
-                       {"in", site.in}, {"rank", site.rank}});
+      sites.push_back({{"name", name(site.name)},
+                       {"kind", name(site.kind)},
+                       {"layer", site.layer},
+                       {"out", site.out},
+                       {"in", site.in},
+                       {"rank", site.rank}});
   }
   void operator()(const Rewind& e) const { out["step"] = e.step; }
   void operator()(const Metrics& e) const {
@@ -147,7 +151,11 @@ const char* runStateName(RunState state) { return kStates[static_cast<size_t>(st
 Result<RunState> runStateFromName(std::string_view text) {
   for (size_t i = 0; i < std::size(kStates); ++i)
     if (text == kStates[i]) return static_cast<RunState>(i);
-  return Error{ErrorCode::BadInput, "there is no such state of a run", "state", cleanUtf8(text, 80), "running, finished, …",
+  return Error{ErrorCode::BadInput,
+               "there is no such state of a run",
+               "state",
+               cleanUtf8(text, 80),
+               "running, finished, …",
                "The record is of another version or damaged."};
 }
 
@@ -166,8 +174,6 @@ json toJson(const Event& event) {
   return out;
 }
 
-double unixTime() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
+double unixTime() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 }  // namespace rankscope::event

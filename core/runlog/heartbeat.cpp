@@ -173,7 +173,11 @@ Result<HeartbeatRecord> readHeartbeat(const fs::path& runFolder) {
   Result<json> document = parseJson(*bytes, pathText(file));
   if (!document) return document.error();
   const auto bad = [&](const char* key) {
-    return Error{ErrorCode::BadInput, "the heartbeat is malformed", pathText(file) + ", " + key, "", "",
+    return Error{ErrorCode::BadInput,
+                 "the heartbeat is malformed",
+                 pathText(file) + ", " + key,
+                 "",
+                 "",
                  "Delete the file if the run is not going."};
   };
   if (!document->is_object()) return bad("the document");
@@ -186,7 +190,8 @@ Result<HeartbeatRecord> readHeartbeat(const fs::path& runFolder) {
   };
   const auto text = [&](const char* key) -> std::optional<std::string> {
     const auto it = document->find(key);
-    if (it == document->end() || !it->is_string() || it->get_ref<const std::string&>().size() > 1024) return std::nullopt;
+    if (it == document->end() || !it->is_string() || it->get_ref<const std::string&>().size() > 1024)
+      return std::nullopt;
     return it->get<std::string>();
   };
   HeartbeatRecord record;

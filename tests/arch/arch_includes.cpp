@@ -20,8 +20,9 @@ const fs::path kRoot = RANKSCOPE_SOURCE_DIR;
 
 // folder -> folders it may include besides itself.
 const std::map<std::string, std::set<std::string>>& arrows() {
-  static const std::set<std::string> engine = {"core/config", "core/runlog", "core/io",     "core/text", "core/data",     "core/models",
-                                               "core/methods", "core/optim", "core/train", "core/eval", "core/spectrum", "kernels"};
+  static const std::set<std::string> engine = {"core/config", "core/runlog", "core/io",       "core/text",
+                                               "core/data",   "core/models", "core/methods",  "core/optim",
+                                               "core/train",  "core/eval",   "core/spectrum", "kernels"};
   static const std::map<std::string, std::set<std::string>> table = {
       {"core/config", {}},
       {"core/runlog", {"core/config"}},
@@ -37,7 +38,8 @@ const std::map<std::string, std::set<std::string>>& arrows() {
       // The trainer writes to the run's folder and never touches the store.
       {"core/train", engine},
       {"kernels", {"core/config"}},
-      {"app/trainer", [] {
+      {"app/trainer",
+       [] {
          std::set<std::string> all = engine;
          all.insert("core/store");
          return all;
@@ -90,7 +92,8 @@ bool isTorch(const std::string& name) {
   return false;
 }
 bool isQt(const std::string& name) {
-  return (name.size() > 1 && name[0] == 'Q' && name[1] >= 'A' && name[1] <= 'Z') || name.compare(0, 2, "Qt") == 0 || name == "qcustomplot.h";
+  return (name.size() > 1 && name[0] == 'Q' && name[1] >= 'A' && name[1] <= 'Z') || name.compare(0, 2, "Qt") == 0 ||
+         name == "qcustomplot.h";
 }
 bool isSqlite(const std::string& name) { return name.compare(0, 10, "SQLiteCpp/") == 0 || name == "sqlite3.h"; }
 
@@ -118,7 +121,8 @@ class ArchIncludes : public QObject {
             reported = true;
             break;
           }
-          if (m_files.count(include.name) && seen.insert(include.name).second) open.emplace_back(include.name, way + " -> " + include.name);
+          if (m_files.count(include.name) && seen.insert(include.name).second)
+            open.emplace_back(include.name, way + " -> " + include.name);
         }
       }
     }
@@ -140,7 +144,8 @@ class ArchIncludes : public QObject {
   void readsIncludes() {
     QTemporaryDir folder;
     const fs::path file = fs::path(folder.path().toStdString()) / "x.h";
-    std::ofstream(file) << "#include \"a/b.h\"\n  #  include <QString>\n// #include <no>\nconst char* t = \"#include <no>\";\n#include <torch/x.h> // y\n";
+    std::ofstream(file) << "#include \"a/b.h\"\n  #  include <QString>\n// #include <no>\nconst char* t = \"#include "
+                           "<no>\";\n#include <torch/x.h> // y\n";
     const auto found = includesOf(file);
     QCOMPARE(found.size(), size_t{3});
     QVERIFY(found[0].name == "a/b.h" && found[0].quoted && found[1].name == "QString" && found[2].line == 5);
@@ -179,7 +184,8 @@ class ArchIncludes : public QObject {
   // LibTorch may be seen by the engine alone: neither by the interface nor by what it shares with the trainer, nor by
   // the parts that must work without tensors.
   void torchOnlyInTheEngine() {
-    for (const char* folder : {"ui", "app/workbench", "core/config", "core/runlog", "core/store", "core/text", "core/eval", "core/data"}) {
+    for (const char* folder :
+         {"ui", "app/workbench", "core/config", "core/runlog", "core/store", "core/text", "core/eval", "core/data"}) {
       const QStringList found = reaching(folder, isTorch);
       QVERIFY2(found.isEmpty(), qPrintable(found.join('\n')));
     }
@@ -189,7 +195,8 @@ class ArchIncludes : public QObject {
     QStringList wrong;
     for (const auto& [file, includes] : m_files)
       for (const Include& include : includes)
-        if (isSqlite(include.name) && layerOf(file) != "core/store") wrong << QString::fromStdString(file + " includes " + include.name);
+        if (isSqlite(include.name) && layerOf(file) != "core/store")
+          wrong << QString::fromStdString(file + " includes " + include.name);
     QVERIFY2(wrong.isEmpty(), qPrintable(wrong.join('\n')));
   }
 
@@ -200,7 +207,8 @@ class ArchIncludes : public QObject {
       for (const Include& include : includes) {
         if (!include.quoted) continue;
         const std::string& name = include.name;
-        const bool generated = name == "rankscope_version.h" || name.compare(0, 4, "moc_") == 0 || name.compare(0, 3, "ui_") == 0 ||
+        const bool generated = name == "rankscope_version.h" || name.compare(0, 4, "moc_") == 0 ||
+                               name.compare(0, 3, "ui_") == 0 ||
                                (name.size() > 4 && name.compare(name.size() - 4, 4, ".moc") == 0);
         if (!generated && !fs::exists(kRoot / name))
           wrong << QString::fromStdString(file + ":" + std::to_string(include.line) + " includes \"" + name + "\"");
@@ -219,7 +227,8 @@ class ArchIncludes : public QObject {
       std::ifstream in(kRoot / file);
       std::stringstream text;
       text << in.rdbuf();
-      if (text.str().find("#pragma once") == std::string::npos) wrong << QString::fromStdString(file + " has no #pragma once");
+      if (text.str().find("#pragma once") == std::string::npos)
+        wrong << QString::fromStdString(file + " has no #pragma once");
     }
     QVERIFY2(wrong.isEmpty(), qPrintable(wrong.join('\n')));
   }

@@ -47,7 +47,8 @@ class ArchRegistries : public QObject {
 
   void optimizersAndSchedules() {
     QCOMPARE(joined(choicesOf("optim.name")), joined(namesOf(optimizerEntries())));
-    for (const std::string& kind : choicesOf("optim.schedule")) QVERIFY2(makeSchedule(kind, 0, 0, 10).ok(), kind.c_str());
+    for (const std::string& kind : choicesOf("optim.schedule"))
+      QVERIFY2(makeSchedule(kind, 0, 0, 10).ok(), kind.c_str());
   }
 
   // train.best_metric takes "loss" and every metric of the task, and no other.
@@ -59,7 +60,10 @@ class ArchRegistries : public QObject {
       std::set<std::string> taken, offered = {"loss"};
       for (const std::string& metric : all) {
         RunConfig config;
-        QVERIFY(config.assign({"model.path=m", "data.train=t", std::string("data.task=") + task, "train.best_metric=" + metric}).empty());
+        QVERIFY(config
+                    .assign({"model.path=m", "data.train=t", std::string("data.task=") + task,
+                             "train.best_metric=" + metric})
+                    .empty());
         if (validate(config).empty()) taken.insert(metric);
       }
       for (const MetricEntry* entry : metricsOfTask(task)) offered.insert(entry->name);

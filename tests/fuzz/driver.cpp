@@ -15,7 +15,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size);
 
 namespace {
 
-int run(const std::string& bytes) { return LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()); }
+int run(const std::string& bytes) {
+  return LLVMFuzzerTestOneInput(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+}
 
 // One to eight small changes: bits, bytes, interesting numbers, cuts, doubled and moved pieces, pieces of another file.
 std::string mutated(std::string bytes, const std::string& other, std::mt19937& random) {

@@ -1,14 +1,14 @@
 // Small files written whole or not at all, bounded reading, clean text, and the program's log.
 #include <QtTest/QtTest>
 
-#include <QTemporaryDir>
-#include <csignal>
-#include <fstream>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <thread>
 #include <unistd.h>
+#include <QTemporaryDir>
+#include <csignal>
+#include <fstream>
+#include <thread>
 
 #include "core/config/files.h"
 #include "core/config/log.h"
@@ -28,7 +28,8 @@ class ConfigFiles : public QObject {
  private Q_SLOTS:
   void writesAndReads() {
     const fs::path file = path("deep/er/file.json");
-    for (const std::string& bytes : {std::string("one"), std::string(), std::string("\0\xff x", 4), std::string(300000, 'y')}) {
+    for (const std::string& bytes :
+         {std::string("one"), std::string(), std::string("\0\xff x", 4), std::string(300000, 'y')}) {
       QVERIFY(writeFileAtomically(file, bytes).ok());
       const auto back = readFileBounded(file, 1 << 20);
       QVERIFY(back.ok());
@@ -85,7 +86,9 @@ class ConfigFiles : public QObject {
     std::atomic<bool> stop = false;
     std::thread writer([&] {
       for (int i = 0; !stop; ++i)
-        static_cast<void>(writeFileAtomically(file, std::string(static_cast<size_t>(1000 + i % 7000), static_cast<char>('a' + i % 26)), Durability::Renamed));
+        static_cast<void>(writeFileAtomically(
+            file, std::string(static_cast<size_t>(1000 + i % 7000), static_cast<char>('a' + i % 26)),
+            Durability::Renamed));
     });
     int mixed = 0;
     for (int i = 0; i < 3000; ++i) {
@@ -107,7 +110,8 @@ class ConfigFiles : public QObject {
     QTest::newRow("overlong") << QByteArray("\xC0\xAF") << QByteArray("\xEF\xBF\xBD\xEF\xBF\xBD");
     QTest::newRow("surrogate") << QByteArray("\xED\xA0\x80") << QByteArray("\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
     QTest::newRow("emoji") << QByteArray("\xF0\x9F\x98\x80") << QByteArray("\xF0\x9F\x98\x80");
-    QTest::newRow("past U+10FFFF") << QByteArray("\xF4\x90\x80\x80") << QByteArray("\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
+    QTest::newRow("past U+10FFFF") << QByteArray("\xF4\x90\x80\x80")
+                                   << QByteArray("\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD");
   }
   void cleansText() {
     QFETCH(QByteArray, raw);

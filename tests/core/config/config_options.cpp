@@ -22,7 +22,8 @@ class ConfigOptions : public QObject {
       QVERIFY2(keys.insert(option.key).second, key);
       QVERIFY2(groups.count(option.group) == 1, key);
       QVERIFY2(!option.title.empty() && !option.help.empty() && option.help.back() == '.', key);
-      const bool number = option.type == OptionType::Integer || option.type == OptionType::Real || option.type == OptionType::Map;
+      const bool number =
+          option.type == OptionType::Integer || option.type == OptionType::Real || option.type == OptionType::Map;
       QVERIFY2(number || (!option.min && !option.max), key);
       if (option.min && option.max) QVERIFY2(*option.min < *option.max, key);
       if (option.type == OptionType::Choice) QVERIFY2(option.choices.size() >= 2, key);
@@ -35,7 +36,9 @@ class ConfigOptions : public QObject {
         QVERIFY2(other && when.key != option.key && !when.values.empty(), key);
         if (other->type == OptionType::Choice)
           for (const std::string& value : when.values)
-            QVERIFY2(std::any_of(other->choices.begin(), other->choices.end(), [&](const auto& c) { return c.value == value; }), key);
+            QVERIFY2(std::any_of(other->choices.begin(), other->choices.end(),
+                                 [&](const auto& c) { return c.value == value; }),
+                     key);
       }
       // A default must be a value of its option.
       RunConfig config;
@@ -64,17 +67,28 @@ class ConfigOptions : public QObject {
   void nearestNames_data() {
     QTest::addColumn<QString>("typed");
     QTest::addColumn<QString>("meant");
-    QTest::newRow("swap") << "method.rnak" << "method.rank";
-    QTest::newRow("missing letter") << "optim.learnin_rate" << "optim.learning_rate";
-    QTest::newRow("dash") << "train.batch-size" << "train.batch_size";
-    QTest::newRow("case") << "Method.Rank" << "method.rank";
-    QTest::newRow("wrong group") << "train.rank" << "method.rank";
-    QTest::newRow("bare") << "max_length" << "data.max_length";
-    QTest::newRow("bare, mistyped") << "leraning_rate" << "optim.learning_rate";
-    QTest::newRow("other programs' name") << "lora_alpha" << "method.alpha";
-    QTest::newRow("lr") << "lr" << "optim.learning_rate";
-    QTest::newRow("nothing near") << "zzzzzzzzzzzzzzzzzzz" << "";
-    QTest::newRow("empty") << "" << "";
+    QTest::newRow("swap") << "method.rnak"
+                          << "method.rank";
+    QTest::newRow("missing letter") << "optim.learnin_rate"
+                                    << "optim.learning_rate";
+    QTest::newRow("dash") << "train.batch-size"
+                          << "train.batch_size";
+    QTest::newRow("case") << "Method.Rank"
+                          << "method.rank";
+    QTest::newRow("wrong group") << "train.rank"
+                                 << "method.rank";
+    QTest::newRow("bare") << "max_length"
+                          << "data.max_length";
+    QTest::newRow("bare, mistyped") << "leraning_rate"
+                                    << "optim.learning_rate";
+    QTest::newRow("other programs' name") << "lora_alpha"
+                                          << "method.alpha";
+    QTest::newRow("lr") << "lr"
+                        << "optim.learning_rate";
+    QTest::newRow("nothing near") << "zzzzzzzzzzzzzzzzzzz"
+                                  << "";
+    QTest::newRow("empty") << ""
+                           << "";
   }
   void nearestNames() {
     QFETCH(QString, typed);
@@ -117,7 +131,8 @@ class ConfigOptions : public QObject {
     QCOMPARE(method["alpha"]["exclusiveMinimum"].get<int>(), 0);
     QCOMPARE(method["dropout"]["exclusiveMaximum"].get<int>(), 1);
     QCOMPARE(method["rank_pattern"]["additionalProperties"]["type"].get<std::string>(), std::string("number"));
-    QCOMPARE(schema["properties"]["data"]["properties"]["columns"]["properties"]["text"]["type"].get<std::string>(), std::string("string"));
+    QCOMPARE(schema["properties"]["data"]["properties"]["columns"]["properties"]["text"]["type"].get<std::string>(),
+             std::string("string"));
   }
 
   void referencePageNamesEveryOption() {

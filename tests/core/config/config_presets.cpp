@@ -45,7 +45,8 @@ class ConfigPresets : public QObject {
   }
 
   void placesFollowOptionThenEnvironment() {
-    const Environment home("HOME", "/h"), own("RANKSCOPE_HOME", nullptr), data("XDG_DATA_HOME", nullptr), cache("XDG_CACHE_HOME", nullptr);
+    const Environment home("HOME", "/h"), own("RANKSCOPE_HOME", nullptr), data("XDG_DATA_HOME", nullptr),
+        cache("XDG_CACHE_HOME", nullptr);
     QCOMPARE(Places::find()->home, fs::path("/h/.local/share/rankscope"));
     QCOMPARE(Places::find()->cache, fs::path("/h/.cache/rankscope"));
     QCOMPARE(Places::find()->runs, fs::path("/h/.local/share/rankscope/runs"));
@@ -152,7 +153,8 @@ class ConfigPresets : public QObject {
     QCOMPARE(list.presets.size(), size_t{1});
     QCOMPARE(list.find("a")->title, std::string("Mine"));
     QCOMPARE(list.problems.size(), size_t{4});
-    for (const Error& problem : list.problems) QVERIFY(!problem.hint.empty() && problem.where.find(".json") != std::string::npos);
+    for (const Error& problem : list.problems)
+      QVERIFY(!problem.hint.empty() && problem.where.find(".json") != std::string::npos);
     const auto bad = findPreset(m_places, "bad");
     QVERIFY(!bad.ok() && bad.error().message().find("method.rank") != std::string::npos);
     QVERIFY(findPreset(m_places, "b").error().what.find("no such preset") != std::string::npos);

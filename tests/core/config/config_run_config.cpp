@@ -30,7 +30,8 @@ class ConfigRunConfig : public QObject {
 
  private Q_SLOTS:
   void readsANestedDocument() {
-    const RunConfig c = parsed(R"({"version": 1, "name": "a", "seed": 7, "method": {"name": "reflora", "rank": 16, "alpha": 32,
+    const RunConfig c =
+        parsed(R"({"version": 1, "name": "a", "seed": 7, "method": {"name": "reflora", "rank": 16, "alpha": 32,
         "rank_pattern": {"q_proj": 4}, "layers": [0, "2-4"]}, "data": {"columns": {"text": "sentence"}, "shuffle": false},
         "optim.learning_rate": 2e-3})");
     QCOMPARE(c.integer("seed"), int64_t{7});
@@ -260,10 +261,12 @@ class ConfigRunConfig : public QObject {
   }
 
   void commandLineMakesTheSameConfig() {
-    RunConfig base = parsed(R"({"method": {"name": "reflora", "rank": 32, "warmup_steps": 5}, "train": {"epochs": 9}})");
+    RunConfig base =
+        parsed(R"({"method": {"name": "reflora", "rank": 32, "warmup_steps": 5}, "train": {"epochs": 9}})");
     RunConfig wanted = base;
-    QVERIFY(wanted.assign({"method.name=lora", "name=it's \"me\" $HOME `x` \\ ü", "optim.learning_rate=0.0002",
-                           "method.target_modules=q_proj,v_proj", "train.epochs=3"})
+    QVERIFY(wanted
+                .assign({"method.name=lora", "name=it's \"me\" $HOME `x` \\ ü", "optim.learning_rate=0.0002",
+                         "method.target_modules=q_proj,v_proj", "train.epochs=3"})
                 .empty());
     const std::string line = commandText(wanted, "my preset", base);
     QVERIFY2(line.rfind("rankscope-train train --preset 'my preset' --set ", 0) == 0, line.c_str());
@@ -290,12 +293,14 @@ class ConfigRunConfig : public QObject {
     const std::filesystem::path file = std::filesystem::path(folder.path().toStdString()) / "c.json";
     QVERIFY(RunConfig::load(file).error().where.find("c.json") != std::string::npos);
     std::ofstream(file) << "\xEF\xBB\xBF{\"method\": {\n  \"rank\": 4,\n}}";
-    QVERIFY2(RunConfig::load(file).error().where.find("line 3") != std::string::npos, RunConfig::load(file).error().message().c_str());
+    QVERIFY2(RunConfig::load(file).error().where.find("line 3") != std::string::npos,
+             RunConfig::load(file).error().message().c_str());
     std::ofstream(file) << "\xEF\xBB\xBF{\"method\": {\"rank\": 4}}";
     QVERIFY(RunConfig::load(file).ok());
     std::ofstream(file) << "{\"method\": {\"rank\": \"4\"}}";
     const std::string where = RunConfig::load(file).error().where;
-    QVERIFY2(where.find("c.json") != std::string::npos && where.find("method.rank") != std::string::npos, where.c_str());
+    QVERIFY2(where.find("c.json") != std::string::npos && where.find("method.rank") != std::string::npos,
+             where.c_str());
   }
 
   void hostileJsonIsRefusedWithoutHarm() {

@@ -37,7 +37,9 @@ class ConfigValidate : public QObject {
     QTest::addColumn<QString>("sets");
     QTest::addColumn<QString>("key");
     QTest::addColumn<QString>("says");
-    const auto row = [](const char* sets, const char* key, const char* says) { QTest::addRow("%s", sets) << sets << key << says; };
+    const auto row = [](const char* sets, const char* key, const char* says) {
+      QTest::addRow("%s", sets) << sets << key << says;
+    };
     row("model.path=", "model.path", "no base model");
     row("data.train=", "data.train", "no training data");
     row("method.rank=0", "method.rank", "at least 1");
@@ -77,7 +79,8 @@ class ConfigValidate : public QObject {
     row("data.columns.text=#x", "data.columns.text", "counted from 1");
     row("data.columns.label=y", "data.columns.label", "classification or regression");
     row("data.task=instruction;data.template=no fields", "data.template", "names no column");
-    row("data.task=instruction;data.template={q};data.columns.prompt=p", "data.columns.prompt", "data.template is empty");
+    row("data.task=instruction;data.template={q};data.columns.prompt=p", "data.columns.prompt",
+        "data.template is empty");
     row("method.target_modules=q,q", "method.target_modules", "twice");
     row("method.target_modules=q,,v", "method.target_modules", "empty");
     row("method.target_modules=all-linear,q", "method.target_modules", "stands alone");
@@ -117,28 +120,32 @@ class ConfigValidate : public QObject {
   }
 
   void boundsThatAreAllowed() {
-    for (const char* set : {"method.rank=1", "method.rank=65536", "method.dropout=0", "method.dropout=0.99", "optim.weight_decay=0",
-                            "optim.max_grad_norm=0", "method.warmup_steps=100", "train.probe_every=0", "method.alpha=0.001",
-                            "train.max_steps=10", "train.best_metric=eval/perplexity", "method.layers=0-31", "optim.warmup_ratio=0.5"}) {
+    for (const char* set :
+         {"method.rank=1", "method.rank=65536", "method.dropout=0", "method.dropout=0.99", "optim.weight_decay=0",
+          "optim.max_grad_norm=0", "method.warmup_steps=100", "train.probe_every=0", "method.alpha=0.001",
+          "train.max_steps=10", "train.best_metric=eval/perplexity", "method.layers=0-31", "optim.warmup_ratio=0.5"}) {
       RunConfig c = sound();
       QVERIFY(c.assign({set}).empty());
       QVERIFY2(validate(c).empty(), set);
     }
     RunConfig c = sound();
-    QVERIFY(c.assign({"train.max_steps=50", "optim.warmup_steps=50", "method.name=reflora", "method.warmup_steps=49"}).empty());
+    QVERIFY(c.assign({"train.max_steps=50", "optim.warmup_steps=50", "method.name=reflora", "method.warmup_steps=49"})
+                .empty());
     QVERIFY(validate(c).empty());
   }
 
   void allMistakesAtOnce() {
     RunConfig c;
-    QVERIFY(c.assign({"method.rank=0", "method.alpha=-1", "method.dropout=2", "optim.learning_rate=0", "train.batch_size=0",
-                      "data.eval_fraction=7", "method.interval=3", "optim.schedule=x", "model.head=y", "method.layers=a,b"})
-                .empty());
+    QVERIFY(
+        c.assign({"method.rank=0", "method.alpha=-1", "method.dropout=2", "optim.learning_rate=0", "train.batch_size=0",
+                  "data.eval_fraction=7", "method.interval=3", "optim.schedule=x", "model.head=y", "method.layers=a,b"})
+            .empty());
     const auto issues = validate(c);
     std::set<std::string> keys;
     for (const auto& issue : issues) keys.insert(issue.key);
-    for (const char* key : {"model.path", "data.train", "method.rank", "method.alpha", "method.dropout", "optim.learning_rate",
-                            "train.batch_size", "data.eval_fraction", "method.interval", "optim.schedule", "model.head", "method.layers"})
+    for (const char* key :
+         {"model.path", "data.train", "method.rank", "method.alpha", "method.dropout", "optim.learning_rate",
+          "train.batch_size", "data.eval_fraction", "method.interval", "optim.schedule", "model.head", "method.layers"})
       QVERIFY2(keys.count(key) == 1, key);
     QCOMPARE(issues.size(), size_t{13});  // method.layers has two
   }

@@ -1,14 +1,14 @@
 // Wishes from outside, and signs of life.
 #include <QtTest/QtTest>
 
+#include <sys/wait.h>
+#include <unistd.h>
 #include <QTemporaryDir>
 #include <atomic>
 #include <csignal>
 #include <fstream>
 #include <set>
-#include <sys/wait.h>
 #include <thread>
-#include <unistd.h>
 
 #include "core/config/files.h"
 #include "core/config/json_text.h"
@@ -121,7 +121,8 @@ class RunlogControl : public QObject {
       QCOMPARE(reader.poll().size(), size_t{1});
     }
     QVERIFY(!ControlWriter::send(freshRun() / "absent", Command::Stop).ok());
-    for (const Command command : {Command::Pause, Command::Continue, Command::Checkpoint, Command::Evaluate, Command::Sample, Command::Stop})
+    for (const Command command :
+         {Command::Pause, Command::Continue, Command::Checkpoint, Command::Evaluate, Command::Sample, Command::Stop})
       QVERIFY(*commandFromName(commandName(command)) == command);
   }
 
@@ -145,9 +146,11 @@ class RunlogControl : public QObject {
     QVERIFY(runLiveness(run) == Liveness::Live);
     auto record = readHeartbeat(run);
     QVERIFY(record.ok());
-    QVERIFY(record->pid == ::getpid() && record->startTicks > 0 && !record->bootId.empty() && record->host == hostName());
+    QVERIFY(record->pid == ::getpid() && record->startTicks > 0 && !record->bootId.empty() &&
+            record->host == hostName());
     (*heartbeat)->set(event::RunState::Paused, 17);  // a change of state shows at once, not after a second
-    QTRY_VERIFY_WITH_TIMEOUT(readHeartbeat(run)->state == event::RunState::Paused && readHeartbeat(run)->step == 17, 500);
+    QTRY_VERIFY_WITH_TIMEOUT(readHeartbeat(run)->state == event::RunState::Paused && readHeartbeat(run)->step == 17,
+                             500);
     const double before = readHeartbeat(run)->time;
     (*heartbeat)->set(event::RunState::Paused, 18);
     QTRY_VERIFY_WITH_TIMEOUT(readHeartbeat(run)->time > before && readHeartbeat(run)->step == 18, 2500);
@@ -196,7 +199,8 @@ class RunlogControl : public QObject {
 
   void malformedHeartbeats() {
     const fs::path run = freshRun();
-    const json sound = {{"pid", 1}, {"start_time", 2}, {"boot_id", "b"}, {"host", "h"}, {"t", 1.5}, {"state", "running"}, {"step", 3}};
+    const json sound = {{"pid", 1}, {"start_time", 2},    {"boot_id", "b"}, {"host", "h"},
+                        {"t", 1.5}, {"state", "running"}, {"step", 3}};
     for (const auto& [key, value] : sound.items())
       for (const json& wrong : {json(), json(-1), json::array(), json("resting")}) {
         json broken = sound;

@@ -32,7 +32,8 @@ std::vector<Event> oneOfEach() {
   start.trainable = 1000;
   start.parameters = 100000;
   start.modelFamily = "llama";
-  start.sites = {{"model.layers.0.self_attn.q_proj", "q_proj", 0, 64, 64, 8}, {"classifier", "classifier", -1, 2, 64, 0}};
+  start.sites = {{"model.layers.0.self_attn.q_proj", "q_proj", 0, 64, 64, 8},
+                 {"classifier", "classifier", -1, 2, 64, 0}};
   return {{1.5, start},
           {2, Rewind{60}},
           {3, Metrics{at, {{"train/loss", 1.25}, {"train/grad_norm", kNan}}}},
@@ -45,7 +46,9 @@ std::vector<Event> oneOfEach() {
           {10, Change{120, "optim.learning_rate", 1e-4, 2e-4}},
           {11, Sample{120, "Once", "upon\na time ü"}},
           {12, Log{"warning", "text"}},
-          {13, Failure{{ErrorCode::Training, "loss is not finite", "step 120", "nan", "a number", "Lower the learning rate."}, 120}},
+          {13, Failure{{ErrorCode::Training, "loss is not finite", "step 120", "nan", "a number",
+                        "Lower the learning rate."},
+                       120}},
           {14, End{RunState::Stopped, 120, {{"values", {{"train/loss", 1.0}}}, {"seconds", 9.5}}}},
           {15, Other{"hologram", {{"kind", "hologram"}, {"t", 15.0}, {"depth", 3}}}}};
 }
@@ -82,11 +85,14 @@ class RunlogEvents : public QObject {
     const auto metrics = std::get<Metrics>(parseEvent(jsonText(toJson(events[2])))->body);
     QCOMPARE(metrics.at.tokens, int64_t{65536});
     QCOMPARE(metrics.at.epoch, 1.5);
-    const auto loss = std::find_if(metrics.values.begin(), metrics.values.end(), [](auto& v) { return v.first == "train/loss"; });
-    const auto norm = std::find_if(metrics.values.begin(), metrics.values.end(), [](auto& v) { return v.first == "train/grad_norm"; });
+    const auto loss =
+        std::find_if(metrics.values.begin(), metrics.values.end(), [](auto& v) { return v.first == "train/loss"; });
+    const auto norm = std::find_if(metrics.values.begin(), metrics.values.end(),
+                                   [](auto& v) { return v.first == "train/grad_norm"; });
     QVERIFY(loss->second == 1.25 && std::isnan(norm->second));
     const auto failure = std::get<Failure>(parseEvent(jsonText(toJson(events[12])))->body);
-    QVERIFY(failure.error.code == ErrorCode::Training && failure.error.hint == "Lower the learning rate." && failure.step == 120);
+    QVERIFY(failure.error.code == ErrorCode::Training && failure.error.hint == "Lower the learning rate." &&
+            failure.step == 120);
     const auto checkpoint = std::get<Checkpoint>(parseEvent(jsonText(toJson(events[7])))->body);
     QVERIFY(checkpoint.reason == CheckpointReason::Best && checkpoint.best && checkpoint.bytes == 123456);
   }

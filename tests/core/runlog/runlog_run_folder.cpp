@@ -36,8 +36,9 @@ class RunlogRunFolder : public QObject {
 
   void createsAWholeFolder() {
     RunConfig config;
-    QVERIFY(config.assign({"model.path=models:tiny.model", "data.train=rel/train.tsv", "data.eval=/abs/dev.tsv", "method.name=reflora",
-                           "method.rank=32", "seed=5"})
+    QVERIFY(config
+                .assign({"model.path=models:tiny.model", "data.train=rel/train.tsv", "data.eval=/abs/dev.tsv",
+                         "method.name=reflora", "method.rank=32", "seed=5"})
                 .empty());
     const std::string parent = newUuid();
     const auto folder = RunFolder::create(m_places, config, {parent, 120, {}});
@@ -46,8 +47,7 @@ class RunlogRunFolder : public QObject {
     const auto frozen = folder->config();
     QVERIFY(frozen.ok());
     // Complete: every applicable option is in the file. Frozen: it means the same from any folder.
-    for (const OptionSpec& option : optionTable())
-      QCOMPARE(frozen->isSet(option.key), applies(option, *frozen));
+    for (const OptionSpec& option : optionTable()) QCOMPARE(frozen->isSet(option.key), applies(option, *frozen));
     QCOMPARE(frozen->str("model.path"), std::string("models:tiny.model"));
     QCOMPARE(frozen->str("data.train"), (fs::current_path() / "rel/train.tsv").string());
     QCOMPARE(frozen->str("data.eval"), std::string("/abs/dev.tsv"));
@@ -63,7 +63,9 @@ class RunlogRunFolder : public QObject {
   void namesForRunsWithout() {
     RunConfig config;
     QCOMPARE(defaultRunName(config), std::string("lora-r8-s0"));
-    QVERIFY(config.assign({"method.name=full", "model.path=/a/b/llama-7b", "data.train=starter:data/reviews_train.jsonl"}).empty());
+    QVERIFY(
+        config.assign({"method.name=full", "model.path=/a/b/llama-7b", "data.train=starter:data/reviews_train.jsonl"})
+            .empty());
     QCOMPARE(defaultRunName(config), std::string("full-llama-7b-reviews_train-s0"));
   }
 
@@ -79,8 +81,8 @@ class RunlogRunFolder : public QObject {
     QVERIFY(listRunFolders(m_places.runs)->empty());
     made("a");
     made("b");
-    fs::create_directories(m_places.runs / newUuid());               // no config.json
-    fs::create_directories(m_places.runs / (".new-" + newUuid()));   // left behind by a crash
+    fs::create_directories(m_places.runs / newUuid());              // no config.json
+    fs::create_directories(m_places.runs / (".new-" + newUuid()));  // left behind by a crash
     std::ofstream(m_places.runs / "notes.txt") << "x";
     QCOMPARE(listRunFolders(m_places.runs)->size(), size_t{2});
   }
@@ -102,7 +104,8 @@ class RunlogRunFolder : public QObject {
     QCOMPARE(id(c.path().string() + "/"), c.id());
     const std::string ambiguous = id("aaaa");
     QVERIFY2(ambiguous.find(a.id()) != std::string::npos && ambiguous.find(b.id()) != std::string::npos &&
-                 ambiguous.find("first") != std::string::npos, ambiguous.c_str());
+                 ambiguous.find("first") != std::string::npos,
+             ambiguous.c_str());
     QVERIFY(id("aaa").find("no such run") != std::string::npos);  // too short for a prefix
     QVERIFY(id("secnd").find("Did you mean second?") != std::string::npos);
     QVERIFY(id("").find("no such run") != std::string::npos);
@@ -116,8 +119,8 @@ class RunlogRunFolder : public QObject {
     const RunFolder folder = made("a");
     std::ofstream(folder.configFile()) << "{";
     QVERIFY(folder.config().error().where.find("config.json") != std::string::npos);
-    for (const char* text : {"[]", "{}", "{\"created\": \"x\"}", "{\"created\": 1, \"parent\": \"x\"}", "{\"created\": 1, \"parent_step\": -1}",
-                             "{\"created\": 1, \"host\": 5}"}) {
+    for (const char* text : {"[]", "{}", "{\"created\": \"x\"}", "{\"created\": 1, \"parent\": \"x\"}",
+                             "{\"created\": 1, \"parent_step\": -1}", "{\"created\": 1, \"host\": 5}"}) {
       std::ofstream(folder.infoFile()) << text;
       QVERIFY2(!folder.info().ok(), text);
       QVERIFY(!folder.info().error().hint.empty());

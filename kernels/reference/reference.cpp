@@ -20,7 +20,9 @@ at::Tensor rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& 
   return at::cat({x1 * c - x2 * s, x2 * c + x1 * s}, 2);
 }
 
-at::Tensor attentionMask(const AttentionSpec& spec, int64_t start, int64_t length) {
+}  // namespace
+
+at::Tensor attentionDropout(const AttentionSpec& spec, int64_t start, int64_t length) {
   auto mask = at::empty({spec.heads, length, length}, at::kFloat);
   auto values = mask.accessor<float, 3>();
   const auto threshold = dropThreshold(spec.dropoutP);
@@ -32,8 +34,6 @@ at::Tensor attentionMask(const AttentionSpec& spec, int64_t start, int64_t lengt
             philox(spec.seed, spec.place, attentionDropIndex(h, start + q, k)).v[k & 3] < threshold ? 0.f : keep;
   return mask;
 }
-
-}  // namespace
 
 at::Tensor dropoutMask(at::IntArrayRef sizes, double p, uint64_t seed, uint64_t place) {
   auto mask = at::empty(sizes, at::kFloat);
@@ -101,7 +101,7 @@ at::Tensor packedAttention(const at::Tensor& qkv, const std::vector<int64_t>& st
       scores = scores.masked_fill(future, -INFINITY);
     }
     auto probabilities = at::softmax(scores, -1);
-    if (spec.dropoutP > 0) probabilities = probabilities * attentionMask(spec, begin, length).to(qkv.device());
+    if (spec.dropoutP > 0) probabilities = probabilities * attentionDropout(spec, begin, length).to(qkv.device());
     outputs.push_back(at::matmul(probabilities, vs).transpose(0, 1).reshape({length, qWidth}));
   }
   if (outputs.empty()) return at::zeros({0, qWidth}, qkv.options());

@@ -7,6 +7,8 @@
 namespace rankscope::kernels::reference {
 
 at::Tensor dropoutMask(at::IntArrayRef sizes, double p, uint64_t seed, uint64_t place);  // 0 or 1 / (1 - p), float32
+// Factors of attention's probabilities, [heads, length, length] float32, of the sequence that starts at a token.
+at::Tensor attentionDropout(const AttentionSpec& spec, int64_t start, int64_t length);
 at::Tensor dropout(const at::Tensor& x, double p, uint64_t seed, uint64_t place);
 at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 std::pair<at::Tensor, at::Tensor> addRmsNorm(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight,

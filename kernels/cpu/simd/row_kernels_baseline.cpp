@@ -1,0 +1,2 @@
+#define RS_TABLE_NAME rowTableBaseline
+#include "kernels/cpu/simd/row_kernels.inl"

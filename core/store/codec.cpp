@@ -20,8 +20,9 @@ static_assert(std::endian::native == std::endian::little, "packed columns are li
 enum Kind : unsigned char { kDouble = 0, kFloat = 1, kClock = 2, kInteger = 3, kRaw = 4 };
 
 [[noreturn]] void damaged(const char* what) {
-  throw ErrorException(Error{ErrorCode::Store, kDamagedStore, "packed numbers", what, "",
-                             "Run `rankscope-train store rebuild`, which makes the curves again from the run folders."});
+  throw ErrorException(
+      Error{ErrorCode::Store, kDamagedStore, "packed numbers", what, "",
+            "Run `rankscope-train store rebuild`, which makes the curves again from the run folders."});
 }
 
 // All first bytes, then all second bytes, …: neighbours in a curve share their high bytes, which then compress.
@@ -47,7 +48,8 @@ std::string compress(Kind kind, const std::string& bytes, int level) {
   const size_t size =
       ZSTD_compressCCtx(context.get(), out.data() + 1, out.size() - 1, bytes.data(), bytes.size(), level);
   if (ZSTD_isError(size))
-    throw ErrorException(Error{ErrorCode::Internal, "packing failed", "", ZSTD_getErrorName(size), "", "Free some memory."});
+    throw ErrorException(
+        Error{ErrorCode::Internal, "packing failed", "", ZSTD_getErrorName(size), "", "Free some memory."});
   out.resize(1 + size);
   return out;
 }
@@ -106,13 +108,9 @@ std::string packReals(const std::vector<double>& values) {
   return packTyped(kFloat, std::vector<float>(values.begin(), values.end()));
 }
 
-std::string packClock(const std::vector<double>& values) {
-  return packTyped(kClock, differences(values));
-}
+std::string packClock(const std::vector<double>& values) { return packTyped(kClock, differences(values)); }
 
-std::string packIntegers(const std::vector<int64_t>& values) {
-  return packTyped(kInteger, differences(values));
-}
+std::string packIntegers(const std::vector<int64_t>& values) { return packTyped(kInteger, differences(values)); }
 
 std::vector<double> unpackReals(std::string_view bytes, size_t count) {
   if (bytes.empty()) damaged("an empty column");

@@ -10,8 +10,8 @@
 
 namespace rankscope {
 
-std::string packReals(const std::vector<double>& values);       // exact, NaN included
-std::string packClock(const std::vector<double>& values);       // exact; small for slowly rising values
+std::string packReals(const std::vector<double>& values);  // exact, NaN included
+std::string packClock(const std::vector<double>& values);  // exact; small for slowly rising values
 std::string packIntegers(const std::vector<int64_t>& values);
 
 // Throw ErrorException (code Store, damaged) unless the bytes hold exactly `count` numbers.

@@ -71,14 +71,17 @@ Result<void> StoreDatabase::prepareFile(int upTo) {
   const bool exists = std::filesystem::exists(m_path, failure) && std::filesystem::file_size(m_path, failure) > 0;
   if (m_mode == Mode::ReadOnly) {
     if (!exists)
-      return Error{ErrorCode::Store, "there is no store yet", pathText(m_path), "no file", "a store",
+      return Error{ErrorCode::Store,
+                   "there is no store yet",
+                   pathText(m_path),
+                   "no file",
+                   "a store",
                    "It is made by the first run or by `rankscope-train store ingest`; check --home if runs exist."};
     if (Result<void> connected = connect(false); !connected) return connected;
   } else {
     std::filesystem::create_directories(m_path.parent_path(), failure);
     if (failure) return systemError(failure.value(), "the store's folder cannot be made", m_path.parent_path());
-    if (!folderWritable(m_path))
-      return systemError(errno, "the store cannot be written", m_path.parent_path());
+    if (!folderWritable(m_path)) return systemError(errno, "the store cannot be written", m_path.parent_path());
     if (!exists) {
       if (Result<void> locked = m_lock.acquire(lockTimeout); !locked) return locked;
     }
@@ -90,16 +93,23 @@ Result<void> StoreDatabase::prepareFile(int upTo) {
     const int application = pragmaInteger(*m_connection, "application_id");
     const int version = pragmaInteger(*m_connection, "user_version");
     if (version > latestStoreVersion())
-      return Error{ErrorCode::Store, "the store was made by a newer version of the program", pathText(m_path),
-                   fmt::format("version {}", version), fmt::format("at most {}", latestStoreVersion()),
+      return Error{ErrorCode::Store,
+                   "the store was made by a newer version of the program",
+                   pathText(m_path),
+                   fmt::format("version {}", version),
+                   fmt::format("at most {}", latestStoreVersion()),
                    "Use the newer program, or another --home."};
     if (version > 0 && application != kApplicationId)
-      return Error{ErrorCode::Store, "this is another program's database", pathText(m_path), "", "a run store",
-                   "Give a different --home, or move this file away."};
+      return Error{ErrorCode::Store, "this is another program's database",
+                   pathText(m_path), "",
+                   "a run store",    "Give a different --home, or move this file away."};
     if (version < upTo) {
       if (m_mode == Mode::ReadOnly)
-        return Error{ErrorCode::Store, "the store is of an older version and was opened for reading only",
-                     pathText(m_path), fmt::format("version {}", version), fmt::format("version {}", upTo),
+        return Error{ErrorCode::Store,
+                     "the store is of an older version and was opened for reading only",
+                     pathText(m_path),
+                     fmt::format("version {}", version),
+                     fmt::format("version {}", upTo),
                      "Open it once with write permission (any `rankscope-train store ingest` does), which brings it up "
                      "to date after making a backup."};
       return migrate(version, upTo);
@@ -123,8 +133,8 @@ Result<void> StoreDatabase::connect(bool create) {
       m_connection = std::make_unique<SQLite::Database>(uriOf(m_path, immutable ? "?immutable=1" : ""),
                                                         SQLite::OPEN_READONLY | SQLite::OPEN_URI);
     else
-      m_connection = std::make_unique<SQLite::Database>(
-          m_path.string(), SQLite::OPEN_READWRITE | (create ? SQLite::OPEN_CREATE : 0));
+      m_connection = std::make_unique<SQLite::Database>(m_path.string(),
+                                                        SQLite::OPEN_READWRITE | (create ? SQLite::OPEN_CREATE : 0));
     configure();
     struct stat file {};
     if (stat(m_path.c_str(), &file) == 0) {
@@ -222,7 +232,11 @@ Result<void> StoreDatabase::begin(const char* what, Access access, Durability du
   }
   if (access == Access::Write) {
     if (m_mode == Mode::ReadOnly)
-      return Error{ErrorCode::Store, "the store was opened for reading only", pathText(m_path), what, "",
+      return Error{ErrorCode::Store,
+                   "the store was opened for reading only",
+                   pathText(m_path),
+                   what,
+                   "",
                    "Open it for writing; if its folder is read-only, copy it to one that is not (store backup)."};
     if (Result<void> locked = m_lock.acquire(lockTimeout); !locked) return locked;
   }
@@ -256,7 +270,11 @@ Result<void> StoreDatabase::commit(const char* what, Access access) {
   }
   if (m_spoiled) {
     rollback(access);
-    return Error{ErrorCode::Internal, "part of a change to the store failed, so none of it was kept", what, "", "",
+    return Error{ErrorCode::Internal,
+                 "part of a change to the store failed, so none of it was kept",
+                 what,
+                 "",
+                 "",
                  "Try again; please report this if it stays so."};
   }
   try {
@@ -326,7 +344,8 @@ int64_t StoreDatabase::lastInsertId() { return m_connection->getLastInsertRowid(
 Result<void> StoreDatabase::copyTo(const std::filesystem::path& to) {
   std::error_code failure;
   if (std::filesystem::exists(to, failure))
-    return Error{ErrorCode::Usage, "a file of that name exists", pathText(to), "", "", "Choose another name for the copy."};
+    return Error{
+        ErrorCode::Usage, "a file of that name exists", pathText(to), "", "", "Choose another name for the copy."};
   std::filesystem::create_directories(to.parent_path(), failure);
   if (failure) return systemError(failure.value(), "the folder for the copy cannot be made", to.parent_path());
   const std::filesystem::path part = to.string() + ".part";
@@ -371,7 +390,8 @@ Error StoreDatabase::errorFrom(const SQLite::Exception& failure, const char* wha
     case SQLITE_FULL:
       error.code = ErrorCode::Io;
       error.found = "the disk is full";
-      error.hint = "Free some space and try again; nothing that was stored before is harmed, and no run stops for this.";
+      error.hint =
+          "Free some space and try again; nothing that was stored before is harmed, and no run stops for this.";
       break;
     case SQLITE_READONLY:
     case SQLITE_PERM:
@@ -389,9 +409,7 @@ Error StoreDatabase::errorFrom(const SQLite::Exception& failure, const char* wha
       }
       error.hint = "Check the disk and its free space, then try again.";
       break;
-    case SQLITE_NOMEM:
-      error.hint = "Close other programs to free memory, then try again.";
-      break;
+    case SQLITE_NOMEM: error.hint = "Close other programs to free memory, then try again."; break;
     default: break;
   }
   return error;

@@ -1,7 +1,7 @@
 #pragma once
-// One connection to the store's file: settings, statement cache, the writer's lock, and the turning of SQLite's failures
-// into Errors that say what to do. read() gives one consistent snapshot; write() takes the lock file, runs a transaction,
-// and checkpoints the WAL while it still holds the lock (nobody else ever does). One thread at a time.
+// One connection to the store's file: settings, statement cache, the writer's lock, and the turning of SQLite's
+// failures into Errors that say what to do. read() gives one consistent snapshot; write() takes the lock file, runs a
+// transaction, and checkpoints the WAL while it still holds the lock (nobody else ever does). One thread at a time.
 
 #include <SQLiteCpp/SQLiteCpp.h>
 

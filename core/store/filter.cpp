@@ -13,7 +13,7 @@ namespace rankscope {
 namespace {
 
 constexpr size_t kLongestFilter = 64 * 1024;
-constexpr int kDeepest = 24;         // brackets and nots; SQLite's parser has room for about 30
+constexpr int kDeepest = 24;        // brackets and nots; SQLite's parser has room for about 30
 constexpr size_t kMostTerms = 500;  // SQLite bounds the depth of an expression, a chain's length, to 1000
 
 enum class Sign { Word, Quoted, Regex, Operator, Open, Close, End };
@@ -96,9 +96,9 @@ class Parser {
       text += m_text[m_at];
     }
     if (m_at == m_text.size())
-      return fail(begin, m_text.size() - begin, sign == Sign::Regex ? "the regular expression is not closed"
-                                                                     : "the quoted text is not closed",
-                  "", sign == Sign::Regex ? "Close it with /; put a path in \"quotes\"." : "Close it with \".");
+      return fail(begin, m_text.size() - begin,
+                  sign == Sign::Regex ? "the regular expression is not closed" : "the quoted text is not closed", "",
+                  sign == Sign::Regex ? "Close it with /; put a path in \"quotes\"." : "Close it with \".");
     ++m_at;
     m_token.sign = sign;
     m_token.text = std::move(text);
@@ -282,7 +282,10 @@ class Parser {
     // After a day means after its end, up to a day includes it.
     const bool end = sign.text == ">" || sign.text == "<=";
     m_sql.parameters.emplace_back(end ? span.until : span.from);
-    return fmt::format("COALESCE({} {} ?, 0)", field.expression, sign.text == ">" ? ">=" : sign.text == "<=" ? "<" : sign.text);
+    return fmt::format("COALESCE({} {} ?, 0)", field.expression,
+                       sign.text == ">"    ? ">="
+                       : sign.text == "<=" ? "<"
+                                           : sign.text);
   }
 
   std::string textComparison(const ResolvedField& field, const Token& sign, const Token& value) {
@@ -337,9 +340,10 @@ class Parser {
     if (m_problem) return false;
     const auto characters = std::count_if(m_text.begin(), m_text.begin() + static_cast<std::ptrdiff_t>(offset),
                                           [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
-    m_problem = FilterProblem{offset, length,
-                              {ErrorCode::Usage, what, fmt::format("character {}", characters + 1), cleanUtf8(found, 200),
-                               expected, hint}};
+    m_problem = FilterProblem{
+        offset,
+        length,
+        {ErrorCode::Usage, what, fmt::format("character {}", characters + 1), cleanUtf8(found, 200), expected, hint}};
     return false;
   }
 

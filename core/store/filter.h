@@ -21,7 +21,7 @@ namespace rankscope {
 using SqlValue = std::variant<double, int64_t, std::string>;
 
 struct FilterSql {
-  std::string where;              // over runs r; "1" when the filter is empty
+  std::string where;  // over runs r; "1" when the filter is empty
   std::vector<SqlValue> parameters;
 };
 

@@ -65,10 +65,11 @@ constexpr Column kColumns[] = {
 
 // Metrics that have a meaning before any run has recorded them.
 constexpr const char* kKnownMetrics[] = {
-    "train/loss",      "train/learning_rate", "train/grad_norm", "train/tokens_per_second", "train/step_seconds",
-    "memory/resident", "memory/peak",         "memory/device",   "factors/norm_A",          "factors/norm_B",
-    "factors/balance_gap", "factors/relative_update", "eval/loss", "eval/accuracy", "eval/matthews", "eval/f1",
-    "eval/pearson",    "eval/spearman",       "eval/perplexity"};
+    "train/loss",         "train/learning_rate", "train/grad_norm",     "train/tokens_per_second",
+    "train/step_seconds", "memory/resident",     "memory/peak",         "memory/device",
+    "factors/norm_A",     "factors/norm_B",      "factors/balance_gap", "factors/relative_update",
+    "eval/loss",          "eval/accuracy",       "eval/matthews",       "eval/f1",
+    "eval/pearson",       "eval/spearman",       "eval/perplexity"};
 
 bool endsWith(std::string_view text, std::string_view tail) {
   return text.size() >= tail.size() && text.substr(text.size() - tail.size()) == tail;
@@ -116,7 +117,8 @@ Result<ResolvedField> resolveField(std::string_view given, const FilterNames& na
                          findOption(lower) != nullptr;
   if (configKey) {
     ResolvedField field{FieldKind::Config, "", {lower}, "", ""};
-    const char* from = " FROM run_config_values v WHERE v.name_id = (SELECT id FROM names WHERE text = ?) AND v.rid = r.rid)";
+    const char* from =
+        " FROM run_config_values v WHERE v.name_id = (SELECT id FROM names WHERE text = ?) AND v.rid = r.rid)";
     field.expression = std::string("(SELECT COALESCE(v.number, NULLIF(v.text, ''))") + from;
     field.numberExpression = std::string("(SELECT v.number") + from;
     field.textExpression = std::string("(SELECT v.text") + from;
@@ -131,15 +133,20 @@ Result<ResolvedField> resolveField(std::string_view given, const FilterNames& na
     }
   const std::vector<std::string> matches = matchMetric(metric, names.metrics);
   if (matches.size() == 1)
-    return ResolvedField{FieldKind::Number,
-                         fmt::format("(SELECT m.{} FROM run_metrics m WHERE m.name_id = (SELECT id FROM names WHERE text = ?) "
-                                     "AND m.rid = r.rid)",
-                                     which),
-                         {matches[0]},
-                         "",
-                         ""};
+    return ResolvedField{
+        FieldKind::Number,
+        fmt::format("(SELECT m.{} FROM run_metrics m WHERE m.name_id = (SELECT id FROM names WHERE text = ?) "
+                    "AND m.rid = r.rid)",
+                    which),
+        {matches[0]},
+        "",
+        ""};
   if (matches.size() > 1)
-    return Error{ErrorCode::Usage, "several metrics have this name", "", name, fmt::format("{}", fmt::join(matches, " or ")),
+    return Error{ErrorCode::Usage,
+                 "several metrics have this name",
+                 "",
+                 name,
+                 fmt::format("{}", fmt::join(matches, " or ")),
                  "Write the whole name."};
 
   std::vector<std::string> candidates = names.metrics;
@@ -147,16 +154,21 @@ Result<ResolvedField> resolveField(std::string_view given, const FilterNames& na
   for (const Column& column : kColumns) candidates.emplace_back(column.name);
   for (const std::string& full : names.metrics) candidates.push_back(full.substr(full.rfind('/') + 1));
   const std::string near = nearestText(lower, candidates);
-  return Error{ErrorCode::Usage, "there is no such field", "", name, "a column, a metric or a config key",
-               near.empty() ? "Fields are for example method, rank, model, data, loss, eval/accuracy, optim.learning_rate."
-                            : fmt::format("Did you mean {}?", near)};
+  return Error{ErrorCode::Usage,
+               "there is no such field",
+               "",
+               name,
+               "a column, a metric or a config key",
+               near.empty()
+                   ? "Fields are for example method, rank, model, data, loss, eval/accuracy, optim.learning_rate."
+                   : fmt::format("Did you mean {}?", near)};
 }
 
 Result<FieldSql> fieldExpression(const std::string& field, const FilterNames& names) {
   Result<ResolvedField> resolved = resolveField(field, names);
   if (!resolved) return resolved.error();
-  const bool numeric = resolved->kind != FieldKind::Text && resolved->kind != FieldKind::Tags &&
-                       resolved->kind != FieldKind::Config;
+  const bool numeric =
+      resolved->kind != FieldKind::Text && resolved->kind != FieldKind::Tags && resolved->kind != FieldKind::Config;
   return FieldSql{std::move(resolved->expression), std::move(resolved->parameters), numeric};
 }
 
@@ -199,7 +211,8 @@ std::optional<TimeSpan> parseFilterTime(std::string_view text) {
     if (!fits || at == text.size()) return std::nullopt;
     if (given == 5) return std::nullopt;
   }
-  if (given == 0 || parts[0] < 1970 || parts[1] < 1 || parts[1] > 12 || parts[2] < 1 || parts[2] > 31) return std::nullopt;
+  if (given == 0 || parts[0] < 1970 || parts[1] < 1 || parts[1] > 12 || parts[2] < 1 || parts[2] > 31)
+    return std::nullopt;
   const auto moment = [&parts](int year, int month, int day, int hour, int minute, int second) {
     std::tm local{};
     local.tm_year = parts[0] - 1900 + year;

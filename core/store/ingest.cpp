@@ -43,8 +43,8 @@ Result<FolderFacts> readFacts(const RunFolder& folder) {
   Result<nlohmann::json> config = parseJson(*text, pathText(folder.configFile()));
   if (!config) return config.error();
   if (!config->is_object())
-    return Error{ErrorCode::BadInput, "config.json does not hold a config", pathText(folder.configFile()), "", "a JSON object",
-                 "Delete the folder if it is not a run's."};
+    return Error{ErrorCode::BadInput, "config.json does not hold a config",     pathText(folder.configFile()), "",
+                 "a JSON object",     "Delete the folder if it is not a run's."};
   facts.config = std::move(*config);
   // Older folders have no run.json; the file's time stands in for it.
   if (Result<RunInfo> info = folder.info(); info) {
@@ -171,7 +171,8 @@ class FolderIngest {
     RunCursor next = cursor;
     Result<bool> done = m_database.write("events are taken into the store", kDerived, [&]() -> Result<bool> {
       auto run = loadRun(m_database, m_id);
-      if (!run) return Error{ErrorCode::Store, "the run was removed meanwhile", m_id, "", "", "Nothing needs to be done."};
+      if (!run)
+        return Error{ErrorCode::Store, "the run was removed meanwhile", m_id, "", "", "Nothing needs to be done."};
       next = loadCursor(m_database, run->rid);
       if (next.position != cursor.position || next.sequence != cursor.sequence) return false;
       EventApplier applier(m_database, *run, next);
@@ -189,8 +190,8 @@ class FolderIngest {
       m_changed = true;
       m_report.events += static_cast<int64_t>(batch.events.size());
       if (batch.unreadable > 0)
-        logWarning("store", "{}: {} events could not be understood and were passed over", pathText(m_folder.eventsFile()),
-                   batch.unreadable);
+        logWarning("store", "{}: {} events could not be understood and were passed over",
+                   pathText(m_folder.eventsFile()), batch.unreadable);
     }
     return done;
   }
@@ -199,7 +200,8 @@ class FolderIngest {
     logInfo("store", "{} is another log than before; it is read again from the start", pathText(m_folder.eventsFile()));
     return m_database.write("a run is read again", kDerived, [&]() -> Result<void> {
       auto run = loadRun(m_database, m_id);
-      if (!run) return Error{ErrorCode::Store, "the run was removed meanwhile", m_id, "", "", "Nothing needs to be done."};
+      if (!run)
+        return Error{ErrorCode::Store, "the run was removed meanwhile", m_id, "", "", "Nothing needs to be done."};
       const RunCursor now = loadCursor(m_database, run->rid);
       if (now.position != cursor.position || now.sequence != cursor.sequence) {
         cursor = now;
@@ -270,7 +272,8 @@ IngestReport ingestRuns(Store& store, const path& runsDir, IngestScope scope) {
                     "SELECT r.uuid, r.folder, c.position, c.sequence, c.life, c.complete FROM runs r "
                     "JOIN run_cursors c ON c.rid = r.rid");
         while (query.step())
-          all[query.text(0)] = {{query.integer(2), query.integer(3), query.integer(4), query.integer(5)}, query.text(1)};
+          all[query.text(0)] = {{query.integer(2), query.integer(3), query.integer(4), query.integer(5)},
+                                query.text(1)};
         return all;
       });
   if (!known) {
@@ -279,7 +282,8 @@ IngestReport ingestRuns(Store& store, const path& runsDir, IngestScope scope) {
   }
   std::vector<path> folders;
   std::error_code failure;
-  for (std::filesystem::directory_iterator entry(runsDir, failure), end; !failure && entry != end; entry.increment(failure)) {
+  for (std::filesystem::directory_iterator entry(runsDir, failure), end; !failure && entry != end;
+       entry.increment(failure)) {
     if (folders.size() >= limits::kRunFolders) break;
     if (isUuid(entry->path().filename().string())) folders.push_back(entry->path());
   }
@@ -301,7 +305,8 @@ IngestReport ingestRuns(Store& store, const path& runsDir, IngestScope scope) {
       ++report.runsSeen;
       if (folderPath(database, seen->second.folder) == folders[i]) cursor = seen->second.cursor;
       struct stat log {};
-      if (cursor && cursor->complete != 0 && stat(folder.eventsFile().c_str(), &log) == 0 && log.st_size == cursor->position)
+      if (cursor && cursor->complete != 0 && stat(folder.eventsFile().c_str(), &log) == 0 &&
+          log.st_size == cursor->position)
         continue;
     } else if (!hasConfig(folder)) {
       continue;
@@ -310,7 +315,8 @@ IngestReport ingestRuns(Store& store, const path& runsDir, IngestScope scope) {
     }
     if (Result<void> done = FolderIngest(store, folder, id, report).run(cursor); !done) {
       report.problems.push_back(done.error());
-      if (done.error().code == ErrorCode::Store && report.problems.size() > 3) break;  // busy or damaged: the rest fares no better
+      if (done.error().code == ErrorCode::Store && report.problems.size() > 3)
+        break;  // busy or damaged: the rest fares no better
     }
   }
   return report;
@@ -323,19 +329,25 @@ Result<IngestReport> ingestRun(Store& store, const path& runDir) {
   if (!absolute.has_filename()) absolute = absolute.parent_path();
   const RunFolder folder(absolute);
   if (!hasConfig(folder))
-    return Error{ErrorCode::BadInput, "this is not a run's folder", pathText(absolute), "no config.json", "a folder with config.json",
-                 "Give the folder of one run, for example runs/<uuid>."};
+    return Error{ErrorCode::BadInput,         "this is not a run's folder",
+                 pathText(absolute),          "no config.json",
+                 "a folder with config.json", "Give the folder of one run, for example runs/<uuid>."};
   const std::string id = runIdOf(folder);
   if (id.empty())
-    return Error{ErrorCode::BadInput, "the run has no id", pathText(absolute), "", "a folder named by a uuid, or a run.json with one",
+    return Error{ErrorCode::BadInput,
+                 "the run has no id",
+                 pathText(absolute),
+                 "",
+                 "a folder named by a uuid, or a run.json with one",
                  "Rename the folder to a new uuid, or copy the whole run folder again."};
   report.runsSeen = 1;
   StoreDatabase& database = store.database();
-  Result<std::optional<RunCursor>> known = database.read("a run is looked up", [&]() -> Result<std::optional<RunCursor>> {
-    const auto run = loadRun(database, id);
-    if (!run || folderPath(database, run->folder) != absolute) return std::optional<RunCursor>();
-    return std::optional<RunCursor>(loadCursor(database, run->rid));
-  });
+  Result<std::optional<RunCursor>> known =
+      database.read("a run is looked up", [&]() -> Result<std::optional<RunCursor>> {
+        const auto run = loadRun(database, id);
+        if (!run || folderPath(database, run->folder) != absolute) return std::optional<RunCursor>();
+        return std::optional<RunCursor>(loadCursor(database, run->rid));
+      });
   if (!known) return known.error();
   if (Result<void> done = FolderIngest(store, folder, id, report).run(*known); !done) return done.error();
   return report;

@@ -39,7 +39,8 @@ void EventApplier::points(const event::Point& at, const event::Values& values) {
   for (const auto& [name, value] : values) {
     point(name, at, value);
     const bool memory = name == "memory/peak" || name == "memory/device";
-    if (memory && value > static_cast<double>(m_run.peakMemory) && value < 1e18) m_run.peakMemory = static_cast<int64_t>(value);
+    if (memory && value > static_cast<double>(m_run.peakMemory) && value < 1e18)
+      m_run.peakMemory = static_cast<int64_t>(value);
   }
   m_run.step = at.step;
   m_run.tokens = at.tokens;
@@ -65,15 +66,17 @@ void EventApplier::on(const event::Start& start) {
   m_run.statusDetail.clear();
   Query(m_database, "DELETE FROM run_summaries WHERE rid = ?").bind(m_run.rid).run();
   log(LogLevel::Info, start.step, "life",
-      fmt::format("{} on {} ({}, process {}, version {})", start.life > 1 ? fmt::format("resumed at step {}", start.step) : "started",
-                  start.host, start.device, start.pid, start.version));
+      fmt::format("{} on {} ({}, process {}, version {})",
+                  start.life > 1 ? fmt::format("resumed at step {}", start.step) : "started", start.host, start.device,
+                  start.pid, start.version));
   if (start.sites.empty()) return;
   flush();
   Query(m_database, "DELETE FROM sites WHERE rid = ?").bind(m_run.rid).run();
   m_siteNames.clear();
   for (size_t i = 0; i < start.sites.size(); ++i) {
     const event::SiteInfo& site = start.sites[i];
-    Query(m_database, "INSERT INTO sites (rid, position, name, kind, layer, rows, columns, rank) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+    Query(m_database,
+          "INSERT INTO sites (rid, position, name, kind, layer, rows, columns, rank) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
         .bind(m_run.rid, static_cast<int64_t>(i), site.name, site.kind, site.layer, site.out, site.in, site.rank)
         .run();
     m_siteNames.push_back(site.name);
@@ -85,10 +88,13 @@ void EventApplier::on(const event::Rewind& rewind) {
   flush();
   m_series.dropAfter(rewind.step);
   for (const char* table : {"samples", "checkpoints", "changes"})
-    Query(m_database, std::string("DELETE FROM ") + table + " WHERE rid = ? AND step > ?").bind(m_run.rid, rewind.step).run();
+    Query(m_database, std::string("DELETE FROM ") + table + " WHERE rid = ? AND step > ?")
+        .bind(m_run.rid, rewind.step)
+        .run();
   m_run.step = rewind.step;
   m_seriesChanged = m_lossChanged = true;
-  log(LogLevel::Info, rewind.step, "life", fmt::format("continues from step {}; what came after it was dropped", rewind.step));
+  log(LogLevel::Info, rewind.step, "life",
+      fmt::format("continues from step {}; what came after it was dropped", rewind.step));
 }
 
 void EventApplier::on(const event::Metrics& metrics) { points(metrics.at, metrics.values); }
@@ -127,7 +133,8 @@ void EventApplier::on(const event::Progress& progress) {
 void EventApplier::on(const event::Checkpoint& checkpoint) {
   if (checkpoint.best) Query(m_database, "UPDATE checkpoints SET best = 0 WHERE rid = ?").bind(m_run.rid).run();
   Query(m_database,
-        "INSERT OR REPLACE INTO checkpoints (rid, path, sequence, time, step, bytes, reason, best) VALUES (?, ?, ?, ?, ?, ?, ?, ?)")
+        "INSERT OR REPLACE INTO checkpoints (rid, path, sequence, time, step, bytes, reason, best) VALUES (?, ?, ?, ?, "
+        "?, ?, ?, ?)")
       .bind(m_run.rid, checkpoint.path, m_sequence, m_time, checkpoint.step, checkpoint.bytes,
             event::checkpointReasonName(checkpoint.reason), checkpoint.best)
       .run();
@@ -138,7 +145,9 @@ void EventApplier::on(const event::CommandDone& command) {
 }
 
 void EventApplier::on(const event::Change& change) {
-  Query(m_database, "INSERT OR REPLACE INTO changes (rid, sequence, time, step, key, old_value, new_value) VALUES (?, ?, ?, ?, ?, ?, ?)")
+  Query(m_database,
+        "INSERT OR REPLACE INTO changes (rid, sequence, time, step, key, old_value, new_value) VALUES (?, ?, ?, ?, ?, "
+        "?, ?)")
       .bind(m_run.rid, m_sequence, m_time, change.step, change.key, jsonText(change.from), jsonText(change.to))
       .run();
   log(LogLevel::Info, change.step, "command",
@@ -146,7 +155,8 @@ void EventApplier::on(const event::Change& change) {
 }
 
 void EventApplier::on(const event::Sample& sample) {
-  Query(m_database, "INSERT OR REPLACE INTO samples (rid, sequence, time, step, prompt, text) VALUES (?, ?, ?, ?, ?, ?)")
+  Query(m_database,
+        "INSERT OR REPLACE INTO samples (rid, sequence, time, step, prompt, text) VALUES (?, ?, ?, ?, ?, ?)")
       .bind(m_run.rid, m_sequence, m_time, sample.step, sample.prompt, sample.text)
       .run();
 }
@@ -184,12 +194,15 @@ void EventApplier::on(const event::End& end) {
       m_run.seconds = seconds->get<double>();
   }
   m_seriesChanged = true;  // the summary may name the metric that decides
-  Query(m_database, "INSERT OR REPLACE INTO run_summaries (rid, body) VALUES (?, ?)").bind(m_run.rid, jsonText(summary)).run();
+  Query(m_database, "INSERT OR REPLACE INTO run_summaries (rid, body) VALUES (?, ?)")
+      .bind(m_run.rid, jsonText(summary))
+      .run();
   log(end.state == event::RunState::Failed ? LogLevel::Error : LogLevel::Info, end.step, "life", m_run.status);
 }
 
 void EventApplier::log(LogLevel level, int64_t step, const char* kind, const std::string& text) {
-  Query(m_database, "INSERT OR REPLACE INTO run_log (rid, sequence, time, step, level, kind, text) VALUES (?, ?, ?, ?, ?, ?, ?)")
+  Query(m_database,
+        "INSERT OR REPLACE INTO run_log (rid, sequence, time, step, level, kind, text) VALUES (?, ?, ?, ?, ?, ?, ?)")
       .bind(m_run.rid, m_sequence, m_time, step, static_cast<int64_t>(level), kind, text)
       .run();
 }

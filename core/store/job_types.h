@@ -35,10 +35,10 @@ struct Job {
   int64_t position = 0;  // order among queued and held ones, ascending
   int attempts = 0;
   double createdAt = 0, startedAt = 0, finishedAt = 0;  // 0 = not yet
-  bool cancelRequested = false;  // of a running job: its runner stops it
-  std::string worker;            // who claimed it: "host pid start-time"
-  std::string detail;            // last word of progress
-  double progress = -1;          // 0 … 1; -1 = unknown
+  bool cancelRequested = false;                         // of a running job: its runner stops it
+  std::string worker;                                   // who claimed it: "host pid start-time"
+  std::string detail;                                   // last word of progress
+  double progress = -1;                                 // 0 … 1; -1 = unknown
   std::optional<Error> error;
   nlohmann::json result;
 };

@@ -1,4 +1,5 @@
-// Taking another store's runs into this one, by uuid: what is here already stays as it is, so merging twice adds nothing.
+// Taking another store's runs into this one, by uuid: what is here already stays as it is, so merging twice adds
+// nothing.
 
 #include <fmt/format.h>
 
@@ -31,8 +32,8 @@ class RunCopier {
     m_rid = run->rid;
     m_series.clear();
     m_axes.clear();
-    for (const char* table : {"run_configs", "run_config_values", "run_summaries", "run_metrics", "run_sparklines", "run_log",
-                              "samples", "checkpoints", "changes", "sites"})
+    for (const char* table : {"run_configs", "run_config_values", "run_summaries", "run_metrics", "run_sparklines",
+                              "run_log", "samples", "checkpoints", "changes", "sites"})
       copyTable(table, "rid = ?", source, "", nullptr);
     copyTable("series", "rid = ?", source, "sid", &m_series);
     copyTable("axis_blocks", "rid = ?", source, "aid", &m_axes);
@@ -59,12 +60,18 @@ class RunCopier {
       int64_t old = 0;
       for (int c = 0; c < rows.columns(); ++c) {
         const std::string name = rows.columnName(c);
-        if (name == key) old = rows.integer(c);
-        else if (name == "rid") insert.bind(m_rid);
-        else if (name == "name_id") insert.bind(mappedName(rows.integer(c)));
-        else if (name == "sid") insert.bind(mapped(m_series, rows.integer(c)));
-        else if (name == "aid") insert.bind(mapped(m_axes, rows.integer(c)));
-        else insert.bindFrom(rows, c);
+        if (name == key)
+          old = rows.integer(c);
+        else if (name == "rid")
+          insert.bind(m_rid);
+        else if (name == "name_id")
+          insert.bind(mappedName(rows.integer(c)));
+        else if (name == "sid")
+          insert.bind(mapped(m_series, rows.integer(c)));
+        else if (name == "aid")
+          insert.bind(mapped(m_axes, rows.integer(c)));
+        else
+          insert.bindFrom(rows, c);
       }
       insert.run();
       if (made) (*made)[old] = m_to.lastInsertId();
@@ -98,12 +105,14 @@ int64_t takeUserData(StoreDatabase& from, StoreDatabase& to, const std::string& 
     Query theirs(from, "SELECT name, note, colour, starred, archived, changed FROM user_runs WHERE uuid = ?");
     theirs.bind(uuid);
     if (theirs.step()) {
-      Query insert(to,
-                   "INSERT INTO user_runs (uuid, name, note, colour, starred, archived, changed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) "
-                   "ON CONFLICT (uuid) DO UPDATE SET name = CASE name WHEN '' THEN ?2 ELSE name END, "
-                   "note = CASE note WHEN '' THEN ?3 ELSE note END, colour = CASE colour WHEN '' THEN ?4 ELSE colour END, "
-                   "starred = MAX(starred, ?5) "
-                   "WHERE (name = '' AND ?2 <> '') OR (note = '' AND ?3 <> '') OR (colour = '' AND ?4 <> '') OR starred < ?5");
+      Query insert(
+          to,
+          "INSERT INTO user_runs (uuid, name, note, colour, starred, archived, changed) VALUES (?1, ?2, ?3, ?4, ?5, "
+          "?6, ?7) "
+          "ON CONFLICT (uuid) DO UPDATE SET name = CASE name WHEN '' THEN ?2 ELSE name END, "
+          "note = CASE note WHEN '' THEN ?3 ELSE note END, colour = CASE colour WHEN '' THEN ?4 ELSE colour END, "
+          "starred = MAX(starred, ?5) "
+          "WHERE (name = '' AND ?2 <> '') OR (note = '' AND ?3 <> '') OR (colour = '' AND ?4 <> '') OR starred < ?5");
       insert.bind(uuid);
       for (int c = 0; c < 6; ++c) insert.bindFrom(theirs, c);
       insert.run();
@@ -119,8 +128,9 @@ int64_t takeUserData(StoreDatabase& from, StoreDatabase& to, const std::string& 
   Query spectra(from, "SELECT owner, step, site, name, dtype, shape, meta, saved, packed FROM spectra WHERE owner = ?");
   spectra.bind(uuid);
   while (spectra.step()) {
-    Query insert(to, "INSERT OR IGNORE INTO spectra (owner, step, site, name, dtype, shape, meta, saved, packed) "
-                     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+    Query insert(to,
+                 "INSERT OR IGNORE INTO spectra (owner, step, site, name, dtype, shape, meta, saved, packed) "
+                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
     for (int c = 0; c < 9; ++c) insert.bindFrom(spectra, c);
     insert.run();
     taken += to.connection().getChanges();
@@ -135,13 +145,18 @@ Result<MergeReport> Store::merge(const fs::path& otherStore) {
   MergeReport report;
   std::error_code failure;
   if (fs::equivalent(otherStore, path(), failure))
-    return Error{ErrorCode::Usage, "this is the same store", pathText(otherStore), "", "another one", "Give the other store's file."};
+    return Error{ErrorCode::Usage, "this is the same store",      pathText(otherStore), "",
+                 "another one",    "Give the other store's file."};
   Result<std::unique_ptr<Store>> other = Store::open(otherStore, Mode::ReadOnly);
   if (!other) return other.error();
   const Result<StoreCheck> sound = (*other)->check(false);
   if (!sound) return sound.error();
   if (!sound->sound)
-    return Error{ErrorCode::Store, kDamagedStore, pathText(otherStore), sound->problems.front(), "",
+    return Error{ErrorCode::Store,
+                 kDamagedStore,
+                 pathText(otherStore),
+                 sound->problems.front(),
+                 "",
                  "Run `rankscope-train store rebuild` with that store's --home first."};
   StoreDatabase& from = (*other)->database();
   Result<std::vector<std::string>> ids = (*other)->listRunIds(RunQuery{.includeArchived = true});
@@ -153,9 +168,8 @@ Result<MergeReport> Store::merge(const fs::path& otherStore) {
       return run && !run->folder.empty() ? folderPath(from, run->folder) : fs::path();
     });
     if (!theirs) return theirs.error();
-    Result<bool> present = m_database->read("a run is looked up", [&]() -> Result<bool> {
-      return findRid(*m_database, id).has_value();
-    });
+    Result<bool> present =
+        m_database->read("a run is looked up", [&]() -> Result<bool> { return findRid(*m_database, id).has_value(); });
     if (!present) return present.error();
     if (*present) {
       ++report.present;
@@ -188,7 +202,8 @@ Result<MergeReport> Store::merge(const fs::path& otherStore) {
     return m_database->write("views are taken over", StoreDatabase::Durability::Durable, [&] {
       Query rows(from, "SELECT scope, name, body, position FROM saved_views");
       while (rows.step()) {
-        Query insert(*m_database, "INSERT OR IGNORE INTO saved_views (scope, name, body, position) VALUES (?, ?, ?, ?)");
+        Query insert(*m_database,
+                     "INSERT OR IGNORE INTO saved_views (scope, name, body, position) VALUES (?, ?, ?, ?)");
         for (int c = 0; c < 4; ++c) insert.bindFrom(rows, c);
         insert.run();
         report.userDataTaken += m_database->connection().getChanges();

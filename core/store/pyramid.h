@@ -13,8 +13,8 @@ namespace rankscope {
 
 enum class Axis { Step, Epoch, Tokens, Seconds };
 
-// A run of neighbouring points [index, index + count). min, max, sum, first and last are over its finite values; without
-// one they are NaN (sum 0). x0 and x1 are the axis at its first and its last point.
+// A run of neighbouring points [index, index + count). min, max, sum, first and last are over its finite values;
+// without one they are NaN (sum 0). x0 and x1 are the axis at its first and its last point.
 struct Bucket {
   double x0 = 0, x1 = 0;
   double first = std::numeric_limits<double>::quiet_NaN(), last = first, min = first, max = first;

@@ -42,7 +42,8 @@ Result<fs::path> moveAside(const fs::path& store) {
 }
 
 // Rows of one table as far as they can be read, from the front and, past a damaged page, from the back.
-int64_t saveTable(StoreDatabase& into, SQLite::Database& damaged, const std::string& table, std::vector<std::string>& lost) {
+int64_t saveTable(StoreDatabase& into, SQLite::Database& damaged, const std::string& table,
+                  std::vector<std::string>& lost) {
   std::string columns, marks;
   {
     Query wanted(into, "SELECT name FROM pragma_table_info(?)");
@@ -58,13 +59,18 @@ int64_t saveTable(StoreDatabase& into, SQLite::Database& damaged, const std::str
     try {
       SQLite::Statement from(damaged, "SELECT " + columns + " FROM " + table + " ORDER BY 1 " + direction);
       while (from.executeStep()) {
-        SQLite::Statement insert(into.connection(), "INSERT OR IGNORE INTO " + table + " (" + columns + ") VALUES (" + marks + ")");
+        SQLite::Statement insert(into.connection(),
+                                 "INSERT OR IGNORE INTO " + table + " (" + columns + ") VALUES (" + marks + ")");
         for (int i = 0; i < from.getColumnCount(); ++i) {
           const SQLite::Column value = from.getColumn(i);
-          if (value.isInteger()) insert.bind(i + 1, static_cast<int64_t>(value.getInt64()));
-          else if (value.isFloat()) insert.bind(i + 1, value.getDouble());
-          else if (value.isText()) insert.bind(i + 1, value.getString());
-          else if (value.isBlob()) insert.bind(i + 1, value.getBlob() ? value.getBlob() : "", value.getBytes());
+          if (value.isInteger())
+            insert.bind(i + 1, static_cast<int64_t>(value.getInt64()));
+          else if (value.isFloat())
+            insert.bind(i + 1, value.getDouble());
+          else if (value.isText())
+            insert.bind(i + 1, value.getString());
+          else if (value.isBlob())
+            insert.bind(i + 1, value.getBlob() ? value.getBlob() : "", value.getBytes());
         }
         // A row that breaks a rule of the schema is one of the damaged ones.
         if (insert.tryExecuteStep() == 101) saved += into.connection().getChanges();
@@ -97,29 +103,31 @@ Result<void> saveUserRows(Store& store, const fs::path& damagedFile, RebuildRepo
 // Back to what the folder alone says, one transaction a run.
 Result<void> forgetDerived(Store& store, RebuildReport& report) {
   StoreDatabase& database = store.database();
-  Result<std::vector<std::string>> ids = database.read("the runs are listed", [&]() -> Result<std::vector<std::string>> {
-    std::vector<std::string> all;
-    Query query(database, "SELECT uuid FROM runs WHERE trashed_at IS NULL ORDER BY uuid");
-    while (query.step()) all.push_back(query.text(0));
-    return all;
-  });
+  Result<std::vector<std::string>> ids =
+      database.read("the runs are listed", [&]() -> Result<std::vector<std::string>> {
+        std::vector<std::string> all;
+        Query query(database, "SELECT uuid FROM runs WHERE trashed_at IS NULL ORDER BY uuid");
+        while (query.step()) all.push_back(query.text(0));
+        return all;
+      });
   if (!ids) return ids.error();
   for (const std::string& id : *ids) {
-    Result<void> done = database.write("a run is read again", StoreDatabase::Durability::Derived, [&]() -> Result<void> {
-      auto run = loadRun(database, id);
-      if (!run) return {};
-      const fs::path folder = folderPath(database, run->folder);
-      const Result<std::string> text = readFileBounded(folder / "config.json", limits::kConfigBytes);
-      const Result<nlohmann::json> config = text ? parseJson(*text, id) : Result<nlohmann::json>(text.error());
-      if (!config) {
-        ++report.keptWithoutFolder;
-        return {};
-      }
-      wipeRun(database, *run);
-      storeConfig(database, *run, *config);
-      saveRun(database, *run);
-      return {};
-    });
+    Result<void> done =
+        database.write("a run is read again", StoreDatabase::Durability::Derived, [&]() -> Result<void> {
+          auto run = loadRun(database, id);
+          if (!run) return {};
+          const fs::path folder = folderPath(database, run->folder);
+          const Result<std::string> text = readFileBounded(folder / "config.json", limits::kConfigBytes);
+          const Result<nlohmann::json> config = text ? parseJson(*text, id) : Result<nlohmann::json>(text.error());
+          if (!config) {
+            ++report.keptWithoutFolder;
+            return {};
+          }
+          wipeRun(database, *run);
+          storeConfig(database, *run, *config);
+          saveRun(database, *run);
+          return {};
+        });
     if (!done) return done;
   }
   return {};

@@ -15,16 +15,17 @@ namespace {
 using nlohmann::json;
 
 const char* kColumns =
-    "config_name, status, status_detail, method, rank, alpha, model, data, task, seed, created, started, finished, step, "
+    "config_name, status, status_detail, method, rank, alpha, model, data, task, seed, created, started, finished, "
+    "step, "
     "total_steps, tokens, seconds, eta, peak_memory, trainable, parameters, best_metric, best_value, best_step, "
     "train_loss, eval_loss, lives, host, version, device, compute_dtype, parent, parent_step, folder";
 
 void bindColumns(Query& query, const RunRecord& run) {
-  query.bind(run.configName, run.status, run.statusDetail, run.method, run.rank, run.alpha, run.model, run.data, run.task,
-             run.seed, run.created, run.started, run.finished, run.step, run.totalSteps, run.tokens, run.seconds, run.eta,
-             run.peakMemory, run.trainable, run.parameters, run.bestMetric, run.bestValue, run.bestStep, run.trainLoss,
-             run.evalLoss, run.lives, run.host, run.version, run.device, run.computeDtype, run.parent, run.parentStep,
-             run.folder);
+  query.bind(run.configName, run.status, run.statusDetail, run.method, run.rank, run.alpha, run.model, run.data,
+             run.task, run.seed, run.created, run.started, run.finished, run.step, run.totalSteps, run.tokens,
+             run.seconds, run.eta, run.peakMemory, run.trainable, run.parameters, run.bestMetric, run.bestValue,
+             run.bestStep, run.trainLoss, run.evalLoss, run.lives, run.host, run.version, run.device, run.computeDtype,
+             run.parent, run.parentStep, run.folder);
 }
 
 const json* find(const json& config, const char* group, const char* key) {
@@ -70,12 +71,14 @@ std::string wantedMetric(StoreDatabase& database, int64_t rid) {
     if (summary.step()) {
       const Result<json> body = parseJsonRecord(summary.text(0), "summary");
       const auto metric = body && body->is_object() ? body->find("best_metric") : json::const_iterator();
-      if (body && body->is_object() && metric != body->end() && metric->is_string() && !metric->get<std::string>().empty())
+      if (body && body->is_object() && metric != body->end() && metric->is_string() &&
+          !metric->get<std::string>().empty())
         return metric->get<std::string>();
     }
   }
-  Query config(database, "SELECT v.text FROM run_config_values v JOIN names n ON n.id = v.name_id "
-                         "WHERE n.text = 'train.best_metric' AND v.rid = ?");
+  Query config(database,
+               "SELECT v.text FROM run_config_values v JOIN names n ON n.id = v.name_id "
+               "WHERE n.text = 'train.best_metric' AND v.rid = ?");
   config.bind(rid);
   return config.step() ? config.text(0) : std::string();
 }
@@ -86,7 +89,8 @@ void flatten(const json& value, const std::string& prefix, FlatValues& out, int 
     if (!prefix.empty()) out.emplace_back(prefix, value);
     return;
   }
-  for (const auto& [key, inner] : value.items()) flatten(inner, prefix.empty() ? key : prefix + "." + key, out, depth + 1);
+  for (const auto& [key, inner] : value.items())
+    flatten(inner, prefix.empty() ? key : prefix + "." + key, out, depth + 1);
 }
 
 }  // namespace
@@ -100,8 +104,8 @@ std::optional<int64_t> findRid(StoreDatabase& database, const std::string& uuid)
 
 int64_t requireRid(StoreDatabase& database, const std::string& uuid) {
   if (const auto rid = findRid(database, uuid)) return *rid;
-  throw ErrorException(Error{ErrorCode::Usage, "there is no such run", "", cleanUtf8(uuid, 100), "the id of a run in the store",
-                             "`rankscope-train store list` shows the runs there are."});
+  throw ErrorException(Error{ErrorCode::Usage, "there is no such run", "", cleanUtf8(uuid, 100),
+                             "the id of a run in the store", "`rankscope-train store list` shows the runs there are."});
 }
 
 std::optional<RunRecord> loadRun(StoreDatabase& database, const std::string& uuid) {
@@ -112,7 +116,8 @@ std::optional<RunRecord> loadRun(StoreDatabase& database, const std::string& uui
   run.uuid = uuid;
   int c = 0;
   run.rid = row.integer(c++);
-  run.configName = row.text(c++), run.status = row.text(c++), run.statusDetail = row.text(c++), run.method = row.text(c++);
+  run.configName = row.text(c++), run.status = row.text(c++), run.statusDetail = row.text(c++),
+  run.method = row.text(c++);
   if (!row.isNull(c)) run.rank = row.integer(c);
   ++c;
   run.alpha = row.real(c++);
@@ -132,9 +137,10 @@ std::optional<RunRecord> loadRun(StoreDatabase& database, const std::string& uui
 }
 
 void insertRun(StoreDatabase& database, RunRecord& run) {
-  Query query(database, std::string("INSERT INTO runs (") + kColumns +
-                            ", uuid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                            "?, ?, ?, ?, ?, ?, ?)");
+  Query query(database,
+              std::string("INSERT INTO runs (") + kColumns +
+                  ", uuid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                  "?, ?, ?, ?, ?, ?, ?)");
   bindColumns(query, run);
   query.bind(run.uuid).run();
   run.rid = database.lastInsertId();
@@ -143,9 +149,10 @@ void insertRun(StoreDatabase& database, RunRecord& run) {
 }
 
 void saveRun(StoreDatabase& database, const RunRecord& run) {
-  Query query(database, std::string("UPDATE runs SET (") + kColumns +
-                            ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                            "?, ?, ?) WHERE rid = ?");
+  Query query(database,
+              std::string("UPDATE runs SET (") + kColumns +
+                  ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+                  "?, ?, ?) WHERE rid = ?");
   bindColumns(query, run);
   query.bind(run.rid).run();
   refreshUserColumns(database, run.uuid);
@@ -159,12 +166,14 @@ RunCursor loadCursor(StoreDatabase& database, int64_t rid) {
 }
 
 void saveCursor(StoreDatabase& database, int64_t rid, const RunCursor& cursor) {
-  Query query(database, "INSERT OR REPLACE INTO run_cursors (rid, position, sequence, life, complete) VALUES (?, ?, ?, ?, ?)");
+  Query query(database,
+              "INSERT OR REPLACE INTO run_cursors (rid, position, sequence, life, complete) VALUES (?, ?, ?, ?, ?)");
   query.bind(rid, cursor.position, cursor.sequence, cursor.life, cursor.complete).run();
 }
 
 void storeConfig(StoreDatabase& database, RunRecord& run, const json& config) {
-  if (const auto name = config.find("name"); name != config.end() && name->is_string()) run.configName = name->get<std::string>();
+  if (const auto name = config.find("name"); name != config.end() && name->is_string())
+    run.configName = name->get<std::string>();
   run.method = textAt(config, "method", "name");
   const bool full = run.method == "full";
   const auto rank = numberAt(config, "method", "rank");
@@ -173,7 +182,8 @@ void storeConfig(StoreDatabase& database, RunRecord& run, const json& config) {
   run.model = shortName(textAt(config, "model", "path"), false);
   run.data = dataName(textAt(config, "data", "train"));
   run.task = textAt(config, "data", "task");
-  if (const auto seed = config.find("seed"); seed != config.end() && seed->is_number_integer()) run.seed = seed->get<int64_t>();
+  if (const auto seed = config.find("seed"); seed != config.end() && seed->is_number_integer())
+    run.seed = seed->get<int64_t>();
   Query(database, "INSERT OR REPLACE INTO run_configs (rid, body) VALUES (?, ?)").bind(run.rid, jsonText(config)).run();
   Query(database, "DELETE FROM run_config_values WHERE rid = ?").bind(run.rid).run();
   FlatValues values;
@@ -186,11 +196,12 @@ void storeConfig(StoreDatabase& database, RunRecord& run, const json& config) {
 }
 
 void refreshUserColumns(StoreDatabase& database, const std::string& uuid) {
-  Query update(database,
-               "UPDATE runs SET (name, starred, archived, trashed_at, colour) = "
-               "(SELECT CASE WHEN COALESCE(u.name, '') <> '' THEN u.name ELSE runs.config_name END, COALESCE(u.starred, 0), "
-               "COALESCE(u.archived, 0), u.trashed_at, COALESCE(u.colour, '') "
-               "FROM (SELECT 1) LEFT JOIN user_runs u ON u.uuid = runs.uuid) WHERE uuid = ?");
+  Query update(
+      database,
+      "UPDATE runs SET (name, starred, archived, trashed_at, colour) = "
+      "(SELECT CASE WHEN COALESCE(u.name, '') <> '' THEN u.name ELSE runs.config_name END, COALESCE(u.starred, 0), "
+      "COALESCE(u.archived, 0), u.trashed_at, COALESCE(u.colour, '') "
+      "FROM (SELECT 1) LEFT JOIN user_runs u ON u.uuid = runs.uuid) WHERE uuid = ?");
   update.bind(uuid).run();
   std::string folded;
   int64_t rid = 0;
@@ -214,8 +225,8 @@ void refreshUserColumns(StoreDatabase& database, const std::string& uuid) {
 }
 
 void wipeRun(StoreDatabase& database, RunRecord& run) {
-  for (const char* table : {"series", "axis_blocks", "run_metrics", "run_log", "samples", "checkpoints", "changes", "sites",
-                            "run_summaries", "run_sparklines"})
+  for (const char* table : {"series", "axis_blocks", "run_metrics", "run_log", "samples", "checkpoints", "changes",
+                            "sites", "run_summaries", "run_sparklines"})
     Query(database, std::string("DELETE FROM ") + table + " WHERE rid = ?").bind(run.rid).run();
   RunRecord clean;
   clean.rid = run.rid, clean.uuid = run.uuid, clean.configName = run.configName, clean.method = run.method;
@@ -270,7 +281,8 @@ void refreshSummary(StoreDatabase& database, RunRecord& run, bool sparkline) {
 }
 
 std::string folderText(const StoreDatabase& database, const std::filesystem::path& folder) {
-  const std::filesystem::path relative = folder.lexically_normal().lexically_relative(database.home().lexically_normal());
+  const std::filesystem::path relative =
+      folder.lexically_normal().lexically_relative(database.home().lexically_normal());
   const bool inside = !relative.empty() && *relative.begin() != "..";
   return pathText(inside ? relative : folder);
 }

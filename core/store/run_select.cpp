@@ -11,9 +11,12 @@ namespace rankscope {
 namespace {
 
 constexpr const char* kRowColumns =
-    "SELECT r.uuid, r.name, r.status, r.status_detail, r.method, r.rank, r.alpha, r.model, r.data, r.task, r.seed, r.created, "
-    "r.started, r.finished, r.step, r.total_steps, r.tokens, r.seconds, r.eta, r.peak_memory, r.trainable, r.parameters, "
-    "r.best_metric, r.best_value, r.best_step, r.train_loss, r.eval_loss, r.colour, r.starred, r.archived, r.trashed_at, "
+    "SELECT r.uuid, r.name, r.status, r.status_detail, r.method, r.rank, r.alpha, r.model, r.data, r.task, r.seed, "
+    "r.created, "
+    "r.started, r.finished, r.step, r.total_steps, r.tokens, r.seconds, r.eta, r.peak_memory, r.trainable, "
+    "r.parameters, "
+    "r.best_metric, r.best_value, r.best_step, r.train_loss, r.eval_loss, r.colour, r.starred, r.archived, "
+    "r.trashed_at, "
     "r.host, r.version, r.device, r.compute_dtype, r.folder, r.lives, u.note, u.folder "
     "FROM runs r LEFT JOIN user_runs u ON u.uuid = r.uuid WHERE r.rid = ?";
 
@@ -49,9 +52,13 @@ RunRow rowFrom(const StoreDatabase& database, const Query& row) {
 
 FilterNames storeNames(StoreDatabase& database) {
   FilterNames names;
-  Query metrics(database, "SELECT n.text FROM names n WHERE EXISTS (SELECT 1 FROM run_metrics m WHERE m.name_id = n.id) ORDER BY 1");
+  Query metrics(
+      database,
+      "SELECT n.text FROM names n WHERE EXISTS (SELECT 1 FROM run_metrics m WHERE m.name_id = n.id) ORDER BY 1");
   while (metrics.step()) names.metrics.push_back(metrics.text(0));
-  Query keys(database, "SELECT n.text FROM names n WHERE EXISTS (SELECT 1 FROM run_config_values v WHERE v.name_id = n.id) ORDER BY 1");
+  Query keys(
+      database,
+      "SELECT n.text FROM names n WHERE EXISTS (SELECT 1 FROM run_config_values v WHERE v.name_id = n.id) ORDER BY 1");
   while (keys.step()) names.configKeys.push_back(keys.text(0));
   return names;
 }
@@ -87,7 +94,8 @@ Result<std::vector<int64_t>> selectRuns(StoreDatabase& database, const RunQuery&
     const std::string alias = "k" + std::to_string(number++);
     columns += ", NULLIF(" + field->expression + ", '') AS " + alias;
     orderValues.insert(orderValues.end(), field->parameters.begin(), field->parameters.end());
-    order += alias + " IS NULL, " + alias + (field->numeric ? "" : " COLLATE RS_NATURAL") + (key.descending ? " DESC, " : ", ");
+    order += alias + " IS NULL, " + alias + (field->numeric ? "" : " COLLATE RS_NATURAL") +
+             (key.descending ? " DESC, " : ", ");
   }
   Query select(database, "SELECT r.rid" + columns + " FROM runs r WHERE " + where + " ORDER BY " + order +
                              "r.created DESC, r.rid DESC");
@@ -97,14 +105,16 @@ Result<std::vector<int64_t>> selectRuns(StoreDatabase& database, const RunQuery&
   return rids;
 }
 
-std::vector<RunRow> loadRows(StoreDatabase& database, const std::vector<int64_t>& rids, bool withMetrics, bool withSparkline) {
+std::vector<RunRow> loadRows(StoreDatabase& database, const std::vector<int64_t>& rids, bool withMetrics,
+                             bool withSparkline) {
   std::vector<RunRow> rows;
   rows.reserve(rids.size());
   Query row(database, kRowColumns);
   Query tags(database, "SELECT tag FROM tags WHERE uuid = ? ORDER BY tag");
   Query spark(database, "SELECT points FROM run_sparklines WHERE rid = ?");
-  Query metrics(database, "SELECT n.text, m.count, m.first, m.last, m.best, m.min, m.max, m.best_step, m.last_step "
-                          "FROM run_metrics m JOIN names n ON n.id = m.name_id WHERE m.rid = ?");
+  Query metrics(database,
+                "SELECT n.text, m.count, m.first, m.last, m.best, m.min, m.max, m.best_step, m.last_step "
+                "FROM run_metrics m JOIN names n ON n.id = m.name_id WHERE m.rid = ?");
   for (const int64_t rid : rids) {
     row.restart();
     row.bind(rid);
@@ -119,7 +129,8 @@ std::vector<RunRow> loadRows(StoreDatabase& database, const std::vector<int64_t>
       if (spark.step()) {
         const std::string_view bytes = spark.blob(0);
         run.sparkline.resize(std::min<size_t>(bytes.size() / sizeof(float), 64));
-        if (!run.sparkline.empty()) std::memcpy(run.sparkline.data(), bytes.data(), run.sparkline.size() * sizeof(float));
+        if (!run.sparkline.empty())
+          std::memcpy(run.sparkline.data(), bytes.data(), run.sparkline.size() * sizeof(float));
       }
     }
     if (!withMetrics) continue;

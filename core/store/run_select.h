@@ -12,6 +12,7 @@ namespace rankscope {
 FilterNames storeNames(StoreDatabase& database);
 // rids in the order asked for, all pages. A wrong filter or sort key is an error of code Usage.
 Result<std::vector<int64_t>> selectRuns(StoreDatabase& database, const RunQuery& query, const FilterNames& names);
-std::vector<RunRow> loadRows(StoreDatabase& database, const std::vector<int64_t>& rids, bool withMetrics, bool withSparkline);
+std::vector<RunRow> loadRows(StoreDatabase& database, const std::vector<int64_t>& rids, bool withMetrics,
+                             bool withSparkline);
 
 }  // namespace rankscope

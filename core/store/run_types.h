@@ -67,15 +67,15 @@ struct SortKey {
 };
 
 struct RunQuery {
-  std::string text;            // words that must all occur (quick search), no operators
-  std::string filter;          // the filter box: words, /regex/, comparisons (filter.h)
-  std::vector<SortKey> sort;   // empty: newest first
-  int64_t limit = 200;         // -1 = all
+  std::string text;           // words that must all occur (quick search), no operators
+  std::string filter;         // the filter box: words, /regex/, comparisons (filter.h)
+  std::vector<SortKey> sort;  // empty: newest first
+  int64_t limit = 200;        // -1 = all
   int64_t offset = 0;
   bool includeArchived = false;
-  bool onlyTrashed = false;    // the trash instead of the history
+  bool onlyTrashed = false;      // the trash instead of the history
   std::vector<std::string> ids;  // if given, only these
-  bool withMetrics = true;     // fill RunRow::metrics
+  bool withMetrics = true;       // fill RunRow::metrics
   bool withSparkline = true;
 };
 
@@ -88,7 +88,7 @@ struct RunPage {
 struct GroupStatistic {
   int64_t n = 0;
   double mean = kUnknown;
-  double sd = kUnknown;                   // sample standard deviation; unknown for n < 2
+  double sd = kUnknown;                    // sample standard deviation; unknown for n < 2
   double low = kUnknown, high = kUnknown;  // 95% interval of the mean by Student's t; unknown for n < 2
   double min = kUnknown, max = kUnknown;
 };

@@ -8,8 +8,9 @@ namespace rankscope {
 namespace {
 
 [[noreturn]] void damagedChunk(const char* what) {
-  throw ErrorException(Error{ErrorCode::Store, kDamagedStore, "curves", what, "",
-                             "Run `rankscope-train store rebuild`, which makes the curves again from the run folders."});
+  throw ErrorException(
+      Error{ErrorCode::Store, kDamagedStore, "curves", what, "",
+            "Run `rankscope-train store rebuild`, which makes the curves again from the run folders."});
 }
 
 }  // namespace

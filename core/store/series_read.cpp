@@ -17,12 +17,13 @@ struct ChunkMeta {
 };
 
 std::vector<ChunkMeta> chunkMetas(StoreDatabase& database, int64_t sid, Axis axis) {
-  static const char* kEnds[] = {"a.first_step, a.last_step", "a.first_epoch, a.last_epoch", "a.first_tokens, a.last_tokens",
-                                "a.first_seconds, a.last_seconds"};
+  static const char* kEnds[] = {"a.first_step, a.last_step", "a.first_epoch, a.last_epoch",
+                                "a.first_tokens, a.last_tokens", "a.first_seconds, a.last_seconds"};
   std::vector<ChunkMeta> metas;
-  Query query(database, std::string("SELECT c.cid, c.aid, c.start, c.count, c.finite, c.first, c.last, c.min, c.max, c.sum, ") +
-                            kEnds[static_cast<int>(axis)] +
-                            " FROM series_chunks c JOIN axis_blocks a ON a.aid = c.aid WHERE c.sid = ? ORDER BY c.start");
+  Query query(database,
+              std::string("SELECT c.cid, c.aid, c.start, c.count, c.finite, c.first, c.last, c.min, c.max, c.sum, ") +
+                  kEnds[static_cast<int>(axis)] +
+                  " FROM series_chunks c JOIN axis_blocks a ON a.aid = c.aid WHERE c.sid = ? ORDER BY c.start");
   query.bind(sid);
   while (query.step()) {
     ChunkMeta meta;
@@ -74,8 +75,7 @@ double pointsWithin(const Bucket& bucket, double x0, double x1) {
 }  // namespace
 
 std::vector<SeriesPoint> readPoints(StoreDatabase& database, int64_t sid, int64_t from) {
-  std::vector<SeriesPoint> points =
-      readChunkPoints(database, sid, from, std::numeric_limits<int64_t>::max());
+  std::vector<SeriesPoint> points = readChunkPoints(database, sid, from, std::numeric_limits<int64_t>::max());
   const std::vector<SeriesPoint> tail = readTail(database, sid);
   if (tail.empty()) return points;
   Query query(database, "SELECT count FROM series WHERE sid = ?");
@@ -119,7 +119,8 @@ SeriesRange readRange(StoreDatabase& database, const SeriesState& series, double
   for (const ChunkMeta& meta : metas) inside += pointsWithin(meta.all, x0, x1);
   for (const SeriesPoint& point : tail) inside += axisOf(point, axis) >= x0 && axisOf(point, axis) <= x1;
   int64_t level = 1;
-  while (level < kLargeChunk && static_cast<double>(level * kPyramidFactor * maxBuckets) <= inside) level *= kPyramidFactor;
+  while (level < kLargeChunk && static_cast<double>(level * kPyramidFactor * maxBuckets) <= inside)
+    level *= kPyramidFactor;
   range.pointsPerBlock = level;
 
   // Chunks that touch the range, and one more on either side for its neighbour.
@@ -149,7 +150,8 @@ SeriesRange readRange(StoreDatabase& database, const SeriesState& series, double
   if (low > 0) --low;
   if (high < base.size()) ++high;
   if (static_cast<int64_t>(high - low) <= maxBuckets + 2) {
-    range.buckets.assign(base.begin() + static_cast<std::ptrdiff_t>(low), base.begin() + static_cast<std::ptrdiff_t>(high));
+    range.buckets.assign(base.begin() + static_cast<std::ptrdiff_t>(low),
+                         base.begin() + static_cast<std::ptrdiff_t>(high));
     return range;
   }
   BucketCollapser collapser(x0, x1, maxBuckets);

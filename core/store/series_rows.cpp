@@ -152,8 +152,9 @@ void SeriesWriter::appendTo(SeriesState& series, const std::vector<SeriesPoint>&
     return;
   }
   const std::string bytes = tailBytes(pending);
-  Query query(m_database, "INSERT INTO series_tails (sid, points) VALUES (?1, ?2) "
-                          "ON CONFLICT (sid) DO UPDATE SET points = ?2");
+  Query query(m_database,
+              "INSERT INTO series_tails (sid, points) VALUES (?1, ?2) "
+              "ON CONFLICT (sid) DO UPDATE SET points = ?2");
   query.bind(series.sid).bindBlob(bytes).run();
 }
 
@@ -176,11 +177,12 @@ void SeriesWriter::writeChunk(int64_t sid, int64_t start, const std::vector<Seri
     blocks256 = packBlocks(blockBuckets(level16, 16));
   }
   const std::string packed = packReals(values);
-  Query query(m_database,
-              "INSERT INTO series_chunks (sid, start, count, aid, finite, first, last, min, max, sum, min_step, max_step, "
-              "blocks256, blocks16, points) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-  query.bind(sid, start, static_cast<int64_t>(points.size()), aid, all.finite, all.first, all.last, all.min, all.max, sum,
-             all.minStep, all.maxStep);
+  Query query(
+      m_database,
+      "INSERT INTO series_chunks (sid, start, count, aid, finite, first, last, min, max, sum, min_step, max_step, "
+      "blocks256, blocks16, points) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  query.bind(sid, start, static_cast<int64_t>(points.size()), aid, all.finite, all.first, all.last, all.min, all.max,
+             sum, all.minStep, all.maxStep);
   query.bindBlob(blocks256).bindBlob(blocks16).bindBlob(packed).run();
 }
 
@@ -305,9 +307,10 @@ void SeriesWriter::save(const SeriesState& series) {
   query.run();
   if (isSiteSeries(series.name)) return;
   const MetricSummary all = series.summary();
-  Query metric(m_database,
-               "INSERT OR REPLACE INTO run_metrics (name_id, rid, count, first, last, best, min, max, best_step, last_step) "
-               "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+  Query metric(
+      m_database,
+      "INSERT OR REPLACE INTO run_metrics (name_id, rid, count, first, last, best, min, max, best_step, last_step) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
   metric.bind(series.nameId, m_rid, all.count, all.first, all.last, all.best, all.min, all.max, all.bestStep,
               all.lastStep);
   metric.run();

@@ -13,7 +13,7 @@
 
 namespace rankscope {
 
-int64_t nameId(StoreDatabase& database, const std::string& text);                       // made where missing
+int64_t nameId(StoreDatabase& database, const std::string& text);  // made where missing
 std::optional<int64_t> findNameId(StoreDatabase& database, const std::string& text);
 
 struct SeriesState {

@@ -22,8 +22,8 @@ std::unique_ptr<CompiledRegex> compileRegex(const std::string& pattern, UParseEr
   auto compiled = std::make_unique<CompiledRegex>();
   where = {};
   where.offset = -1;
-  std::unique_ptr<icu::RegexPattern> checked(
-      icu::RegexPattern::compile(icu::UnicodeString::fromUTF8(pattern), UREGEX_CASE_INSENSITIVE | UREGEX_MULTILINE, where, status));
+  std::unique_ptr<icu::RegexPattern> checked(icu::RegexPattern::compile(
+      icu::UnicodeString::fromUTF8(pattern), UREGEX_CASE_INSENSITIVE | UREGEX_MULTILINE, where, status));
   if (U_FAILURE(status)) return compiled;
   compiled->matcher = std::make_unique<icu::RegexMatcher>(icu::UnicodeString::fromUTF8(pattern),
                                                           UREGEX_CASE_INSENSITIVE | UREGEX_MULTILINE, status);
@@ -54,15 +54,12 @@ void sqlRegex(sqlite3_context* context, int, sqlite3_value** arguments) {
     if (U_FAILURE(status)) return sqlite3_result_error(context, "the regular expression cannot be used", -1);
     compiled = made.get();
   }
-  const icu::UnicodeString text = icu::UnicodeString::fromUTF8(
-      icu::StringPiece(textOf(arguments[1]).data(),
-                       static_cast<int32_t>(std::min(textOf(arguments[1]).size(), kRegexTextBytes))));
+  const icu::UnicodeString text = icu::UnicodeString::fromUTF8(icu::StringPiece(
+      textOf(arguments[1]).data(), static_cast<int32_t>(std::min(textOf(arguments[1]).size(), kRegexTextBytes))));
   compiled->matcher->reset(text);
   const bool found = compiled->matcher->find(status);
-  if (made)
-    sqlite3_set_auxdata(context, 0, made.release(), [](void* old) { delete static_cast<CompiledRegex*>(old); });
-  if (U_FAILURE(status))
-    return sqlite3_result_error(context, "the regular expression takes too long on this text", -1);
+  if (made) sqlite3_set_auxdata(context, 0, made.release(), [](void* old) { delete static_cast<CompiledRegex*>(old); });
+  if (U_FAILURE(status)) return sqlite3_result_error(context, "the regular expression takes too long on this text", -1);
   sqlite3_result_int(context, found ? 1 : 0);
 }
 
@@ -92,12 +89,19 @@ Result<void> checkRegex(const std::string& pattern) {
   UParseError where;
   UErrorCode status = U_ZERO_ERROR;
   if (pattern.size() > 4096)
-    return Error{ErrorCode::Usage, "the regular expression is too long", "", fmt::format("{} bytes", pattern.size()),
-                 "at most 4096", "Shorten it."};
+    return Error{ErrorCode::Usage,
+                 "the regular expression is too long",
+                 "",
+                 fmt::format("{} bytes", pattern.size()),
+                 "at most 4096",
+                 "Shorten it."};
   (void)compileRegex(pattern, where, status);
   if (U_SUCCESS(status)) return {};
-  return Error{ErrorCode::Usage, "the regular expression cannot be used",
-               where.offset >= 0 ? fmt::format("character {} of it", where.offset + 1) : std::string(), pattern, "",
+  return Error{ErrorCode::Usage,
+               "the regular expression cannot be used",
+               where.offset >= 0 ? fmt::format("character {} of it", where.offset + 1) : std::string(),
+               pattern,
+               "",
                "Close every bracket, and put \\ before a sign that is meant literally."};
 }
 

@@ -14,7 +14,8 @@ double incompleteBeta(double a, double b, double x) {
   if (x >= 1) return 1;
   if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(b, a, 1 - x);
   constexpr double kTiny = 1e-300;
-  const double front = std::exp(std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b) + a * std::log(x) + b * std::log1p(-x)) / a;
+  const double front =
+      std::exp(std::lgamma(a + b) - std::lgamma(a) - std::lgamma(b) + a * std::log(x) + b * std::log1p(-x)) / a;
   double c = 1, d = 1 - (a + b) * x / (a + 1);
   d = 1 / (std::abs(d) < kTiny ? kTiny : d);
   double fraction = d;
@@ -88,7 +89,8 @@ Better betterDirection(const std::string& metricName) {
     return Better::Lower;
   if (kind == "memory" || name == "memory") return Better::Lower;
   if (has("tokens_per_second")) return Better::Higher;
-  if (kind == "eval" || name == "accuracy" || name == "f1" || name == "matthews" || name == "pearson" || name == "spearman")
+  if (kind == "eval" || name == "accuracy" || name == "f1" || name == "matthews" || name == "pearson" ||
+      name == "spearman")
     return Better::Higher;
   return Better::Neither;
 }

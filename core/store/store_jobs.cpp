@@ -16,7 +16,8 @@ namespace {
 constexpr auto kDurable = StoreDatabase::Durability::Durable;
 constexpr const char* kStates[] = {"queued", "held", "running", "done", "failed", "cancelled"};
 constexpr const char* kColumns =
-    "SELECT id, kind, name, config, slot, run_uuid, grouping, state, position, attempts, created, started, finished, cancel, "
+    "SELECT id, kind, name, config, slot, run_uuid, grouping, state, position, attempts, created, started, finished, "
+    "cancel, "
     "worker, detail, progress, error, result FROM jobs ";
 
 nlohmann::json parsed(const std::string& text) {
@@ -26,8 +27,8 @@ nlohmann::json parsed(const std::string& text) {
 }
 
 nlohmann::json errorToJson(const Error& error) {
-  return {{"code", errorCodeName(error.code)}, {"what", error.what},         {"where", error.where},
-          {"found", error.found},              {"expected", error.expected}, {"hint", error.hint}};
+  return {{"code", errorCodeName(error.code)}, {"what", error.what}, {"where", error.where}, {"found", error.found},
+          {"expected", error.expected},        {"hint", error.hint}};
 }
 
 Error errorFromJson(const nlohmann::json& body) {
@@ -65,8 +66,8 @@ Job requireJob(StoreDatabase& database, int64_t id) {
   Query query(database, std::string(kColumns) + "WHERE id = ?");
   query.bind(id);
   if (query.step()) return jobFrom(query);
-  throw ErrorException(Error{ErrorCode::Usage, "there is no such job", "", std::to_string(id), "the number of a job in the queue",
-                             "`rankscope-train queue list` shows them."});
+  throw ErrorException(Error{ErrorCode::Usage, "there is no such job", "", std::to_string(id),
+                             "the number of a job in the queue", "`rankscope-train queue list` shows them."});
 }
 
 [[noreturn]] void wrongState(const Job& job, const char* expected) {
@@ -103,8 +104,9 @@ Result<std::vector<Job>> Store::addJobs(const std::vector<JobSpec>& specs) {
     int64_t position = lastPosition(*m_database);
     for (const JobSpec& spec : specs) {
       const std::string runId = spec.runId.empty() && spec.kind == "train" ? newUuid() : spec.runId;
-      Query(*m_database, "INSERT INTO jobs (kind, name, config, slot, run_uuid, grouping, state, position, created) "
-                         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
+      Query(*m_database,
+            "INSERT INTO jobs (kind, name, config, slot, run_uuid, grouping, state, position, created) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")
           .bind(spec.kind, spec.name, jsonText(spec.config), spec.slot.empty() ? "any" : spec.slot, runId, spec.group,
                 spec.held ? "held" : "queued", ++position, event::unixTime())
           .run();
@@ -121,11 +123,12 @@ Result<Job> Store::job(int64_t id) {
 Result<std::vector<Job>> Store::listJobs(bool withFinished) {
   return m_database->read("the queue is listed", [&]() -> Result<std::vector<Job>> {
     std::vector<Job> jobs;
-    Query query(*m_database, std::string(kColumns) +
-                                 "WHERE ?1 OR state IN ('queued', 'held', 'running') "
-                                 "ORDER BY CASE state WHEN 'running' THEN 0 WHEN 'queued' THEN 1 WHEN 'held' THEN 1 ELSE 2 END, "
-                                 "CASE WHEN state IN ('queued', 'held') THEN position END, "
-                                 "CASE WHEN state = 'running' THEN started ELSE -finished END, id");
+    Query query(*m_database,
+                std::string(kColumns) +
+                    "WHERE ?1 OR state IN ('queued', 'held', 'running') "
+                    "ORDER BY CASE state WHEN 'running' THEN 0 WHEN 'queued' THEN 1 WHEN 'held' THEN 1 ELSE 2 END, "
+                    "CASE WHEN state IN ('queued', 'held') THEN position END, "
+                    "CASE WHEN state = 'running' THEN started ELSE -finished END, id");
     query.bind(withFinished);
     while (query.step()) jobs.push_back(jobFrom(query));
     return jobs;
@@ -138,7 +141,8 @@ Result<void> Store::moveJob(int64_t id, int64_t place) {
     if (!waiting(job)) wrongState(job, "queued or held");
     std::vector<int64_t> order;
     {
-      Query query(*m_database, "SELECT id FROM jobs WHERE state IN ('queued', 'held') AND id <> ? ORDER BY position, id");
+      Query query(*m_database,
+                  "SELECT id FROM jobs WHERE state IN ('queued', 'held') AND id <> ? ORDER BY position, id");
       query.bind(id);
       while (query.step()) order.push_back(query.integer(0));
     }
@@ -164,7 +168,9 @@ Result<void> Store::cancelJob(int64_t id) {
     if (job.state == JobState::Running) {
       Query(*m_database, "UPDATE jobs SET cancel = 1 WHERE id = ?").bind(id).run();
     } else if (waiting(job)) {
-      Query(*m_database, "UPDATE jobs SET state = 'cancelled', finished = ? WHERE id = ?").bind(event::unixTime(), id).run();
+      Query(*m_database, "UPDATE jobs SET state = 'cancelled', finished = ? WHERE id = ?")
+          .bind(event::unixTime(), id)
+          .run();
     } else {
       wrongState(job, "queued, held or running");
     }
@@ -177,8 +183,9 @@ Result<Job> Store::retryJob(int64_t id) {
     if (waiting(job) || job.state == JobState::Running) wrongState(job, "failed, cancelled or done");
     // A run's folder is made once: another try is another run.
     const std::string runId = job.spec.kind == "train" && job.attempts > 0 ? newUuid() : job.spec.runId;
-    Query(*m_database, "UPDATE jobs SET state = 'queued', position = ?, run_uuid = ?, started = 0, finished = 0, cancel = 0, "
-                       "attempts = 0, worker = '', detail = '', progress = -1, error = '', result = '' WHERE id = ?")
+    Query(*m_database,
+          "UPDATE jobs SET state = 'queued', position = ?, run_uuid = ?, started = 0, finished = 0, cancel = 0, "
+          "attempts = 0, worker = '', detail = '', progress = -1, error = '', result = '' WHERE id = ?")
         .bind(lastPosition(*m_database) + 1, runId, id)
         .run();
     return requireJob(*m_database, id);
@@ -197,14 +204,16 @@ Result<std::optional<Job>> Store::claimNextJob(const std::string& slot, const st
   return m_database->write("a job is taken", kDurable, [&]() -> Result<std::optional<Job>> {
     int64_t id = 0;
     {
-      Query query(*m_database, "SELECT id FROM jobs WHERE state = 'queued' AND (slot = 'any' OR slot = ? OR ? = 'any') "
-                               "ORDER BY position, id LIMIT 1");
+      Query query(*m_database,
+                  "SELECT id FROM jobs WHERE state = 'queued' AND (slot = 'any' OR slot = ? OR ? = 'any') "
+                  "ORDER BY position, id LIMIT 1");
       query.bind(slot, slot);
       if (!query.step()) return std::optional<Job>();
       id = query.integer(0);
     }
-    Query(*m_database, "UPDATE jobs SET state = 'running', started = ?, finished = 0, attempts = attempts + 1, cancel = 0, "
-                       "worker = ?, detail = '', progress = -1, error = '', result = '' WHERE id = ?")
+    Query(*m_database,
+          "UPDATE jobs SET state = 'running', started = ?, finished = 0, attempts = attempts + 1, cancel = 0, "
+          "worker = ?, detail = '', progress = -1, error = '', result = '' WHERE id = ?")
         .bind(event::unixTime(), worker, id)
         .run();
     return std::optional<Job>(requireJob(*m_database, id));
@@ -219,7 +228,8 @@ Result<void> Store::reportJob(int64_t id, double progress, const std::string& de
   });
 }
 
-Result<void> Store::finishJob(int64_t id, JobState state, const std::optional<Error>& error, const nlohmann::json& result) {
+Result<void> Store::finishJob(int64_t id, JobState state, const std::optional<Error>& error,
+                              const nlohmann::json& result) {
   return m_database->write("a job is finished", kDurable, [&] {
     const Job job = requireJob(*m_database, id);
     if (job.state != JobState::Running) wrongState(job, "running");
@@ -255,8 +265,12 @@ Result<int64_t> Store::recoverJobs(const std::function<bool(const Job&)>& worker
             .bind("its runner ended; it waits again", job.id)
             .run();
       } else {
-        const Error error{ErrorCode::Interrupted, "the job's runner ended each time it was tried", fmt::format("job {}", job.id),
-                          fmt::format("{} attempts", job.attempts), "", "Look at the run's log, then retry it."};
+        const Error error{ErrorCode::Interrupted,
+                          "the job's runner ended each time it was tried",
+                          fmt::format("job {}", job.id),
+                          fmt::format("{} attempts", job.attempts),
+                          "",
+                          "Look at the run's log, then retry it."};
         Query(*m_database, "UPDATE jobs SET state = 'failed', finished = ?, error = ? WHERE id = ?")
             .bind(event::unixTime(), jsonText(errorToJson(error)), job.id)
             .run();

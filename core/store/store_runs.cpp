@@ -32,7 +32,8 @@ Result<RunPage> Store::listRuns(const RunQuery& query) {
     page.total = static_cast<int64_t>(rids->size());
     const int64_t begin = std::clamp<int64_t>(query.offset, 0, page.total);
     const int64_t end = query.limit < 0 ? page.total : std::min(page.total, begin + query.limit);
-    page.rows = loadRows(*m_database, {rids->begin() + begin, rids->begin() + end}, query.withMetrics, query.withSparkline);
+    page.rows =
+        loadRows(*m_database, {rids->begin() + begin, rids->begin() + end}, query.withMetrics, query.withSparkline);
     return page;
   });
 }
@@ -65,7 +66,8 @@ Result<std::string> Store::resolveRun(const std::string& text) {
     if (findRid(*m_database, text)) return text;
     std::vector<std::pair<std::string, std::string>> matches;  // uuid, name
     const auto collect = [&](const char* where, const std::string& value) {
-      Query query(*m_database, std::string("SELECT uuid, name FROM runs r WHERE ") + where + " ORDER BY created DESC LIMIT 20");
+      Query query(*m_database,
+                  std::string("SELECT uuid, name FROM runs r WHERE ") + where + " ORDER BY created DESC LIMIT 20");
       query.bind(value);
       while (query.step()) matches.emplace_back(query.text(0), query.text(1));
     };
@@ -78,11 +80,16 @@ Result<std::string> Store::resolveRun(const std::string& text) {
     if (matches.empty()) collect("name = ? AND trashed_at IS NULL", text);
     if (matches.size() == 1) return matches[0].first;
     if (matches.empty())
-      return Error{ErrorCode::Usage, "there is no such run", "", cleanUtf8(text, 200), "a uuid, the beginning of one, or a run's name",
+      return Error{ErrorCode::Usage,
+                   "there is no such run",
+                   "",
+                   cleanUtf8(text, 200),
+                   "a uuid, the beginning of one, or a run's name",
                    "`rankscope-train store list` shows the runs there are."};
     std::string list;
     for (const auto& [uuid, name] : matches) list += fmt::format("{}{} ({})", list.empty() ? "" : ", ", uuid, name);
-    return Error{ErrorCode::Usage, "several runs are called so", "", cleanUtf8(text, 200), list, "Give more of the uuid."};
+    return Error{ErrorCode::Usage,        "several runs are called so", "", cleanUtf8(text, 200), list,
+                 "Give more of the uuid."};
   });
 }
 
@@ -142,7 +149,8 @@ Result<nlohmann::json> Store::runConfig(const std::string& id) {
 Result<std::vector<RunDifference>> Store::configDifferences(const std::vector<std::string>& ids) {
   return m_database->read("configs are compared", [&]() -> Result<std::vector<RunDifference>> {
     std::map<std::string, std::vector<std::string>> table;
-    Query query(*m_database, "SELECT n.text, v.text FROM run_config_values v JOIN names n ON n.id = v.name_id WHERE v.rid = ?");
+    Query query(*m_database,
+                "SELECT n.text, v.text FROM run_config_values v JOIN names n ON n.id = v.name_id WHERE v.rid = ?");
     for (size_t i = 0; i < ids.size(); ++i) {
       query.restart();
       query.bind(requireRid(*m_database, ids[i]));
@@ -155,7 +163,8 @@ Result<std::vector<RunDifference>> Store::configDifferences(const std::vector<st
     std::vector<RunDifference> differences;
     for (auto& [key, values] : table) {
       if (key == "name" || key == "notes" || key == "version") continue;  // differ by nature
-      if (std::any_of(values.begin(), values.end(), [&values = values](const std::string& v) { return v != values[0]; }))
+      if (std::any_of(values.begin(), values.end(),
+                      [&values = values](const std::string& v) { return v != values[0]; }))
         differences.push_back({key, std::move(values)});
     }
     return differences;
@@ -179,9 +188,10 @@ Result<std::vector<std::pair<std::string, int64_t>>> Store::distinctValues(const
   return m_database->read("values are listed", [&]() -> Result<Values> {
     Result<FieldSql> sql = fieldExpression(field, storeNames(*m_database));
     if (!sql) return sql.error();
-    Query query(*m_database, "SELECT " + sql->expression +
-                                 " AS value, COUNT(*) AS n FROM runs r WHERE r.trashed_at IS NULL GROUP BY 1 "
-                                 "HAVING value IS NOT NULL AND value <> '' ORDER BY n DESC, value COLLATE RS_NATURAL LIMIT ?");
+    Query query(*m_database,
+                "SELECT " + sql->expression +
+                    " AS value, COUNT(*) AS n FROM runs r WHERE r.trashed_at IS NULL GROUP BY 1 "
+                    "HAVING value IS NOT NULL AND value <> '' ORDER BY n DESC, value COLLATE RS_NATURAL LIMIT ?");
     query.bindAll(sql->parameters).bind(limit);
     Values values;
     while (query.step()) values.emplace_back(cellText(query, 0), query.integer(1));

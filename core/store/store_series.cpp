@@ -15,7 +15,11 @@ namespace rankscope {
 namespace {
 
 Error noSeries(const std::string& id, const std::string& name) {
-  return {ErrorCode::Usage, "the run has no such series", id, name, "one of the run's series",
+  return {ErrorCode::Usage,
+          "the run has no such series",
+          id,
+          name,
+          "one of the run's series",
           "It may not have been recorded, or not yet."};
 }
 
@@ -111,10 +115,12 @@ Result<std::vector<CheckpointRow>> Store::checkpoints(const std::string& id) {
       query.bind(rid);
       if (query.step()) folder = query.text(0);
     }
-    Query query(*m_database, "SELECT step, bytes, time, path, reason, best FROM checkpoints WHERE rid = ? ORDER BY sequence");
+    Query query(*m_database,
+                "SELECT step, bytes, time, path, reason, best FROM checkpoints WHERE rid = ? ORDER BY sequence");
     query.bind(rid);
     while (query.step()) {
-      CheckpointRow row{query.integer(0), query.integer(1), query.real(2), query.text(3), query.text(4), query.integer(5) != 0, false};
+      CheckpointRow row{query.integer(0), query.integer(1),      query.real(2), query.text(3),
+                        query.text(4),    query.integer(5) != 0, false};
       struct stat status {};
       row.present = stat((folderPath(*m_database, folder) / row.path).c_str(), &status) == 0;
       rows.push_back(std::move(row));
@@ -126,7 +132,8 @@ Result<std::vector<CheckpointRow>> Store::checkpoints(const std::string& id) {
 Result<std::vector<ChangeRow>> Store::changes(const std::string& id) {
   return m_database->read("changes are read", [&]() -> Result<std::vector<ChangeRow>> {
     std::vector<ChangeRow> rows;
-    Query query(*m_database, "SELECT sequence, step, time, key, old_value, new_value FROM changes WHERE rid = ? ORDER BY sequence");
+    Query query(*m_database,
+                "SELECT sequence, step, time, key, old_value, new_value FROM changes WHERE rid = ? ORDER BY sequence");
     query.bind(requireRid(*m_database, id));
     while (query.step())
       rows.push_back({query.integer(0), query.integer(1), query.real(2), query.text(3), query.text(4), query.text(5)});
@@ -137,11 +144,12 @@ Result<std::vector<ChangeRow>> Store::changes(const std::string& id) {
 Result<std::vector<SiteRow>> Store::sites(const std::string& id) {
   return m_database->read("sites are read", [&]() -> Result<std::vector<SiteRow>> {
     std::vector<SiteRow> rows;
-    Query query(*m_database, "SELECT position, name, kind, layer, rows, columns, rank FROM sites WHERE rid = ? ORDER BY position");
+    Query query(*m_database,
+                "SELECT position, name, kind, layer, rows, columns, rank FROM sites WHERE rid = ? ORDER BY position");
     query.bind(requireRid(*m_database, id));
     while (query.step())
-      rows.push_back({static_cast<int>(query.integer(0)), query.text(1), query.text(2), query.integer(3), query.integer(4),
-                      query.integer(5), query.integer(6)});
+      rows.push_back({static_cast<int>(query.integer(0)), query.text(1), query.text(2), query.integer(3),
+                      query.integer(4), query.integer(5), query.integer(6)});
     return rows;
   });
 }

@@ -39,7 +39,11 @@ int64_t elementCount(const std::vector<int64_t>& shape, size_t width) {
 Result<ArrayType> typeFromName(const std::string& name) {
   for (int i = 0; i < 4; ++i)
     if (name == kTypes[i]) return static_cast<ArrayType>(i);
-  return Error{ErrorCode::Store, "an array of unknown type", "spectra", name, "float32, float64, int32 or uint8",
+  return Error{ErrorCode::Store,
+               "an array of unknown type",
+               "spectra",
+               name,
+               "float32, float64, int32 or uint8",
                "It was made by a newer version; use that one."};
 }
 
@@ -96,9 +100,10 @@ Result<void> Store::saveSpectrum(const SpectrumKey& key, const ArrayBlob& array)
   if (key.owner.empty() || key.name.empty()) return badArray("no owner or name", "both");
   const std::string packed = packBytes(array.bytes, static_cast<int>(width));
   return m_database->write("a spectrum is kept", StoreDatabase::Durability::Derived, [&] {
-    Query query(*m_database, "INSERT INTO spectra (owner, step, site, name, dtype, shape, meta, saved, packed) VALUES "
-                             "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (owner, step, site, name) DO UPDATE SET "
-                             "dtype = ?5, shape = ?6, meta = ?7, saved = ?8, packed = ?9");
+    Query query(*m_database,
+                "INSERT INTO spectra (owner, step, site, name, dtype, shape, meta, saved, packed) VALUES "
+                "(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (owner, step, site, name) DO UPDATE SET "
+                "dtype = ?5, shape = ?6, meta = ?7, saved = ?8, packed = ?9");
     query.bind(key.owner, key.step, key.site, key.name, kTypes[static_cast<int>(array.type)],
                jsonText(nlohmann::json(array.shape)), jsonText(array.meta), event::unixTime());
     query.bindBlob(packed).run();
@@ -107,10 +112,16 @@ Result<void> Store::saveSpectrum(const SpectrumKey& key, const ArrayBlob& array)
 
 Result<ArrayBlob> Store::readSpectrum(const SpectrumKey& key) {
   return m_database->read("a spectrum is read", [&]() -> Result<ArrayBlob> {
-    Query query(*m_database, "SELECT dtype, shape, meta, packed FROM spectra WHERE owner = ? AND step = ? AND site = ? AND name = ?");
+    Query query(
+        *m_database,
+        "SELECT dtype, shape, meta, packed FROM spectra WHERE owner = ? AND step = ? AND site = ? AND name = ?");
     query.bind(key.owner, key.step, key.site, key.name);
     if (!query.step())
-      return Error{ErrorCode::Usage, "this spectrum has not been computed", key.owner, key.name, "",
+      return Error{ErrorCode::Usage,
+                   "this spectrum has not been computed",
+                   key.owner,
+                   key.name,
+                   "",
                    "Compute it first: `rankscope-train spectrum RUN`."};
     ArrayBlob array;
     Result<ArrayType> type = typeFromName(query.text(0));
@@ -122,7 +133,8 @@ Result<ArrayBlob> Store::readSpectrum(const SpectrumKey& key) {
     const size_t width = arrayTypeSize(array.type);
     const int64_t count = elementCount(array.shape, width);
     if (count < 0)
-      return Error{ErrorCode::Store, "an array of senseless size", "spectra", query.text(1), "", "Compute the spectrum again."};
+      return Error{
+          ErrorCode::Store, "an array of senseless size", "spectra", query.text(1), "", "Compute the spectrum again."};
     if (Result<nlohmann::json> meta = parseJsonRecord(query.text(2), "spectra"); meta) array.meta = std::move(*meta);
     array.bytes = unpackBytes(query.blob(3), static_cast<size_t>(count) * width, static_cast<int>(width));
     return array;
@@ -140,8 +152,9 @@ Result<bool> Store::hasSpectrum(const SpectrumKey& key) {
 Result<std::vector<SpectrumInfo>> Store::listSpectra(const std::string& owner) {
   return m_database->read("spectra are listed", [&]() -> Result<std::vector<SpectrumInfo>> {
     std::vector<SpectrumInfo> all;
-    Query query(*m_database, "SELECT step, site, name, dtype, shape, meta, saved, length(packed) FROM spectra WHERE owner = ? "
-                             "ORDER BY step, site, name");
+    Query query(*m_database,
+                "SELECT step, site, name, dtype, shape, meta, saved, length(packed) FROM spectra WHERE owner = ? "
+                "ORDER BY step, site, name");
     query.bind(owner);
     while (query.step()) {
       SpectrumInfo info;
@@ -161,9 +174,8 @@ Result<std::vector<SpectrumInfo>> Store::listSpectra(const std::string& owner) {
 }
 
 Result<void> Store::deleteSpectra(const std::string& owner) {
-  return m_database->write("spectra are removed", StoreDatabase::Durability::Derived, [&] {
-    Query(*m_database, "DELETE FROM spectra WHERE owner = ?").bind(owner).run();
-  });
+  return m_database->write("spectra are removed", StoreDatabase::Durability::Derived,
+                           [&] { Query(*m_database, "DELETE FROM spectra WHERE owner = ?").bind(owner).run(); });
 }
 
 }  // namespace rankscope

@@ -20,16 +20,18 @@ struct Place {
 };
 
 Place placeOf(StoreDatabase& database, const std::string& id) {
-  Query query(database, "SELECT r.folder, u.folder, r.trashed_at FROM runs r LEFT JOIN user_runs u ON u.uuid = r.uuid "
-                        "WHERE r.rid = ?");
+  Query query(database,
+              "SELECT r.folder, u.folder, r.trashed_at FROM runs r LEFT JOIN user_runs u ON u.uuid = r.uuid "
+              "WHERE r.rid = ?");
   query.bind(requireRid(database, id));
   if (!query.step()) return {};
   return {query.text(0), query.text(1), !query.isNull(2)};
 }
 
 void markTrashed(StoreDatabase& database, const std::string& id, double time, const std::string& folder) {
-  Query(database, "INSERT INTO user_runs (uuid, trashed_at, folder, changed) VALUES (?1, ?2, ?3, ?4) "
-                  "ON CONFLICT (uuid) DO UPDATE SET trashed_at = ?2, folder = ?3, changed = ?4")
+  Query(database,
+        "INSERT INTO user_runs (uuid, trashed_at, folder, changed) VALUES (?1, ?2, ?3, ?4) "
+        "ON CONFLICT (uuid) DO UPDATE SET trashed_at = ?2, folder = ?3, changed = ?4")
       .bind(id, time, folder, event::unixTime())
       .run();
   refreshUserColumns(database, id);
@@ -42,8 +44,8 @@ Result<void> Store::deleteRuns(const std::vector<std::string>& ids) {
     for (const std::string& id : ids) {
       const Place place = placeOf(*m_database, id);
       if (!place.inTrash && runLiveness(folderPath(*m_database, place.folder)) == Liveness::Live)
-        return Error{ErrorCode::Usage, "the run is still going", id, "a live process", "a run that has ended",
-                     "Stop it first, then delete it."};
+        return Error{ErrorCode::Usage, "the run is still going", id,
+                     "a live process", "a run that has ended",   "Stop it first, then delete it."};
     }
     return {};
   });
@@ -97,7 +99,8 @@ Result<int64_t> Store::emptyTrash(const std::vector<std::string>& ids) {
     Result<int64_t> bytes = m_database->write("a run is deleted", kDurable, [&]() -> Result<int64_t> {
       const Place place = placeOf(*m_database, id);
       if (!place.inTrash)
-        return Error{ErrorCode::Usage, "the run is not in the trash", id, "", "", "Delete it first; that can be undone."};
+        return Error{
+            ErrorCode::Usage, "the run is not in the trash", id, "", "", "Delete it first; that can be undone."};
       Query(*m_database, "DELETE FROM spectra WHERE owner = ?").bind(id).run();
       Query(*m_database, "DELETE FROM tags WHERE uuid = ?").bind(id).run();
       Query(*m_database, "DELETE FROM user_runs WHERE uuid = ?").bind(id).run();

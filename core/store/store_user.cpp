@@ -16,8 +16,12 @@ constexpr size_t kLongestNote = 1 << 20;
 constexpr size_t kLongestName = 1024;
 
 Error tooLong(const char* what, size_t bytes, size_t limit) {
-  return {ErrorCode::Usage, std::string("the ") + what + " is too long", "", std::to_string(bytes) + " bytes",
-          "at most " + std::to_string(limit), "Shorten it."};
+  return {ErrorCode::Usage,
+          std::string("the ") + what + " is too long",
+          "",
+          std::to_string(bytes) + " bytes",
+          "at most " + std::to_string(limit),
+          "Shorten it."};
 }
 
 // `column` is one of ours, never the user's text.
@@ -25,8 +29,8 @@ template <typename Value>
 void setUserColumn(StoreDatabase& database, const std::string& id, const char* column, const Value& value) {
   requireRid(database, id);
   const std::string name(column);
-  Query(database, "INSERT INTO user_runs (uuid, " + name + ", changed) VALUES (?1, ?2, ?3) ON CONFLICT (uuid) DO UPDATE SET " +
-                      name + " = ?2, changed = ?3")
+  Query(database, "INSERT INTO user_runs (uuid, " + name +
+                      ", changed) VALUES (?1, ?2, ?3) ON CONFLICT (uuid) DO UPDATE SET " + name + " = ?2, changed = ?3")
       .bind(id, value, event::unixTime())
       .run();
   refreshUserColumns(database, id);
@@ -53,7 +57,8 @@ bool isColour(const std::string& text) {
 
 Result<void> Store::setName(const std::string& id, const std::string& name) {
   if (name.size() > kLongestName) return tooLong("name", name.size(), kLongestName);
-  return m_database->write("a run is renamed", kDurable, [&] { setUserColumn(*m_database, id, "name", trimmed(name)); });
+  return m_database->write("a run is renamed", kDurable,
+                           [&] { setUserColumn(*m_database, id, "name", trimmed(name)); });
 }
 
 Result<void> Store::setNote(const std::string& id, const std::string& markdown) {
@@ -95,8 +100,9 @@ Result<std::vector<std::pair<std::string, int64_t>>> Store::allTags() {
   using Tags = std::vector<std::pair<std::string, int64_t>>;
   return m_database->read("tags are listed", [&]() -> Result<Tags> {
     Tags tags;
-    Query query(*m_database, "SELECT t.tag, COUNT(*) AS n FROM tags t JOIN runs r ON r.uuid = t.uuid "
-                             "WHERE r.trashed_at IS NULL GROUP BY t.tag ORDER BY n DESC, t.tag COLLATE RS_NATURAL");
+    Query query(*m_database,
+                "SELECT t.tag, COUNT(*) AS n FROM tags t JOIN runs r ON r.uuid = t.uuid "
+                "WHERE r.trashed_at IS NULL GROUP BY t.tag ORDER BY n DESC, t.tag COLLATE RS_NATURAL");
     while (query.step()) tags.emplace_back(query.text(0), query.integer(1));
     return tags;
   });
@@ -104,7 +110,8 @@ Result<std::vector<std::pair<std::string, int64_t>>> Store::allTags() {
 
 Result<void> Store::setColour(const std::vector<std::string>& ids, const std::string& colour) {
   if (!colour.empty() && !isColour(colour))
-    return Error{ErrorCode::Usage, "this is not a colour", "", cleanUtf8(colour, 40), "#rrggbb", "Write for example #0072b2."};
+    return Error{ErrorCode::Usage, "this is not a colour",      "", cleanUtf8(colour, 40),
+                 "#rrggbb",        "Write for example #0072b2."};
   return m_database->write("colours are kept", kDurable, [&] {
     for (const std::string& id : ids) setUserColumn(*m_database, id, "colour", colour);
   });
@@ -125,7 +132,8 @@ Result<void> Store::setArchived(const std::vector<std::string>& ids, bool archiv
 Result<std::vector<SavedView>> Store::savedViews(const std::string& scope) {
   return m_database->read("views are listed", [&]() -> Result<std::vector<SavedView>> {
     std::vector<SavedView> views;
-    Query query(*m_database, "SELECT name, body FROM saved_views WHERE scope = ? ORDER BY position, name COLLATE RS_NATURAL");
+    Query query(*m_database,
+                "SELECT name, body FROM saved_views WHERE scope = ? ORDER BY position, name COLLATE RS_NATURAL");
     query.bind(scope);
     while (query.step()) {
       Result<nlohmann::json> body = parseJsonRecord(query.text(1), "view " + query.text(0));
@@ -136,11 +144,11 @@ Result<std::vector<SavedView>> Store::savedViews(const std::string& scope) {
 }
 
 Result<void> Store::saveView(const std::string& scope, const SavedView& view) {
-  if (view.name.empty())
-    return Error{ErrorCode::Usage, "the view has no name", scope, "", "a name", "Give it a name."};
+  if (view.name.empty()) return Error{ErrorCode::Usage, "the view has no name", scope, "", "a name", "Give it a name."};
   return m_database->write("a view is kept", kDurable, [&] {
     Query(*m_database,
-          "INSERT INTO saved_views (scope, name, body, position) VALUES (?1, ?2, ?3, (SELECT COALESCE(MAX(position), 0) + 1 "
+          "INSERT INTO saved_views (scope, name, body, position) VALUES (?1, ?2, ?3, (SELECT COALESCE(MAX(position), "
+          "0) + 1 "
           "FROM saved_views WHERE scope = ?1)) ON CONFLICT (scope, name) DO UPDATE SET body = ?3")
         .bind(scope, view.name, jsonText(view.body))
         .run();

@@ -26,7 +26,8 @@ std::string programName() {
 // The file may have been removed and made again (a home that was cleared while we had it open): a lock on a file that
 // no longer has a name keeps nobody out.
 bool stillNamed(int descriptor, const std::filesystem::path& file) {
-  struct stat open {}, named {};
+  struct stat open {
+  }, named{};
   return fstat(descriptor, &open) == 0 && stat(file.c_str(), &named) == 0 && open.st_ino == named.st_ino &&
          open.st_dev == named.st_dev;
 }
@@ -55,11 +56,14 @@ Result<void> WriterLock::acquire(std::chrono::milliseconds timeout) {
     if (errno != EWOULDBLOCK && errno != EINTR) return systemError(errno, "the store cannot be locked", m_file);
     const auto waited = std::chrono::steady_clock::now() - start;
     if (waited >= timeout)
-      return Error{ErrorCode::Store, "the store is busy", pathText(m_file),
-                   fmt::format("another program writing for over {:.1f} s{}",
-                               std::chrono::duration<double>(waited).count(), holder()),
-                   "",
-                   "Wait until it is done and try again; if that program hangs, end it. The lock goes with its process."};
+      return Error{
+          ErrorCode::Store,
+          "the store is busy",
+          pathText(m_file),
+          fmt::format("another program writing for over {:.1f} s{}", std::chrono::duration<double>(waited).count(),
+                      holder()),
+          "",
+          "Wait until it is done and try again; if that program hangs, end it. The lock goes with its process."};
     std::this_thread::sleep_for(pause);
     pause = std::min(pause * 2, std::chrono::milliseconds(16));
   }

@@ -29,7 +29,9 @@ using namespace rankscope;
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-double since(Clock::time_point start) { return std::chrono::duration<double, std::milli>(Clock::now() - start).count(); }
+double since(Clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+}
 
 template <typename T>
 T checked(Result<T> result) {
@@ -60,19 +62,27 @@ const char* kMethods[] = {"lora", "rora", "reflora", "full"};
 const char* kData[] = {"glue/mrpc/train.tsv", "glue/cola/train.tsv", "glue/rte/train.tsv", "wiki/train.txt"};
 
 nlohmann::json configOf(int i) {
-  return {{"version", 1},
-          {"name", fmt::format("run-{}", i)},
-          {"seed", i % 5},
-          {"model", {{"path", i % 3 ? "models:gpt2" : "starter:stories260K"}}},
-          {"data", {{"train", kData[i / 4 % 4]}, {"task", i / 4 % 4 == 3 ? "causal_lm" : "classification"}, {"max_length", 256}}},
-          {"method", {{"name", kMethods[i % 4]}, {"rank", 1 << (i / 3 % 8)}, {"alpha", 16}, {"dropout", 0.0}}},
-          {"optim", {{"name", "adamw"}, {"learning_rate", std::pow(10.0, -5 + i % 3)}, {"weight_decay", 0.01}, {"schedule", "linear"}}},
-          {"train", {{"epochs", 3}, {"batch_size", 8}, {"accumulation", 1}, {"best_metric", ""}}}};
+  return {
+      {"version", 1},
+      {"name", fmt::format("run-{}", i)},
+      {"seed", i % 5},
+      {"model", {{"path", i % 3 ? "models:gpt2" : "starter:stories260K"}}},
+      {"data",
+       {{"train", kData[i / 4 % 4]}, {"task", i / 4 % 4 == 3 ? "causal_lm" : "classification"}, {"max_length", 256}}},
+      {"method", {{"name", kMethods[i % 4]}, {"rank", 1 << (i / 3 % 8)}, {"alpha", 16}, {"dropout", 0.0}}},
+      {"optim",
+       {{"name", "adamw"},
+        {"learning_rate", std::pow(10.0, -5 + i % 3)},
+        {"weight_decay", 0.01},
+        {"schedule", "linear"}}},
+      {"train", {{"epochs", 3}, {"batch_size", 8}, {"accumulation", 1}, {"best_metric", ""}}}};
 }
 
 void makeRuns(Store& store, int runs) {
-  std::vector<std::string> metrics = {"train/loss", "train/learning_rate", "train/grad_norm", "train/tokens_per_second", "train/step_seconds",
-                                      "memory/resident", "memory/peak", "eval/loss", "eval/accuracy", "eval/f1", "eval/matthews"};
+  std::vector<std::string> metrics = {
+      "train/loss",      "train/learning_rate", "train/grad_norm", "train/tokens_per_second", "train/step_seconds",
+      "memory/resident", "memory/peak",         "eval/loss",       "eval/accuracy",           "eval/f1",
+      "eval/matthews"};
   for (const char* name : {"norm_A", "norm_B", "balance_gap"})
     for (const char* part : {"", "/q10", "/q90"}) metrics.push_back(fmt::format("factors/{}{}", name, part));
   std::mt19937 random(1);
@@ -98,8 +108,9 @@ void makeRuns(Store& store, int runs) {
         for (const std::string& metric : metrics) {
           std::vector<SeriesPoint> points;
           for (int64_t step = 5; step <= 300; step += 5)
-            points.push_back({step, static_cast<double>(step) / 100, step * 2048, static_cast<double>(step) * 1.6,
-                              2 + std::exp(-static_cast<double>(step) / 50) + static_cast<double>(random() % 1000) / 5000});
+            points.push_back(
+                {step, static_cast<double>(step) / 100, step * 2048, static_cast<double>(step) * 1.6,
+                 2 + std::exp(-static_cast<double>(step) / 50) + static_cast<double>(random() % 1000) / 5000});
           writer.append(metric, points);
         }
         refreshSummary(database, run, true);
@@ -123,8 +134,10 @@ std::vector<std::string> makeCurves(Store& store, int curves, int64_t length) {
     ids.push_back(run.uuid);
     std::vector<SeriesPoint> points;
     for (int64_t i = 0; i < length; ++i)
-      points.push_back({i, static_cast<double>(i) / 937.0, i * 2048, static_cast<double>(i) * 0.317 + static_cast<double>(random() % 100) * 1e-3,
-                        static_cast<double>(static_cast<float>(2 + std::sin(static_cast<double>(i) / 4000) + static_cast<double>(random() % 1000) / 3000))});
+      points.push_back({i, static_cast<double>(i) / 937.0, i * 2048,
+                        static_cast<double>(i) * 0.317 + static_cast<double>(random() % 100) * 1e-3,
+                        static_cast<double>(static_cast<float>(2 + std::sin(static_cast<double>(i) / 4000) +
+                                                               static_cast<double>(random() % 1000) / 3000))});
     checked(database.write("curves are made", StoreDatabase::Durability::Derived, [&] {
       insertRun(database, run);
       storeConfig(database, run, configOf(c));
@@ -152,24 +165,33 @@ void askRuns(const fs::path& file) {
   const auto start = Clock::now();
   auto store = checked(Store::open(file, Store::Mode::ReadOnly));
   const RunPage page = checked(store->listRuns({.limit = 100}));
-  fmt::print("{:<64} {:>9.2f} ms   ({} of {} rows)\n", "open and first page of 100, cold", since(start), page.rows.size(), page.total);
-  const auto ask = [&](const RunQuery& query) { return [&store, query] { return static_cast<size_t>(checked(store->listRuns(query)).total); }; };
+  fmt::print("{:<64} {:>9.2f} ms   ({} of {} rows)\n", "open and first page of 100, cold", since(start),
+             page.rows.size(), page.total);
+  const auto ask = [&](const RunQuery& query) {
+    return [&store, query] { return static_cast<size_t>(checked(store->listRuns(query)).total); };
+  };
   timed("first page of 100, newest first, warm", 15, ask({.limit = 100}));
   timed("page 90 of 100", 15, ask({.limit = 100, .offset = 9000}));
   timed("all rows without metrics and sparklines", 5, ask({.limit = -1, .withMetrics = false, .withSparkline = false}));
   timed("all rows with metrics and sparklines", 3, ask({.limit = -1}));
-  for (const char* filter : {"reflora mrpc", "/run-9\\d\\d$/", "rank >= 16 and method = reflora and data ~ mrpc", "loss < 2.05",
-                             "accuracy > 2.1 and train/grad_norm < 2.1", "optim.learning_rate = 1e-3 and rank > 8", "tag = paper",
-                             "not (method = full or seed = 2) created > 2020-10-01"})
+  for (const char* filter :
+       {"reflora mrpc", "/run-9\\d\\d$/", "rank >= 16 and method = reflora and data ~ mrpc", "loss < 2.05",
+        "accuracy > 2.1 and train/grad_norm < 2.1", "optim.learning_rate = 1e-3 and rank > 8", "tag = paper",
+        "not (method = full or seed = 2) created > 2020-10-01"})
     timed(std::string("filter: ") + filter, 15, ask({.filter = filter, .limit = 100}));
   timed("sorted by eval/accuracy", 15, ask({.sort = {{"eval/accuracy", true}}, .limit = 100}));
   timed("sorted by name (natural order)", 15, ask({.sort = {{"name", false}}, .limit = 100}));
-  timed("sorted by optim.learning_rate, then loss", 15, ask({.sort = {{"optim.learning_rate", false}, {"loss", true}}, .limit = 100}));
+  timed("sorted by optim.learning_rate, then loss", 15,
+        ask({.sort = {{"optim.learning_rate", false}, {"loss", true}}, .limit = 100}));
   timed("grouped by method, rank, data: 3 statistics", 5, [&] {
-    return checked(store->groupRuns({.keys = {"method", "rank", "data"}, .metrics = {"accuracy", "eval/loss.best", "seconds"}})).size();
+    return checked(store->groupRuns(
+                       {.keys = {"method", "rank", "data"}, .metrics = {"accuracy", "eval/loss.best", "seconds"}}))
+        .size();
   });
   const std::vector<std::string> ids = checked(store->listRunIds({.filter = "seed = 1"}));
-  timed("config differences of 50 runs", 5, [&] { return checked(store->configDifferences({ids.begin(), ids.begin() + 50})).size(); });
+  timed("config differences of 50 runs", 5, [&] {
+    return checked(store->configDifferences({ids.begin(), ids.begin() + 50})).size();
+  });
   timed("names for completion", 5, [&] { return checked(store->names()).metrics.size(); });
 }
 
@@ -225,17 +247,23 @@ void askIngest(const fs::path& home, int64_t steps) {
   writer->append(start);
   event::Values values;
   for (int i = 0; i < 20; ++i) values.emplace_back(fmt::format("train/m{}", i), 0.0);
-  event::Sites sites{{}, {{"norm_A", std::vector<double>(50)}, {"norm_B", std::vector<double>(50)}, {"balance_gap", std::vector<double>(50)}, {"relative_update", std::vector<double>(50)}}};
+  event::Sites sites{{},
+                     {{"norm_A", std::vector<double>(50)},
+                      {"norm_B", std::vector<double>(50)},
+                      {"balance_gap", std::vector<double>(50)},
+                      {"relative_update", std::vector<double>(50)}}};
   int64_t step = 0;
   const auto say = [&] {
     ++step;
     const event::Point at{step, static_cast<double>(step) / 100, step * 512, static_cast<double>(step) * 0.1};
-    for (size_t i = 0; i < values.size(); ++i) values[i].second = std::sin(static_cast<double>(step) * 0.1 + static_cast<double>(i));
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i].second = std::sin(static_cast<double>(step) * 0.1 + static_cast<double>(i));
     writer->append(event::Metrics{at, values});
     if (step % 10) return;
     sites.at = at;
     for (auto& [name, numbers] : sites.values)
-      for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = std::cos(static_cast<double>(step) * 0.01 + static_cast<double>(i));
+      for (size_t i = 0; i < numbers.size(); ++i)
+        numbers[i] = std::cos(static_cast<double>(step) * 0.01 + static_cast<double>(i));
     writer->append(sites);
   };
   while (step < steps) say();
@@ -244,8 +272,8 @@ void askIngest(const fs::path& home, int64_t steps) {
   const IngestReport report = ingestRuns(*store, home / "runs", IngestScope::All);
   for (const Error& error : report.problems) fmt::print(stderr, "{}\n", error.message());
   const double time = since(begin);
-  fmt::print("{:<64} {:>9.2f} ms   ({:.0f} events/s)\n", fmt::format("ingest of {} events (220 series)", report.events), time,
-             static_cast<double>(report.events) / time * 1000);
+  fmt::print("{:<64} {:>9.2f} ms   ({:.0f} events/s)\n", fmt::format("ingest of {} events (220 series)", report.events),
+             time, static_cast<double>(report.events) / time * 1000);
   std::vector<double> times;
   for (int tick = 0; tick < 100; ++tick) {
     say(), say(), say();
@@ -255,7 +283,8 @@ void askIngest(const fs::path& home, int64_t steps) {
     times.push_back(since(at));
   }
   std::sort(times.begin(), times.end());
-  fmt::print("{:<64} {:>9.2f} ms   (worst {:.2f})\n", "ingest of three new steps of a live run", times[50], times.back());
+  fmt::print("{:<64} {:>9.2f} ms   (worst {:.2f})\n", "ingest of three new steps of a live run", times[50],
+             times.back());
 }
 
 }  // namespace
@@ -266,10 +295,14 @@ int main(int argc, char** argv) {
   fs::path keep;
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string option = argv[i];
-    if (option == "--runs") runs = std::atoi(argv[i + 1]);
-    else if (option == "--points") points = std::atoll(argv[i + 1]);
-    else if (option == "--ingest") ingest = std::atoll(argv[i + 1]);
-    else if (option == "--keep") keep = argv[i + 1];
+    if (option == "--runs")
+      runs = std::atoi(argv[i + 1]);
+    else if (option == "--points")
+      points = std::atoll(argv[i + 1]);
+    else if (option == "--ingest")
+      ingest = std::atoll(argv[i + 1]);
+    else if (option == "--keep")
+      keep = argv[i + 1];
   }
   const fs::path home = keep.empty() ? fs::temp_directory_path() / ("store-bench-" + newUuid()) : keep;
   fs::create_directories(home / "runs");
@@ -285,7 +318,8 @@ int main(int argc, char** argv) {
     const auto curves = Clock::now();
     ids = makeCurves(*store, 50, points);
     checked(store->database().checkpoint());
-    fmt::print("50 curves of {} points made in {:.1f} s; {:.0f} MB in all\n", points, since(curves) / 1000, static_cast<double>(fs::file_size(file)) / 1e6);
+    fmt::print("50 curves of {} points made in {:.1f} s; {:.0f} MB in all\n", points, since(curves) / 1000,
+               static_cast<double>(fs::file_size(file)) / 1e6);
   }
   askRuns(file);
   askCurves(file, ids, points);

@@ -39,7 +39,8 @@ void StoreCodec::realsComeBack() {
 
 void StoreCodec::singlePrecisionIsSmall() {
   std::vector<double> values(4096);
-  for (size_t i = 0; i < values.size(); ++i) values[i] = static_cast<double>(static_cast<float>(2 + std::sin(static_cast<double>(i) / 9)));
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] = static_cast<double>(static_cast<float>(2 + std::sin(static_cast<double>(i) / 9)));
   const std::string packed = packReals(values);
   QVERIFY2(packed.size() < 4096 * 4, qPrintable(QString::number(packed.size())));
   QVERIFY(unpackReals(packed, values.size()) == values);
@@ -70,7 +71,8 @@ void StoreCodec::damageIsRefused() {
   for (int trial = 0; trial < 3000; ++trial) {
     std::string bad = good;
     if (trial % 3 == 0) bad.resize(random() % bad.size());
-    for (unsigned k = 0; k <= random() % 4 && !bad.empty(); ++k) bad[random() % bad.size()] = static_cast<char>(random());
+    for (unsigned k = 0; k <= random() % 4 && !bad.empty(); ++k)
+      bad[random() % bad.size()] = static_cast<char>(random());
     try {
       read(bad);  // a changed value may go unnoticed here; the file has checks of its own
     } catch (const ErrorException& failure) {
@@ -80,9 +82,11 @@ void StoreCodec::damageIsRefused() {
 }
 
 void StoreCodec::studentTable() {
-  const struct { double p, degrees, t; } table[] = {
-      {0.975, 1, 12.7062}, {0.975, 2, 4.30265}, {0.975, 4, 2.77645}, {0.975, 9, 2.26216}, {0.975, 30, 2.04227},
-      {0.95, 5, 2.01505},  {0.995, 10, 3.16927}, {0.975, 1e6, 1.95996}, {0.9, 3, 1.63774}};
+  const struct {
+    double p, degrees, t;
+  } table[] = {{0.975, 1, 12.7062},  {0.975, 2, 4.30265},   {0.975, 4, 2.77645},
+               {0.975, 9, 2.26216},  {0.975, 30, 2.04227},  {0.95, 5, 2.01505},
+               {0.995, 10, 3.16927}, {0.975, 1e6, 1.95996}, {0.9, 3, 1.63774}};
   for (const auto& row : table) {
     QVERIFY2(std::abs(studentQuantile(row.p, row.degrees) - row.t) < 2e-5 * row.t,
              qPrintable(QString::number(studentQuantile(row.p, row.degrees), 'g', 10)));
@@ -138,7 +142,8 @@ void StoreCodec::directions() {
   QVERIFY(betterDirection("eval/loss") == Better::Lower && betterDirection("train/loss") == Better::Lower);
   QVERIFY(betterDirection("eval/accuracy") == Better::Higher && betterDirection("eval/matthews") == Better::Higher);
   QVERIFY(betterDirection("eval/perplexity") == Better::Lower && betterDirection("memory/peak") == Better::Lower);
-  QVERIFY(betterDirection("factors/norm_A") == Better::Neither && betterDirection("train/learning_rate") == Better::Neither);
+  QVERIFY(betterDirection("factors/norm_A") == Better::Neither &&
+          betterDirection("train/learning_rate") == Better::Neither);
   QVERIFY(betterDirection("train/tokens_per_second") == Better::Higher);
 }
 

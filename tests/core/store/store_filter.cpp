@@ -30,9 +30,19 @@ class StoreFilter : public QObject {
 void StoreFilter::initTestCase() {
   const std::vector<RunSpec> specs = {
       {.name = "alpha-2", .method = "lora", .data = "glue/mrpc/train.tsv", .rank = 4, .seed = 1, .learningRate = 1e-3},
-      {.name = "beta-10", .method = "reflora", .data = "glue/mrpc/train.tsv", .rank = 16, .seed = 2, .learningRate = 5e-4},
+      {.name = "beta-10",
+       .method = "reflora",
+       .data = "glue/mrpc/train.tsv",
+       .rank = 16,
+       .seed = 2,
+       .learningRate = 5e-4},
       {.name = "gamma", .method = "rora", .data = "glue/cola.tsv", .rank = 64, .seed = 1, .learningRate = 1e-3},
-      {.name = "delta", .method = "full", .model = "models:gpt2", .data = "wiki.txt", .task = "causal_lm", .learningRate = 2e-5},
+      {.name = "delta",
+       .method = "full",
+       .model = "models:gpt2",
+       .data = "wiki.txt",
+       .task = "causal_lm",
+       .learningRate = 2e-5},
       {.name = "epsilon", .method = "lora", .data = "wiki.txt", .task = "causal_lm", .rank = 8}};
   m_store = m_home.open();
   int steps = 100;
@@ -229,16 +239,52 @@ void StoreFilter::sorts() {
 
 // Whatever is typed gives runs or a problem within the text, never a failure of SQL.
 void StoreFilter::neverBreaks() {
-  static const char* kPieces[] = {"rank", ">=", "16", "and", "or", "not", "(", ")", "\"a b\"", "/x+/", "~", "=", "!=", "method",
-                                  "lora", "loss", "created", "2024-01-01", "tag", "starred", "yes", "none", " ", "\\", "'", "%", "\"",
-                                  "/", "!", "ä", "optim.learning_rate", "1e-3", ";--", "eval/accuracy.best", "\x01", "[", "*"};
+  static const char* kPieces[] = {"rank",
+                                  ">=",
+                                  "16",
+                                  "and",
+                                  "or",
+                                  "not",
+                                  "(",
+                                  ")",
+                                  "\"a b\"",
+                                  "/x+/",
+                                  "~",
+                                  "=",
+                                  "!=",
+                                  "method",
+                                  "lora",
+                                  "loss",
+                                  "created",
+                                  "2024-01-01",
+                                  "tag",
+                                  "starred",
+                                  "yes",
+                                  "none",
+                                  " ",
+                                  "\\",
+                                  "'",
+                                  "%",
+                                  "\"",
+                                  "/",
+                                  "!",
+                                  "ä",
+                                  "optim.learning_rate",
+                                  "1e-3",
+                                  ";--",
+                                  "eval/accuracy.best",
+                                  "\x01",
+                                  "[",
+                                  "*"};
   std::mt19937 random(7);
   for (int trial = 0; trial < 4000; ++trial) {
     std::string text;
-    for (unsigned k = 0; k < 1 + random() % 9; ++k) text += std::string(kPieces[random() % std::size(kPieces)]) + (random() % 3 ? " " : "");
+    for (unsigned k = 0; k < 1 + random() % 9; ++k)
+      text += std::string(kPieces[random() % std::size(kPieces)]) + (random() % 3 ? " " : "");
     Result<RunPage> page = m_store->listRuns({.filter = text, .withMetrics = false});
     if (page) continue;
-    QVERIFY2(page.error().code == ErrorCode::Usage, qPrintable(QString::fromStdString(text + ": " + page.error().message())));
+    QVERIFY2(page.error().code == ErrorCode::Usage,
+             qPrintable(QString::fromStdString(text + ": " + page.error().message())));
     const auto problem = m_store->checkFilter(text);
     QVERIFY(problem && problem->offset + problem->length <= text.size());
   }
@@ -246,7 +292,8 @@ void StoreFilter::neverBreaks() {
 
 void StoreFilter::deepAndLong() {
   std::string deep, wide, nested = "rank = 4 tag = x";
-  for (int i = 0; i < 15; ++i) nested = (i % 2 ? "not (" : "(optim.learning_rate = 1 or ") + nested + " or accuracy.best > 1 and starred = no)";
+  for (int i = 0; i < 15; ++i)
+    nested = (i % 2 ? "not (" : "(optim.learning_rate = 1 or ") + nested + " or accuracy.best > 1 and starred = no)";
   QVERIFY(!m_store->checkFilter(nested));
   RS_OK(m_store->listRuns({.filter = nested}));
   for (int i = 0; i < 5000; ++i) deep += "(";

@@ -24,7 +24,8 @@ nlohmann::json configOf(const RunSpec& spec) {
           {"seed", spec.seed},
           {"model", {{"path", spec.model}}},
           {"data", {{"train", spec.data}, {"task", spec.task}}},
-          {"method", {{"name", spec.method}, {"rank", spec.rank}, {"alpha", 16.0}, {"target_modules", {"q_proj", "v_proj"}}}},
+          {"method",
+           {{"name", spec.method}, {"rank", spec.rank}, {"alpha", 16.0}, {"target_modules", {"q_proj", "v_proj"}}}},
           {"optim", {{"name", "adamw"}, {"learning_rate", spec.learningRate}}},
           {"train", {{"epochs", 3}, {"best_metric", ""}}}};
 }
@@ -79,8 +80,11 @@ void oneLife(const std::function<void(event::Body)>& say, int64_t life, int64_t 
     }
     say(event::Metrics{pointAt(step), values});
     if (spec.evalEvery > 0 && step % spec.evalEvery == 0) {
-      say(event::Eval{pointAt(step), {{"eval/loss", lossAt(step, salt + 9)}, {"eval/accuracy", 1.0 - 1.0 / static_cast<double>(step)}}, true});
-      say(event::Checkpoint{step, fmt::format("checkpoints/step-{:08}", step), event::CheckpointReason::Schedule, 1000 + step, true});
+      say(event::Eval{pointAt(step),
+                      {{"eval/loss", lossAt(step, salt + 9)}, {"eval/accuracy", 1.0 - 1.0 / static_cast<double>(step)}},
+                      true});
+      say(event::Checkpoint{step, fmt::format("checkpoints/step-{:08}", step), event::CheckpointReason::Schedule,
+                            1000 + step, true});
       say(event::Sample{step, "Once", fmt::format("upon step {}", step)});
       say(event::Log{"warning", fmt::format("look at step {}", step)});
       say(event::Progress{step, spec.steps, 12.5, "training"});
@@ -99,38 +103,50 @@ void writeLog(const std::filesystem::path& runFolder, const LogSpec& spec) {
   oneLife(say, 1, 0, spec.steps, spec);
   if (spec.resume) oneLife(say, 2, spec.steps * 6 / 10, spec.steps + 20, spec);
   if (spec.end)
-    say(event::End{event::RunState::Finished, spec.steps, {{"tokens", spec.steps * 512}, {"best_metric", "eval/accuracy"}}});
+    say(event::End{
+        event::RunState::Finished, spec.steps, {{"tokens", spec.steps * 512}, {"best_metric", "eval/accuracy"}}});
   if (Result<void> closed = (*writer)->close(); !closed) qFatal("%s", closed.error().message().c_str());
 }
 
 std::string derivedRows(Store& store) {
   // Without rid, sid, aid, cid and name_id: names instead, in a fixed order.
   static const char* kQueries[] = {
-      "SELECT uuid, name, config_name, status, status_detail, method, rank, alpha, model, data, task, seed, started, step, "
-      "total_steps, tokens, seconds, eta, peak_memory, trainable, parameters, best_metric, best_value, best_step, train_loss, "
+      "SELECT uuid, name, config_name, status, status_detail, method, rank, alpha, model, data, task, seed, started, "
+      "step, "
+      "total_steps, tokens, seconds, eta, peak_memory, trainable, parameters, best_metric, best_value, best_step, "
+      "train_loss, "
       "eval_loss, lives, host, version, device, compute_dtype, starred, archived FROM runs ORDER BY uuid",
       "SELECT r.uuid, s.folded FROM run_search s JOIN runs r USING (rid) ORDER BY 1",
       "SELECT r.uuid, hex(s.points) FROM run_sparklines s JOIN runs r USING (rid) ORDER BY 1",
       "SELECT r.uuid, c.position, c.sequence, c.life, c.complete FROM run_cursors c JOIN runs r USING (rid) ORDER BY 1",
       "SELECT r.uuid, c.body FROM run_configs c JOIN runs r USING (rid) ORDER BY 1",
-      "SELECT r.uuid, n.text, v.text, v.number FROM run_config_values v JOIN runs r USING (rid) JOIN names n ON n.id = v.name_id ORDER BY 1, 2",
+      "SELECT r.uuid, n.text, v.text, v.number FROM run_config_values v JOIN runs r USING (rid) JOIN names n ON n.id = "
+      "v.name_id ORDER BY 1, 2",
       "SELECT r.uuid, s.body FROM run_summaries s JOIN runs r USING (rid) ORDER BY 1",
-      "SELECT r.uuid, n.text, m.count, m.first, m.last, m.best, m.min, m.max, m.best_step, m.last_step FROM run_metrics m "
+      "SELECT r.uuid, n.text, m.count, m.first, m.last, m.best, m.min, m.max, m.best_step, m.last_step FROM "
+      "run_metrics m "
       "JOIN runs r USING (rid) JOIN names n ON n.id = m.name_id ORDER BY 1, 2",
-      "SELECT r.uuid, n.text, s.count, s.finite, s.first_step, s.last_step, s.first, s.last, s.min, s.max, s.min_step, s.max_step "
+      "SELECT r.uuid, n.text, s.count, s.finite, s.first_step, s.last_step, s.first, s.last, s.min, s.max, s.min_step, "
+      "s.max_step "
       "FROM series s JOIN runs r USING (rid) JOIN names n ON n.id = s.name_id ORDER BY 1, 2",
       "SELECT r.uuid, n.text, hex(t.points) FROM series_tails t JOIN series s USING (sid) JOIN runs r USING (rid) "
       "JOIN names n ON n.id = s.name_id ORDER BY 1, 2",
-      "SELECT r.uuid, n.text, c.start, c.count, c.finite, c.first, c.last, c.min, c.max, c.sum, c.min_step, c.max_step, "
+      "SELECT r.uuid, n.text, c.start, c.count, c.finite, c.first, c.last, c.min, c.max, c.sum, c.min_step, "
+      "c.max_step, "
       "hex(c.blocks256), hex(c.blocks16), hex(c.points), a.hash FROM series_chunks c JOIN series s USING (sid) "
       "JOIN runs r USING (rid) JOIN names n ON n.id = s.name_id JOIN axis_blocks a USING (aid) ORDER BY 1, 2, 3",
-      "SELECT r.uuid, a.hash, a.refs, a.count, a.first_step, a.last_step, a.first_seconds, hex(a.ends256), hex(a.ends16), "
+      "SELECT r.uuid, a.hash, a.refs, a.count, a.first_step, a.last_step, a.first_seconds, hex(a.ends256), "
+      "hex(a.ends16), "
       "hex(a.points) FROM axis_blocks a JOIN runs r USING (rid) ORDER BY 1, 2",
-      "SELECT r.uuid, l.sequence, l.time, l.step, l.level, l.kind, l.text FROM run_log l JOIN runs r USING (rid) ORDER BY 1, 2",
+      "SELECT r.uuid, l.sequence, l.time, l.step, l.level, l.kind, l.text FROM run_log l JOIN runs r USING (rid) ORDER "
+      "BY 1, 2",
       "SELECT r.uuid, s.sequence, s.step, s.prompt, s.text FROM samples s JOIN runs r USING (rid) ORDER BY 1, 2",
-      "SELECT r.uuid, c.path, c.sequence, c.step, c.bytes, c.reason, c.best FROM checkpoints c JOIN runs r USING (rid) ORDER BY 1, 2",
-      "SELECT r.uuid, c.sequence, c.step, c.key, c.old_value, c.new_value FROM changes c JOIN runs r USING (rid) ORDER BY 1, 2",
-      "SELECT r.uuid, s.position, s.name, s.kind, s.layer, s.rows, s.columns, s.rank FROM sites s JOIN runs r USING (rid) ORDER BY 1, 2"};
+      "SELECT r.uuid, c.path, c.sequence, c.step, c.bytes, c.reason, c.best FROM checkpoints c JOIN runs r USING (rid) "
+      "ORDER BY 1, 2",
+      "SELECT r.uuid, c.sequence, c.step, c.key, c.old_value, c.new_value FROM changes c JOIN runs r USING (rid) ORDER "
+      "BY 1, 2",
+      "SELECT r.uuid, s.position, s.name, s.kind, s.layer, s.rows, s.columns, s.rank FROM sites s JOIN runs r USING "
+      "(rid) ORDER BY 1, 2"};
   StoreDatabase& database = store.database();
   Result<std::string> text = database.read("the rows are written out", [&]() -> Result<std::string> {
     std::string out;

@@ -17,10 +17,10 @@
 namespace rankscope {
 
 // QVERIFY for Results: says what the error was.
-#define RS_OK(result)                                                             \
-  do {                                                                            \
-    const auto& rsOkResult = (result);                                            \
-    if (!rsOkResult.ok()) QFAIL(rsOkResult.error().message().c_str());            \
+#define RS_OK(result)                                                  \
+  do {                                                                 \
+    const auto& rsOkResult = (result);                                 \
+    if (!rsOkResult.ok()) QFAIL(rsOkResult.error().message().c_str()); \
   } while (false)
 
 struct TestHome {
@@ -33,7 +33,8 @@ struct TestHome {
 };
 
 struct RunSpec {
-  std::string name = "run", method = "lora", model = "starter:stories260K", data = "mrpc/train.tsv", task = "classification";
+  std::string name = "run", method = "lora", model = "starter:stories260K", data = "mrpc/train.tsv",
+              task = "classification";
   int64_t rank = 8, seed = 0;
   double learningRate = 1e-3;
   std::string id;  // empty: a new one
@@ -49,8 +50,8 @@ struct LogSpec {
   int sites = 3;
   int salt = 0;
   bool end = true;
-  bool resume = false;       // after the first life a second that rewinds to 60% and goes on
-  bool notFinite = false;    // some values are NaN
+  bool resume = false;     // after the first life a second that rewinds to 60% and goes on
+  bool notFinite = false;  // some values are NaN
 };
 void writeLog(const std::filesystem::path& runFolder, const LogSpec& spec);
 double lossAt(int64_t step, int salt);

@@ -92,8 +92,10 @@ void StoreIngest::whatIsSaidIsFound() {
     const auto step = static_cast<int64_t>(i) + 1;
     QCOMPARE(series->steps[i], step);
     QCOMPARE(series->tokens[i], step * 512);
-    if (step % 17 == 0) QVERIFY(std::isnan(series->values[i]));
-    else QCOMPARE(series->values[i], lossAt(step, 1));
+    if (step % 17 == 0)
+      QVERIFY(std::isnan(series->values[i]));
+    else
+      QCOMPARE(series->values[i], lossAt(step, 1));
   }
   Result<Series> site = store->readSeries(id, "site/layers.2.q_proj/balance_gap");
   RS_OK(site);
@@ -119,7 +121,8 @@ void StoreIngest::whatIsSaidIsFound() {
   QCOMPARE((*config)["method"]["rank"].get<int>(), 8);
   QCOMPARE((*summary)["best_metric"].get<std::string>(), std::string("eval/accuracy"));
 
-  Result<std::vector<RunLogLine>> warnings = store->readLog(id, {.minimum = LogLevel::Warning, .contains = "LOOK at step 1"});
+  Result<std::vector<RunLogLine>> warnings =
+      store->readLog(id, {.minimum = LogLevel::Warning, .contains = "LOOK at step 1"});
   RS_OK(warnings);
   QCOMPARE(warnings->size(), size_t{2});  // 100 and 150
   QVERIFY(warnings->at(0).sequence < warnings->at(1).sequence);
@@ -149,7 +152,8 @@ void StoreIngest::inPiecesAsInOne_data() {
   QTest::addColumn<int>("pieces");
   QTest::addColumn<bool>("resume");
   for (const int pieces : {2, 7, 60})
-    for (const bool resume : {false, true}) QTest::addRow("700 steps, %d pieces%s", pieces, resume ? ", resumed" : "") << 700 << pieces << resume;
+    for (const bool resume : {false, true})
+      QTest::addRow("700 steps, %d pieces%s", pieces, resume ? ", resumed" : "") << 700 << pieces << resume;
   QTest::addRow("5000 steps") << 5000 << 40 << true;
 }
 
@@ -352,7 +356,8 @@ void StoreIngest::foldersThatAreNoRuns() {
   const auto store = home.open();
   std::filesystem::create_directories(home.runs() / "notes");
   std::filesystem::create_directories(home.runs() / newUuid());  // no config yet: not a run yet
-  const auto broken = makeRunFolder(home.runs(), {}), foreign = makeRunFolder(home.runs(), {}), good = makeRunFolder(home.runs(), {});
+  const auto broken = makeRunFolder(home.runs(), {}), foreign = makeRunFolder(home.runs(), {}),
+             good = makeRunFolder(home.runs(), {});
   putFile(broken / "config.json", "{\"name\": ");
   putFile(foreign / "events.log", "this is no log of ours, but long enough");
   writeLog(good, {.steps = 20});
@@ -366,7 +371,13 @@ void StoreIngest::foldersThatAreNoRuns() {
   const auto moved = home.path() / "copied-from-cluster";
   std::filesystem::copy(good, moved, std::filesystem::copy_options::recursive);
   QVERIFY(!ingestRun(*store, moved).ok());
-  putFile(moved / "run.json", nlohmann::json{{"id", newUuid()}, {"created", 1.7e9}, {"host", "node7"}, {"version", "1"}, {"parent", ""}, {"parent_step", 0}}.dump());
+  putFile(moved / "run.json", nlohmann::json{{"id", newUuid()},
+                                             {"created", 1.7e9},
+                                             {"host", "node7"},
+                                             {"version", "1"},
+                                             {"parent", ""},
+                                             {"parent_step", 0}}
+                                  .dump());
   Result<IngestReport> one = ingestRun(*store, moved);
   RS_OK(one);
   QCOMPARE(one->runsAdded, int64_t{1});

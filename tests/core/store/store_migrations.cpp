@@ -1,4 +1,5 @@
-// From every older version to the newest: the rows stay, a backup is made first, and a store of the future is left alone.
+// From every older version to the newest: the rows stay, a backup is made first, and a store of the future is left
+// alone.
 
 #include <atomic>
 #include <thread>
@@ -29,7 +30,8 @@ int versionOf(const std::filesystem::path& file) {
 
 std::string schemaOf(const std::filesystem::path& file) {
   SQLite::Database raw(file.string());
-  SQLite::Statement rows(raw, "SELECT name || ': ' || COALESCE(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY 1");
+  SQLite::Statement rows(
+      raw, "SELECT name || ': ' || COALESCE(sql, '') FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY 1");
   std::string all;
   while (rows.executeStep()) all += rows.getColumn(0).getString() + "\n";
   return all;
@@ -47,16 +49,16 @@ void StoreMigrations::fromEachVersion() {
   TestHome home, fresh;
   (void)fresh.open();
   {
-    Result<std::unique_ptr<StoreDatabase>> old = StoreDatabase::open(home.store(), StoreDatabase::Mode::ReadWrite, version);
+    Result<std::unique_ptr<StoreDatabase>> old =
+        StoreDatabase::open(home.store(), StoreDatabase::Mode::ReadWrite, version);
     RS_OK(old);
     if (version >= 1)
       RS_OK((*old)->write("a row", StoreDatabase::Durability::Durable, [&] {
         Query(**old, "INSERT INTO runs (uuid, name, rank) VALUES ('abc', 'kept', 8)").run();
       }));
     if (version >= 2)
-      RS_OK((*old)->write("a row", StoreDatabase::Durability::Durable, [&] {
-        Query(**old, "INSERT INTO user_runs (uuid, note) VALUES ('abc', 'mine')").run();
-      }));
+      RS_OK((*old)->write("a row", StoreDatabase::Durability::Durable,
+                          [&] { Query(**old, "INSERT INTO user_runs (uuid, note) VALUES ('abc', 'mine')").run(); }));
   }
   QCOMPARE(versionOf(home.store()), version);
   const auto store = home.open();
@@ -117,8 +119,10 @@ void StoreMigrations::twoOpenAtOnce() {
     for (int i = 0; i < 6; ++i)
       threads.emplace_back([&] {
         const auto opened = Store::open(home.store(), Store::Mode::ReadWrite);
-        if (opened.ok() && (*opened)->setSetting("x", 1).ok()) ++good;
-        else if (!opened.ok()) qWarning("%s", opened.error().message().c_str());
+        if (opened.ok() && (*opened)->setSetting("x", 1).ok())
+          ++good;
+        else if (!opened.ok())
+          qWarning("%s", opened.error().message().c_str());
       });
     for (std::thread& thread : threads) thread.join();
     QCOMPARE(good.load(), 6);

@@ -19,7 +19,8 @@ Curve randomCurve(std::mt19937& random, int64_t count, bool gaps) {
   double x = 0;
   for (int64_t i = 0; i < count; ++i) {
     x += static_cast<double>(random() % 3);  // doubled positions too
-    const double value = std::sin(x / 50) + static_cast<double>(random() % 1000) / 500 + (random() % 997 == 0 ? 100 : 0);
+    const double value =
+        std::sin(x / 50) + static_cast<double>(random() % 1000) / 500 + (random() % 997 == 0 ? 100 : 0);
     curve.x.push_back(x);
     curve.values.push_back(gaps && random() % 5 == 0 ? std::nan("") : value);
   }
@@ -60,7 +61,8 @@ QString wrongValues(const std::vector<Bucket>& buckets, const Curve& curve) {
     if (bucket.finite != truth.finite || !same(bucket.min, truth.min) || !same(bucket.max, truth.max) ||
         !same(bucket.first, truth.first) || !same(bucket.last, truth.last))
       return QStringLiteral("wrong values at %1, %2 points").arg(bucket.index).arg(bucket.count);
-    if (std::abs(bucket.sum - truth.sum) > 1e-9 * (1 + std::abs(truth.sum))) return QStringLiteral("wrong sum at %1").arg(bucket.index);
+    if (std::abs(bucket.sum - truth.sum) > 1e-9 * (1 + std::abs(truth.sum)))
+      return QStringLiteral("wrong sum at %1").arg(bucket.index);
     if (bucket.x0 != curve.x[static_cast<size_t>(bucket.index)] || bucket.x1 != curve.x[static_cast<size_t>(next - 1)])
       return QStringLiteral("wrong place at %1").arg(bucket.index);
   }
@@ -156,16 +158,20 @@ void StorePyramid::storedRangeIsExact() {
     size_t at = 0;
     for (int piece = 0; piece < pieces; ++piece) {
       SeriesWriter writer(database, 1);
-      const size_t end = piece + 1 == pieces ? points.size() : at + (points.size() - at) / static_cast<size_t>(1 + random() % 4);
-      writer.append("train/loss", {points.begin() + static_cast<std::ptrdiff_t>(at), points.begin() + static_cast<std::ptrdiff_t>(end)});
+      const size_t end =
+          piece + 1 == pieces ? points.size() : at + (points.size() - at) / static_cast<size_t>(1 + random() % 4);
+      writer.append("train/loss", {points.begin() + static_cast<std::ptrdiff_t>(at),
+                                   points.begin() + static_cast<std::ptrdiff_t>(end)});
       at = end;
     }
   }));
   for (const Axis axis : {Axis::Step, Axis::Epoch, Axis::Tokens, Axis::Seconds}) {
     Curve along = curve;
     for (size_t i = 0; i < points.size(); ++i)
-      along.x[i] = axis == Axis::Step ? static_cast<double>(points[i].step) : axis == Axis::Epoch ? points[i].epoch
-                   : axis == Axis::Tokens ? static_cast<double>(points[i].tokens) : points[i].seconds;
+      along.x[i] = axis == Axis::Step     ? static_cast<double>(points[i].step)
+                   : axis == Axis::Epoch  ? points[i].epoch
+                   : axis == Axis::Tokens ? static_cast<double>(points[i].tokens)
+                                          : points[i].seconds;
     for (int trial = 0; trial < 12; ++trial) {
       const double last = along.x.back();
       double x0 = trial == 0 ? 0 : last * static_cast<double>(random() % 1100) / 1000;
@@ -187,7 +193,9 @@ void StorePyramid::storedSeriesComesBack() {
   StoreDatabase& database = store->database();
   std::mt19937_64 random(5);
   std::vector<SeriesPoint> points;
-  for (int64_t i = 0; i < 5000; ++i) points.push_back({i * 3, static_cast<double>(random()), i, static_cast<double>(i) / 3, static_cast<double>(random()) * 1e-3});
+  for (int64_t i = 0; i < 5000; ++i)
+    points.push_back(
+        {i * 3, static_cast<double>(random()), i, static_cast<double>(i) / 3, static_cast<double>(random()) * 1e-3});
   RS_OK(database.write("points are written", StoreDatabase::Durability::Derived, [&] {
     Query(database, "INSERT INTO runs (rid, uuid) VALUES (1, 'r')").run();
     SeriesWriter(database, 1).append("a", points);

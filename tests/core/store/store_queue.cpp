@@ -97,7 +97,8 @@ void StoreQueue::states() {
 void StoreQueue::slots() {
   TestHome home;
   const auto store = home.open();
-  const int64_t gpu = store->addJob({.slot = "cuda:0"})->id, any = store->addJob({})->id, cpu = store->addJob({.slot = "cpu"})->id;
+  const int64_t gpu = store->addJob({.slot = "cuda:0"})->id, any = store->addJob({})->id,
+                cpu = store->addJob({.slot = "cpu"})->id;
   QCOMPARE((*store->claimNextJob("cpu", "w"))->id, any);
   QCOMPARE((*store->claimNextJob("cpu", "w"))->id, cpu);
   QVERIFY(!store->claimNextJob("cpu", "w")->has_value());
@@ -147,7 +148,8 @@ void StoreQueue::claimsAreExclusive() {
   }
   std::multiset<std::string> claimed;
   for (int runner = 0; runner < kRunners; ++runner) {
-    const QStringList lines = QString::fromStdString(fileBytes(home.path() / ("claims-" + std::to_string(runner)))).split('\n', Qt::SkipEmptyParts);
+    const QStringList lines = QString::fromStdString(fileBytes(home.path() / ("claims-" + std::to_string(runner))))
+                                  .split('\n', Qt::SkipEmptyParts);
     for (const QString& line : lines) claimed.insert(line.toStdString());
   }
   QCOMPARE(claimed.size(), size_t{kJobs});

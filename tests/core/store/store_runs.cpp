@@ -94,7 +94,8 @@ void StoreRuns::groups() {
   QVERIFY(std::abs(four.statistics[0].high - four.statistics[0].mean - 4.302653 * 0.01 / std::sqrt(3.0)) < 1e-7);
   QCOMPARE(four.statistics[2].mean, 1.0);
   QVERIFY(!store->groupRuns({.keys = {"nonsense"}}).ok());
-  Result<std::vector<RunGroup>> few = store->groupRuns({.runs = {.filter = "rank = 16"}, .keys = {"optim.learning_rate"}, .metrics = {"accuracy"}});
+  Result<std::vector<RunGroup>> few =
+      store->groupRuns({.runs = {.filter = "rank = 16"}, .keys = {"optim.learning_rate"}, .metrics = {"accuracy"}});
   RS_OK(few);
   QCOMPARE(few->size(), size_t{1});
   QCOMPARE(few->at(0).key[0], std::string("0.001"));
@@ -155,7 +156,8 @@ void StoreRuns::unknownRun() {
   TestHome home;
   const auto store = home.open();
   const std::string no = "00000000-0000-4000-8000-000000000000";
-  QVERIFY(!store->run(no).ok() && !store->runConfig(no).ok() && !store->readSeries(no, "x").ok() && !store->seriesNames(no).ok());
+  QVERIFY(!store->run(no).ok() && !store->runConfig(no).ok() && !store->readSeries(no, "x").ok() &&
+          !store->seriesNames(no).ok());
   QVERIFY(!store->setNote(no, "x").ok() && !store->deleteRuns({no}).ok() && !store->configDifferences({no}).ok());
   QCOMPARE(store->run(no).error().code, ErrorCode::Usage);
   QVERIFY(store->listRuns({})->rows.empty());

@@ -19,7 +19,8 @@ class StoreUser : public QObject {
 void StoreUser::words() {
   TestHome home;
   const auto store = home.open();
-  const std::string a = makeRunFolder(home.runs(), {.name = "first"}).filename(), b = makeRunFolder(home.runs(), {}).filename();
+  const std::string a = makeRunFolder(home.runs(), {.name = "first"}).filename(),
+                    b = makeRunFolder(home.runs(), {}).filename();
   ingestRuns(*store, home.runs());
   RS_OK(store->setName(a, "  Küche  "));
   RS_OK(store->setNote(a, "# Title\n'quoted' \"and\" %"));
@@ -107,7 +108,7 @@ void StoreUser::trashAndBack() {
   QVERIFY(*store->folderBytes(id) > 1000);
   ingestRuns(*store, home.runs());
   QCOMPARE(store->listRuns({})->total, int64_t{0});  // does not come back by itself
-  RS_OK(store->deleteRuns({id}));  // again: nothing to do
+  RS_OK(store->deleteRuns({id}));                    // again: nothing to do
   RS_OK(store->restoreRuns({id}));
   QVERIFY(std::filesystem::exists(folder / "events.log"));
   ingestRuns(*store, home.runs());

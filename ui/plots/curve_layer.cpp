@@ -120,6 +120,7 @@ void CurveLayer::collect(const RasterGrid& grid, PlotCurve& curve, std::vector<R
     band.width = 0;
     lines.push_back(band);
   }
+  if (!style.line) return;
   const SmoothedCurve* smoothed = data.smoothed();
   curve.raw.update(grid, data.x(), data.y(), data.tree(), data.version());
   RasterLine line;
@@ -183,7 +184,7 @@ void CurveLayer::drawPoints(QCPPainter* painter, const PlotCurve& curve) const {
     if (!std::isfinite(y[i])) continue;
     const bool alone = (i == 0 || !std::isfinite(y[i - 1])) && (i + 1 >= y.size() || !std::isfinite(y[i + 1]));
     if (!curve.style.points && !alone) continue;
-    painter->drawEllipse(QPointF(keyAxis()->coordToPixel(data.x()[i]), valueAxis()->coordToPixel(y[i])), radius, radius);
+    painter->drawEllipse(QPointF(keyAxis()->coordToPixel(data.x()[i]), valueAxis()->coordToPixel(y[i]) + 1), radius, radius);
   }
   painter->restore();
 }
@@ -241,6 +242,7 @@ void CurveLayer::drawVector(QCPPainter* painter, const RasterGrid& grid) {
       painter->setBrush(QColor::fromRgba(withAlpha(curve->style.colour, kBandOpacity)));
       painter->drawPolygon(shape);
     }
+    if (!curve->style.line) continue;
     const SmoothedCurve* smoothed = data.smoothed();
     ColumnExtents raw;
     raw.update(grid, data.x(), data.y(), data.tree(), 1);

@@ -151,6 +151,12 @@ void Plot::setXLabel(const QString& label) {
   m_canvas->queueReplot();
 }
 
+void Plot::setXTicks(std::vector<double> ticks) {
+  m_canvas->xTicks = std::move(ticks);
+  m_canvas->applyAxes();
+  m_canvas->queueReplot();
+}
+
 void Plot::setLogX(bool on) {
   if (on == m_canvas->logX) return;
   m_canvas->logX = on;

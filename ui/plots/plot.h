@@ -38,7 +38,8 @@ struct CurveStyle {
   QColor colour;
   Qt::PenStyle dash = Qt::SolidLine;
   double width = 1.5;
-  bool points = false;     // a dot at every point (for evaluations); the line stays
+  bool points = false;     // a dot at every point (for evaluations)
+  bool line = true;        // false: only the dots
   bool smoothable = true;  // the learning rate is never smoothed
   int order = 0;           // drawn later = on top
 };
@@ -104,6 +105,7 @@ class Plot : public QWidget {
   void setXAxis(XAxis axis);
   XAxis xAxis() const;
   void setXLabel(const QString& label);           // for plots whose x is none of the four (put x into `step`)
+  void setXTicks(std::vector<double> ticks);      // only there (ranks); empty = by the range
   void setLogX(bool on);
   void setLogY(bool on);
   bool logX() const;

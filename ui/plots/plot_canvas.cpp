@@ -29,7 +29,7 @@ PlotCanvas::PlotCanvas(Plot* owner) : QCustomPlot(owner) {
 
   titleElement = new QCPTextElement(this, QString());
   titleElement->setTextFlags(Qt::AlignLeft | Qt::AlignVCenter);
-  titleElement->setMargins(QMargins(4, 4, 4, 0));
+  titleElement->setMargins(QMargins(4, 5, 4, 3));
   titleElement->setVisible(false);
   axisRect()->setMinimumMargins(QMargins(8, 6, 10, 4));
   axisRect()->setupFullAxesBox(false);
@@ -55,6 +55,7 @@ PlotCanvas::PlotCanvas(Plot* owner) : QCustomPlot(owner) {
   connect(&Theme::instance(), &Theme::changed, this, &PlotCanvas::applyTheme);
   applyAxes();
   applyTheme();
+  curvesChanged();
 }
 
 void PlotCanvas::applyTheme() {
@@ -84,9 +85,9 @@ void PlotCanvas::applyTheme() {
 void PlotCanvas::applyAxes() {
   xAxis->setScaleType(logX ? QCPAxis::stLogarithmic : QCPAxis::stLinear);
   yAxis->setScaleType(logY ? QCPAxis::stLogarithmic : QCPAxis::stLinear);
-  xAxis->setTicker(tickerForX(axis, logX));
+  xAxis->setTicker(xTicks.empty() ? tickerForX(axis, logX) : QSharedPointer<QCPAxisTicker>(new FixedTicker(xTicks)));
   yAxis->setTicker(tickerForY(logY));
-  xAxis->setLabel(xLabel.isEmpty() ? xAxisTitle(axis) : xLabel);
+  if (xAxis->tickLabels()) xAxis->setLabel(xLabel.isEmpty() ? xAxisTitle(axis) : xLabel);
   markLayer->axis = axis;
 
   const bool withTitle = !title.isEmpty();
@@ -112,6 +113,14 @@ void PlotCanvas::sortCurves() {
 }
 
 void PlotCanvas::curvesChanged() {
+  // Axes around nothing would only be numbers without a meaning.
+  const bool nothing = std::none_of(curves.begin(), curves.end(),
+                                    [](const auto& curve) { return curve->visible && !curve->data.empty(); });
+  for (QCPAxis* a : {xAxis, yAxis}) {
+    a->setTickLabels(!nothing);
+    a->grid()->setVisible(!nothing);
+  }
+  xAxis->setLabel(nothing ? QString() : xLabel.isEmpty() ? xAxisTitle(axis) : xLabel);
   if (following) fit();
   updateMargins();
   queueReplot();
@@ -201,6 +210,9 @@ void PlotCanvas::fitRanges(PlotRange& fitted) const {
       const size_t stride = std::max<size_t>(1, all.size() / 8192);
       for (size_t i = 0; i < all.size(); i += stride)
         if (std::isfinite(all[i]) && (!logY || all[i] > 0)) values.push_back(all[i]);
+      for (const std::vector<double>* edge : {&curve->data.points().lower, &curve->data.points().upper})
+        for (size_t i = 0; i < edge->size(); i += stride)
+          if (std::isfinite((*edge)[i]) && (!logY || (*edge)[i] > 0)) values.push_back((*edge)[i]);
     }
     if (values.size() >= 20) {
       const auto quantile = [&values](double q) {
@@ -225,7 +237,7 @@ void PlotCanvas::fitRanges(PlotRange& fitted) const {
   }
   double s0 = measure(y.lower, logY), s1 = measure(y.upper, logY);
   if (!(s1 > s0)) {
-    const double pad = logY ? 0.3 : std::max(std::abs(s0) * 0.1, 1e-12);
+    const double pad = logY ? 0.3 : s0 == 0 ? 1 : std::abs(s0) * 0.1;
     s0 -= pad;
     s1 += pad;
   }

@@ -40,6 +40,7 @@ class PlotCanvas : public QCustomPlot {
   CursorLayer* cursorLayer = nullptr;
   QCPTextElement* titleElement = nullptr;
   QString title, unit, xLabel;
+  std::vector<double> xTicks;
   XAxis axis = XAxis::Step;
   bool logX = false, logY = false, clipOutliers = false, follow = true, following = true;
   double smoothing = 0;

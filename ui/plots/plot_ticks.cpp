@@ -28,7 +28,8 @@ QString NumberTicker::getTickLabel(double tick, const QLocale& locale, QChar, in
     text.replace(QStringLiteral(".0e"), QStringLiteral("e")).replace(QStringLiteral("e-0"), QStringLiteral("e-"));
     return text;
   }
-  const int decimals = std::clamp(static_cast<int>(std::ceil(-std::log10(m_step / unit) - 1e-9)), 0, 6);
+  int decimals = 0;  // until the distance of ticks is written exactly: 0.25 needs two
+  for (double step = m_step / unit; decimals < 6 && std::abs(step - std::round(step)) > 1e-6 * step; step *= 10) ++decimals;
   return locale.toString(tick / unit, 'f', decimals) + suffix;
 }
 
@@ -90,6 +91,15 @@ QVector<double> LogTicker::createTickVector(double step, const QCPRange& range) 
 QString LogTicker::getTickLabel(double tick, const QLocale&, QChar, int) {
   return m_compact ? formatCompact(tick) : formatNumber(tick, 3);
 }
+
+QVector<double> FixedTicker::createTickVector(double, const QCPRange& range) {
+  QVector<double> ticks;
+  for (const double place : m_places)
+    if (place >= range.lower && place <= range.upper) ticks.push_back(place);
+  return ticks;
+}
+
+QString FixedTicker::getTickLabel(double tick, const QLocale&, QChar, int) { return formatNumber(tick, 4); }
 
 QSharedPointer<QCPAxisTicker> tickerForX(XAxis axis, bool log) {
   QSharedPointer<QCPAxisTicker> ticker;

@@ -45,6 +45,20 @@ class LogTicker : public QCPAxisTickerLog {
   bool m_narrow = false;
 };
 
+// Ticks at given places only, as far as their labels do not touch.
+class FixedTicker : public QCPAxisTicker {
+ public:
+  explicit FixedTicker(std::vector<double> places) : m_places(std::move(places)) {}
+
+ protected:
+  QVector<double> createTickVector(double step, const QCPRange& range) override;
+  int getSubTickCount(double) override { return 0; }
+  QString getTickLabel(double tick, const QLocale& locale, QChar format, int precision) override;
+
+ private:
+  std::vector<double> m_places;
+};
+
 QSharedPointer<QCPAxisTicker> tickerForX(XAxis axis, bool log);
 QSharedPointer<QCPAxisTicker> tickerForY(bool log);
 QString formatX(XAxis axis, double value);  // in the cursor's readout

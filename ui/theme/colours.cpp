@@ -68,7 +68,7 @@ double contrastRatio(const QColor& a, const QColor& b) {
 
 QColor categoryColour(int index) {
   const auto size = static_cast<int>(kOkabeIto.size());
-  return readable(QColor(kOkabeIto[static_cast<size_t>(((index % size) + size) % size)]), 2.4);
+  return readable(QColor(kOkabeIto[static_cast<size_t>(((index % size) + size) % size)]), 3.0);
 }
 
 QColor methodColour(const QString& method) { return categoryColour(hueOf(method)); }
@@ -82,7 +82,7 @@ QColor runColour(const QString& method, qint64 rank) {
   colour.getHslF(&h, &s, &l);
   const double direction = Theme::instance().dark() ? 1.0 : -1.0;
   colour.setHslF(h, s, static_cast<float>(std::clamp(l + direction * strength * 0.26, 0.14, 0.86)));
-  return readable(colour, 1.9);
+  return readable(colour, 2.2);
 }
 
 Qt::PenStyle seedDash(qint64 seed) {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/cuda/reflora_body.cuh"
 #include "kernels/reflora_ops.h"
 
 using namespace rankscope::kernels;
@@ -57,6 +58,33 @@ double relative(const at::Tensor& a, const at::Tensor& b) {
 
 class RefLoraOperator : public QObject {
   Q_OBJECT
+
+ private:
+  // What the CUDA kernel does, with each phase run for every thread in turn, last thread first: a phase that read what
+  // another thread writes in it would show.
+  template <typename T>
+  void gpuBody(int threads, double eps, double tolerance) {
+    const auto dtype = c10::CppTypeToScalarType<T>::value;
+    Pairs p = somePairs(dtype);
+    Pairs expected = copyOf(p);
+    refloraPrecondition(expected.a, expected.b, expected.gradA, expected.gradB, eps);
+    auto phase = [threads](auto body) {
+      for (int64_t t = threads - 1; t >= 0; --t) body(reflora::Lane{t, threads});
+    };
+    for (size_t i = 0; i < p.a.size(); ++i) {
+      const int64_t r = p.a[i].size(0), in = p.a[i].size(1), out = p.b[i].size(0);
+      std::vector<double> scratch(static_cast<size_t>(reflora::workspaceSize(r)), std::nan(""));
+      const reflora::Workspace w = reflora::workspaceAt(scratch.data(), r);
+      reflora::computeMetric(phase, p.a[i].const_data_ptr<T>(), p.b[i].const_data_ptr<T>(), r, in, out, eps, w);
+      at::Tensor newA = at::full_like(p.gradA[i], std::nan("")), newB = at::full_like(p.gradB[i], std::nan(""));
+      phase([&](reflora::Lane lane) {
+        reflora::apply(lane, w.m, w.t, r, in, out, p.gradA[i].const_data_ptr<T>(), p.gradB[i].const_data_ptr<T>(),
+                       newA.mutable_data_ptr<T>(), newB.mutable_data_ptr<T>());
+      });
+      QVERIFY2(relative(newA, expected.gradA[i]) < tolerance, fmt::format("pair {}: {}", i, relative(newA, expected.gradA[i])).c_str());
+      QVERIFY2(relative(newB, expected.gradB[i]) < tolerance, fmt::format("pair {}: {}", i, relative(newB, expected.gradB[i])).c_str());
+    }
+  }
 
  private Q_SLOTS:
   void solvesItsEquation() {
@@ -135,6 +163,18 @@ class RefLoraOperator : public QObject {
     for (auto& b : p.b) b.requires_grad_(true);
     refloraPrecondition(p.a, p.b, p.gradA, p.gradB, kEps32);
     for (const auto& g : p.gradA) QVERIFY(!g.requires_grad());
+  }
+
+  void theGpuBodyThreadByThread_data() {
+    QTest::addColumn<int>("threads");
+    QTest::addColumn<bool>("wide");
+    for (int threads : {1, 7, 32, 256})
+      for (bool wide : {false, true}) QTest::addRow("%d threads %s", threads, wide ? "float64" : "float32") << threads << wide;
+  }
+  void theGpuBodyThreadByThread() {
+    QFETCH(int, threads);
+    QFETCH(bool, wide);
+    wide ? gpuBody<double>(threads, kEps64, 1e-9) : gpuBody<float>(threads, kEps32, 1e-5);
   }
 
   void shapesThatDoNotFitAreRefused() {

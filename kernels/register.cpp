@@ -39,6 +39,12 @@ void registerAttention(torch::Library& m);
 void registerLoss(torch::Library& m);
 }  // namespace rankscope::kernels::cpu
 
+namespace rankscope::kernels::generic {
+void registerForCuda(torch::Library& m);
+}
+
+TORCH_LIBRARY_IMPL(rankscope, CUDA, m) { rankscope::kernels::generic::registerForCuda(m); }
+
 TORCH_LIBRARY_IMPL(rankscope, CPU, m) {
   using namespace rankscope::kernels::cpu;
   registerRows(m);

@@ -28,8 +28,10 @@ std::vector<Chunk> chunksByRank(at::TensorList a) {
   for (const auto& [rank, pairs] : byRank)
     for (size_t begin = 0; begin < pairs.size(); begin += kChunk) {
       const size_t end = std::min(begin + kChunk, pairs.size());
-      chunks.push_back({{pairs.begin() + static_cast<std::ptrdiff_t>(begin), pairs.begin() + static_cast<std::ptrdiff_t>(end)},
-                        {}, {}});
+      chunks.push_back(
+          {{pairs.begin() + static_cast<std::ptrdiff_t>(begin), pairs.begin() + static_cast<std::ptrdiff_t>(end)},
+           {},
+           {}});
     }
   return chunks;
 }

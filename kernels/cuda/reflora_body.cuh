@@ -1,10 +1,10 @@
 #pragma once
-// The arithmetic of RefLoRA's CUDA kernel, one pair of factors to a block of threads, as host/device functions: each is a
-// phase that every thread runs between two barriers, and touches only what no other thread writes in that phase. The GPU runs
-// them in parallel; a CPU test runs the same bodies thread by thread.
+// The arithmetic of RefLoRA's CUDA kernel, one pair of factors to a block of threads, as host/device functions: each is
+// a phase that every thread runs between two barriers, and touches only what no other thread writes in that phase. The
+// GPU runs them in parallel; a CPU test runs the same bodies thread by thread.
 //
-// Eigenvectors come from Jacobi's method with the round-robin order of pairs: in each round all r/2 rotations are disjoint.
-// Everything r×r is float64, as on the CPU.
+// Eigenvectors come from Jacobi's method with the round-robin order of pairs: in each round all r/2 rotations are
+// disjoint. Everything r×r is float64, as on the CPU.
 
 #include <cmath>
 #include <cstdint>

@@ -58,11 +58,16 @@ void run(Launch& launch, double eps) {
   auto* entries = reinterpret_cast<PairTable*>(table.mutable_data_ptr<uint8_t>());
   const bool applies = !launch.gradA.empty();
   for (size_t i = 0; i < count; ++i)
-    entries[i] = {launch.a[i].const_data_ptr(), launch.b[i].const_data_ptr(),
-                  applies ? launch.gradA[i].mutable_data_ptr() : nullptr, applies ? launch.gradB[i].mutable_data_ptr() : nullptr,
-                  applies ? launch.newA[i].mutable_data_ptr() : nullptr, applies ? launch.newB[i].mutable_data_ptr() : nullptr,
+    entries[i] = {launch.a[i].const_data_ptr(),
+                  launch.b[i].const_data_ptr(),
+                  applies ? launch.gradA[i].mutable_data_ptr() : nullptr,
+                  applies ? launch.gradB[i].mutable_data_ptr() : nullptr,
+                  applies ? launch.newA[i].mutable_data_ptr() : nullptr,
+                  applies ? launch.newB[i].mutable_data_ptr() : nullptr,
                   launch.scratch.mutable_data_ptr<double>() + launch.offsets[i],
-                  launch.a[i].size(0), launch.a[i].size(1), launch.b[i].size(0)};
+                  launch.a[i].size(0),
+                  launch.a[i].size(1),
+                  launch.b[i].size(0)};
   const at::Tensor onDevice = table.to(launch.a.front().device());
   const auto* pairs = reinterpret_cast<const PairTable*>(onDevice.const_data_ptr<uint8_t>());
   const auto stream = at::cuda::getCurrentCUDAStream();
@@ -99,9 +104,11 @@ std::vector<at::Tensor> refloraMetric(at::TensorList a, at::TensorList b, double
   for (size_t i = 0; i < launch.a.size(); ++i) {
     const int64_t r = launch.a[i].size(0), begin = launch.offsets[i];
     auto matrix = [&](int64_t index) {
-      return launch.scratch.slice(0, begin + index * r * r, begin + (index + 1) * r * r).reshape({r, r}).to(launch.a[i].scalar_type(), false, true);
+      return launch.scratch.slice(0, begin + index * r * r, begin + (index + 1) * r * r)
+          .reshape({r, r})
+          .to(launch.a[i].scalar_type(), false, true);
     };
-    out[i] = matrix(2);                   // Workspace::m holds S
+    out[i] = matrix(2);                    // Workspace::m holds S
     out[launch.a.size() + i] = matrix(5);  // Workspace::t holds S⁻¹
   }
   return out;

@@ -47,7 +47,8 @@ RS_INLINE void gramOfRowsBody(const T* a, int64_t r, int64_t n, int64_t stride, 
   for (int64_t begin = 0; begin < n; begin += kBlock) {
     const int64_t count = std::min(kBlock, n - begin);
     for (int64_t i = 0; i < r; ++i)
-      for (int64_t k = 0; k < count; ++k) packed[static_cast<size_t>(k * width + i)] = static_cast<double>(a[i * stride + begin + k]);
+      for (int64_t k = 0; k < count; ++k)
+        packed[static_cast<size_t>(k * width + i)] = static_cast<double>(a[i * stride + begin + k]);
     addGram(packed.data(), count, width, sums.data());
   }
   writeGram(sums.data(), width, r, gram);
@@ -60,7 +61,8 @@ RS_INLINE void gramOfColumnsBody(const T* b, int64_t n, int64_t r, int64_t strid
   for (int64_t begin = 0; begin < n; begin += kBlock) {
     const int64_t count = std::min(kBlock, n - begin);
     for (int64_t k = 0; k < count; ++k)
-      for (int64_t i = 0; i < r; ++i) packed[static_cast<size_t>(k * width + i)] = static_cast<double>(b[(begin + k) * stride + i]);
+      for (int64_t i = 0; i < r; ++i)
+        packed[static_cast<size_t>(k * width + i)] = static_cast<double>(b[(begin + k) * stride + i]);
     addGram(packed.data(), count, width, sums.data());
   }
   writeGram(sums.data(), width, r, gram);
@@ -132,25 +134,25 @@ Level level() {
 }
 
 // One function a loop and instruction set, so that the inlined body is compiled for it.
-#define RS_FORMS(name, parameters, arguments)                                                                     \
-  template <typename T>                                                                                           \
-  __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma"))) void name##Avx512 parameters {                \
-    name##Body<T> arguments;                                                                                      \
-  }                                                                                                               \
-  template <typename T>                                                                                           \
-  __attribute__((target("avx2,fma"))) void name##Avx2 parameters {                                                \
-    name##Body<T> arguments;                                                                                      \
+#define RS_FORMS(name, parameters, arguments)                                                      \
+  template <typename T>                                                                            \
+  __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,fma"))) void name##Avx512 parameters { \
+    name##Body<T> arguments;                                                                       \
+  }                                                                                                \
+  template <typename T>                                                                            \
+  __attribute__((target("avx2,fma"))) void name##Avx2 parameters {                                 \
+    name##Body<T> arguments;                                                                       \
   }
 
 RS_FORMS(gramOfRows, (const T* a, int64_t r, int64_t n, int64_t stride, double* gram), (a, r, n, stride, gram))
 RS_FORMS(gramOfColumns, (const T* b, int64_t n, int64_t r, int64_t stride, double* gram), (b, n, r, stride, gram))
 RS_FORMS(multiplyLeft, (const double* m, int64_t r, T* g, int64_t n, int64_t stride), (m, r, g, n, stride))
-RS_FORMS(multiplyRight, (T* g, int64_t n, int64_t r, int64_t stride, const double* m), (g, n, r, stride, m))
+RS_FORMS(multiplyRight, (T * g, int64_t n, int64_t r, int64_t stride, const double* m), (g, n, r, stride, m))
 
-#define RS_CHOOSE(name, arguments)                     \
-  switch (level()) {                                   \
+#define RS_CHOOSE(name, arguments)                        \
+  switch (level()) {                                      \
     case Level::Avx512: return name##Avx512<T> arguments; \
-    case Level::Avx2: return name##Avx2<T> arguments;  \
+    case Level::Avx2: return name##Avx2<T> arguments;     \
     case Level::Baseline: return name##Body<T> arguments; \
   }
 
@@ -169,16 +171,14 @@ void multiplyLeft(const double* m, int64_t r, T* g, int64_t n, int64_t stride) {
   RS_CHOOSE(multiplyLeft, (m, r, g, n, stride))
 }
 template <typename T>
-void multiplyRight(T* g, int64_t n, int64_t r, int64_t stride, const double* m) {
-  RS_CHOOSE(multiplyRight, (g, n, r, stride, m))
-}
+void multiplyRight(T* g, int64_t n, int64_t r, int64_t stride,
+                   const double* m){RS_CHOOSE(multiplyRight, (g, n, r, stride, m))}
 
-#define RS_FOR_TYPE(T)                                                                    \
-  template void gramOfRows<T>(const T*, int64_t, int64_t, int64_t, double*);              \
-  template void gramOfColumns<T>(const T*, int64_t, int64_t, int64_t, double*);           \
-  template void multiplyLeft<T>(const double*, int64_t, T*, int64_t, int64_t);            \
+#define RS_FOR_TYPE(T)                                                          \
+  template void gramOfRows<T>(const T*, int64_t, int64_t, int64_t, double*);    \
+  template void gramOfColumns<T>(const T*, int64_t, int64_t, int64_t, double*); \
+  template void multiplyLeft<T>(const double*, int64_t, T*, int64_t, int64_t);  \
   template void multiplyRight<T>(T*, int64_t, int64_t, int64_t, const double*);
-RS_FOR_TYPE(float)
-RS_FOR_TYPE(double)
+RS_FOR_TYPE(float) RS_FOR_TYPE(double)
 
 }  // namespace rankscope::kernels::simd

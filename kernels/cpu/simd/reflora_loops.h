@@ -1,7 +1,7 @@
 #pragma once
-// The loops of RefLoRA that run over the long side of a factor: Gram matrices with float64 sums, and an r×r matrix applied to
-// a gradient in place. Each reads its factor once. Plain pointers, rows of fixed stride; compiled for three instruction sets,
-// the best of which is taken at run time. T is float or double.
+// The loops of RefLoRA that run over the long side of a factor: Gram matrices with float64 sums, and an r×r matrix
+// applied to a gradient in place. Each reads its factor once. Plain pointers, rows of fixed stride; compiled for three
+// instruction sets, the best of which is taken at run time. T is float or double.
 
 #include <cstdint>
 

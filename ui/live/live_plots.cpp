@@ -19,7 +19,7 @@ namespace rankscope::ui {
 namespace {
 
 constexpr int kFourColumns = 1000;  // px from which the small plots stand in four columns
-constexpr int kRowHeight = 168;
+constexpr int kRowHeight = 144;
 constexpr int kSmoothingSteps = 100;
 
 // The slider's way to the weight: fine near 1, where it matters (0.9, 0.99, 0.999).
@@ -163,7 +163,7 @@ void LivePlots::buildBar() {
   connect(m_back, &QToolButton::clicked, this, &LivePlots::zoomBack);
   connect(m_forward, &QToolButton::clicked, this, &LivePlots::zoomForward);
   connect(fit, &QToolButton::clicked, this, &LivePlots::fitAll);
-  m_smoothing->setValue(40);
+  m_smoothing->setValue(20);
 }
 
 void LivePlots::addPanel(const QString& id, const QString& title, const QString& unit, std::vector<Curve> curves) {

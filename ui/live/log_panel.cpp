@@ -140,9 +140,9 @@ LogPanel::LogPanel(QWidget* parent) : QWidget(parent) {
   m_table->horizontalHeader()->hide();
   m_table->horizontalHeader()->setStretchLastSection(true);
   const QFontMetrics metrics(Theme::instance().monoFont());
-  m_table->setColumnWidth(LogModel::Time, metrics.horizontalAdvance("00:00:00") + 16);
-  m_table->setColumnWidth(LogModel::Step, metrics.horizontalAdvance("0,000,000") + 12);
-  m_table->setColumnWidth(LogModel::Level, metrics.horizontalAdvance("warning") + 16);
+  m_table->setColumnWidth(LogModel::Time, metrics.horizontalAdvance("00:00:00") + 28);
+  m_table->setColumnWidth(LogModel::Step, metrics.horizontalAdvance("0,000,000") + 20);
+  m_table->setColumnWidth(LogModel::Level, metrics.horizontalAdvance("warning") + 28);
   auto* copy = new QAction(tr("Copy lines"), m_table);
   copy->setShortcut(QKeySequence::Copy);
   copy->setShortcutContext(Qt::WidgetShortcut);

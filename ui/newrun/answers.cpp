@@ -38,6 +38,16 @@ const json& items(const json& value) {
   return value.is_array() ? value : none;
 }
 
+QHash<QString, QString> readRoles(const json& answer) {
+  QHash<QString, QString> read;
+  const auto& roles = member(answer, "roles");
+  if (!roles.is_object()) return read;
+  for (const auto& [role, column] : roles.items()) {
+    if (column.is_string()) read[QString::fromStdString(role)] = QString::fromStdString(column.get<std::string>());
+  }
+  return read;
+}
+
 ModelCard readCard(const json& m) {
   ModelCard card;
   card.path = text(m, "path");
@@ -94,15 +104,7 @@ DataDetails readDataDetails(const json& answer) {
     details.problems.push_back({whole(p, "line"), text(p, "message")});
   }
   details.problemCount = std::max<qint64>(whole(answer, "problem_count"), qint64(details.problems.size()));
-  for (const char* key : {"roles", "guessed_roles", "guessed"}) {
-    const auto& roles = member(answer, key);
-    if (!roles.is_object()) continue;
-    for (const auto& [role, column] : roles.items()) {
-      if (column.is_string()) {
-        details.guessedRoles[QString::fromStdString(role)] = QString::fromStdString(column.get<std::string>());
-      }
-    }
-  }
+  details.guessedRoles = readRoles(answer);
   return details;
 }
 
@@ -126,6 +128,7 @@ DataPreview readDataPreview(const json& answer) {
   preview.tokensLostShare = number(histogram, "tokens_lost_share");
   preview.trainRows = whole(answer, "train_rows");
   preview.evalRows = whole(answer, "eval_rows");
+  preview.roles = readRoles(answer);
   return preview;
 }
 
@@ -136,6 +139,7 @@ RunEstimate readEstimate(const json& answer) {
   e.share = number(answer, "share");
   e.effectiveScale = number(answer, "effective_scale");
   const auto& memory = member(answer, "memory");
+  e.program = number(memory, "program");
   e.weights = number(memory, "weights");
   e.adapter = number(memory, "adapter");
   e.gradients = number(memory, "gradients");
@@ -144,8 +148,6 @@ RunEstimate readEstimate(const json& answer) {
   e.logits = number(memory, "logits");
   e.total = number(memory, "total");
   e.available = number(memory, "available");
-  const double named = e.weights + e.adapter + e.gradients + e.optimizer + e.activations + e.logits;
-  e.other = std::max(0.0, e.total - named);
   e.steps = number(answer, "steps");
   e.stepsPerEpoch = number(answer, "steps_per_epoch");
   e.tokensPerEpoch = number(answer, "tokens_per_epoch");
@@ -156,10 +158,12 @@ CheckOutcome readCheck(const json& answer) {
   CheckOutcome outcome;
   const auto& loss = member(answer, "loss");
   outcome.loss = loss.is_number() ? loss.get<double>() : std::nan("");
-  const auto& finite = member(answer, "finite");
-  outcome.finite = finite.is_boolean() ? finite.get<bool>() : std::isfinite(outcome.loss);
-  outcome.secondsPerStep = number(answer, "seconds_per_step");
+  outcome.stepSeconds = number(answer, "step_seconds");
+  outcome.trainingSeconds = number(answer, "training_seconds");
   outcome.peakMemory = number(answer, "peak_memory");
+  for (const auto& remark : items(member(answer, "remarks"))) {
+    if (remark.is_string()) outcome.remarks << QString::fromStdString(remark.get<std::string>());
+  }
   return outcome;
 }
 

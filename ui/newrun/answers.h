@@ -63,12 +63,13 @@ struct DataPreview {
   QVector<double> edges, counts;
   double overLimit = 0, tokensLostShare = 0;
   qint64 trainRows = 0, evalRows = 0;
+  QHash<QString, QString> roles;  // role -> column that the task takes, guessed or given
 };
 DataPreview readDataPreview(const nlohmann::json& answer);
 
 struct RunEstimate {
   double trainable = 0, parameters = 0, share = 0, effectiveScale = 0;
-  double weights = 0, adapter = 0, gradients = 0, optimizer = 0, activations = 0, logits = 0, other = 0;
+  double program = 0, weights = 0, adapter = 0, gradients = 0, optimizer = 0, activations = 0, logits = 0;
   double total = 0, available = 0;
   double steps = 0, stepsPerEpoch = 0, tokensPerEpoch = 0;
 };
@@ -76,8 +77,8 @@ RunEstimate readEstimate(const nlohmann::json& answer);
 
 // One batch for real.
 struct CheckOutcome {
-  bool finite = false;
-  double loss = 0, secondsPerStep = 0, peakMemory = 0;
+  double loss = 0, stepSeconds = 0, trainingSeconds = 0, peakMemory = 0;
+  QStringList remarks;  // what the trainer found worth saying: rows passed over, defaults taken
 };
 CheckOutcome readCheck(const nlohmann::json& answer);
 

@@ -21,8 +21,9 @@ ColumnRoles::ColumnRoles(RunDraft* draft, QWidget* parent) : QWidget(parent), m_
   auto* grid = new QGridLayout(this);
   grid->setContentsMargins(0, 0, 0, 0);
   grid->setHorizontalSpacing(space::kUnit);
-  grid->setVerticalSpacing(2);
+  grid->setVerticalSpacing(0);  // hidden roles must not leave gaps
   grid->setColumnStretch(2, 1);
+  grid->setColumnMinimumWidth(3, space::kRowHeight);
   int row = 0;
   for (const auto& option : optionTable()) {
     const auto key = QString::fromStdString(option.key);
@@ -30,6 +31,7 @@ ColumnRoles::ColumnRoles(RunDraft* draft, QWidget* parent) : QWidget(parent), m_
     Role role{key, key.mid(kPrefix.size()), new QLabel(optionTitle(option)), new QComboBox, new QLabel, new QLabel,
               new QToolButton};
     role.title->setFixedWidth(kTitleWidth);
+    role.box->setContentsMargins(0, 1, 0, 1);
     role.title->setBuddy(role.box);
     role.box->setObjectName("role:" + role.role);
     role.box->setAccessibleName(optionTitle(option));
@@ -42,12 +44,10 @@ ColumnRoles::ColumnRoles(RunDraft* draft, QWidget* parent) : QWidget(parent), m_
     role.example->setMinimumWidth(40);
     role.example->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
     role.error->setWordWrap(true);
+    role.error->setProperty("role", "error");
     makeFlat(role.revert);
     role.revert->setIcon(icon("undo"));
     role.revert->setAccessibleName(tr("Revert %1").arg(optionTitle(option)));
-    QSizePolicy keep = role.revert->sizePolicy();
-    keep.setRetainSizeWhenHidden(true);
-    role.revert->setSizePolicy(keep);
     grid->addWidget(role.title, row, 0);
     grid->addWidget(role.box, row, 1);
     grid->addWidget(role.example, row, 2);
@@ -68,6 +68,11 @@ ColumnRoles::ColumnRoles(RunDraft* draft, QWidget* parent) : QWidget(parent), m_
 
 void ColumnRoles::setColumns(const DataDetails& details) {
   m_details = details;
+  refresh();
+}
+
+void ColumnRoles::setEffectiveRoles(const QHash<QString, QString>& roles) {
+  m_details.guessedRoles = roles;
   refresh();
 }
 
@@ -106,7 +111,6 @@ void ColumnRoles::refresh() {
     QStringList texts;
     for (const auto* issue : mistakes) texts << errorText(issue->error);
     role.error->setText(texts.join('\n'));
-    role.error->setStyleSheet("color:" + ui::palette().danger.name());
     makeInvalid(role.box, !texts.isEmpty());
     const bool changed = m_draft->isChanged(role.key);
     makeChanged(role.box, changed);

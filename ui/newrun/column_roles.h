@@ -23,6 +23,8 @@ class ColumnRoles : public QWidget {
  public:
   explicit ColumnRoles(RunDraft* draft, QWidget* parent = nullptr);
   void setColumns(const DataDetails& details);
+  // The columns that the chosen task really takes; better than the guesses made without knowing the task.
+  void setEffectiveRoles(const QHash<QString, QString>& roles);
   QComboBox* box(const QString& role) const;  // "label"
 
  private:

@@ -177,6 +177,7 @@ ConsequencesPanel::ConsequencesPanel(RunDraft* draft, QWidget* parent) : QWidget
   connect(draft, &RunDraft::issuesChanged, this, &ConsequencesPanel::refresh);
   connect(&Theme::instance(), &Theme::changed, this, [this] {
     m_copy->setIcon(icon("copy"));
+    m_issues->clear();  // its icons carry the theme's colour
     refresh();
   });
   refresh();
@@ -230,10 +231,8 @@ void ConsequencesPanel::refresh() {
     m_steps->setText(none);
     m_tokens->setText(none);
   }
-  if (m_check && m_check->secondsPerStep > 0 && m_estimate && m_estimate->steps > 0) {
-    m_time->setText(tr("about %1, at the measured %2 s per step")
-                        .arg(formatDuration(m_check->secondsPerStep * m_estimate->steps),
-                             locale.toString(m_check->secondsPerStep, 'g', 3)));
+  if (m_check && m_check->trainingSeconds > 0) {
+    m_time->setText(tr("about %1, as measured").arg(formatDuration(m_check->trainingSeconds)));
   } else {
     m_time->setText(tr("press Check to measure it"));
   }
@@ -261,7 +260,8 @@ void ConsequencesPanel::showIssues() {
   QStringList fresh;
   for (const auto& issue : issues) {
     const auto* option = findOption(issue.key);
-    fresh << (option ? optionTitle(*option) + ": " : QString()) + errorText(issue.error);
+    const QString text = errorText(issue.error), title = option ? optionTitle(*option) : QString();
+    fresh << (title.isEmpty() || text.startsWith(title, Qt::CaseInsensitive) ? text : title + ": " + text);
   }
   QStringList shown;
   for (int i = 0; i < m_issues->count(); ++i) shown << m_issues->item(i)->text();
@@ -285,13 +285,13 @@ void ConsequencesPanel::setEstimate(const RunEstimate& e) {
   const auto add = [&parts](const char* key, const QString& title, double bytes) {
     if (bytes > 0) parts.push_back({key, title, bytes});
   };
+  add("program", tr("Program"), e.program);
   add("weights", tr("Weights"), e.weights);
   add("adapter", tr("Adapter"), e.adapter);
   add("gradients", tr("Gradients"), e.gradients);
   add("optimizer", tr("Moments"), e.optimizer);
   add("activations", tr("Activations"), e.activations);
   add("logits", tr("Logits"), e.logits);
-  add("other", tr("Program"), e.other);
   m_memory->setParts(parts, e.available);
   m_estimateState->hide();
   refresh();
@@ -321,12 +321,12 @@ void ConsequencesPanel::setCheck(const CheckOutcome& outcome) {
   m_check = outcome;
   setChecking(false);
   const QLocale locale;
-  m_checkResult->setText(
-      outcome.finite
-          ? tr("Checked: loss %1 is finite, peak memory %2, %3 s per step.")
-                .arg(locale.toString(outcome.loss, 'g', 4), formatBytes(outcome.peakMemory), locale.toString(outcome.secondsPerStep, 'g', 3))
-          : tr("Checked: the loss is not finite. Lower the learning rate or alpha, or compute in fp32."));
-  m_checkResult->setStyleSheet("color:" + (outcome.finite ? ui::palette().ok : ui::palette().danger).name());
+  QString text = tr("Checked: loss %1 is finite, peak memory %2, %3 s for the largest step.")
+                     .arg(locale.toString(outcome.loss, 'g', 4), formatBytes(outcome.peakMemory),
+                          locale.toString(outcome.stepSeconds, 'g', 3));
+  for (const auto& remark : outcome.remarks) text += '\n' + remark;
+  m_checkResult->setText(text);
+  m_checkResult->setStyleSheet("color:" + ui::palette().ok.name());
   m_checkResult->show();
   refresh();
 }

@@ -125,7 +125,10 @@ void DataPage::setDetailsFailed(const QString& message) {
   m_tabs->setTabText(1, tr("Row problems"));
 }
 
-void DataPage::setPreviewPending() { m_previewCaption->setText(tr("Reading…")); }
+void DataPage::setPreviewPending(const QString& what, double share) {
+  const QString doing = what.isEmpty() ? tr("Reading…") : what + QStringLiteral("…");
+  m_previewCaption->setText(share > 0 ? QStringLiteral("%1 %2%").arg(doing).arg(int(100 * share)) : doing);
+}
 
 void DataPage::setPreview(const DataPreview& preview) {
   const QLocale locale;
@@ -138,6 +141,7 @@ void DataPage::setPreview(const DataPreview& preview) {
   }
   m_lengths->setData(preview.edges, preview.counts, double(m_draft->config().integer("data.max_length")), preview.overLimit,
                      preview.tokensLostShare);
+  m_roles->setEffectiveRoles(preview.roles);
   m_verdict->setText(m_lengths->verdict());
   m_verdict->setVisible(!m_verdict->text().isEmpty());
 }

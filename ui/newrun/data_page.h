@@ -28,7 +28,7 @@ class DataPage : public QWidget {
   void setDetails(const DataDetails& details);
   void setDetailsFailed(const QString& message);
   void setPreview(const DataPreview& preview);
-  void setPreviewPending();
+  void setPreviewPending(const QString& what = {}, double share = 0);
   void setPreviewFailed(const QString& message);
   OptionForm* form() const { return m_files; }
   OptionForm* moreForm() const { return m_more; }

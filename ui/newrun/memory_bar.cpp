@@ -11,7 +11,9 @@
 namespace rankscope::ui {
 namespace {
 
-constexpr int kBarHeight = 18;
+constexpr int kBarHeight = 16;
+constexpr int kGaugeGap = 4;
+constexpr int kGaugeHeight = 4;
 constexpr int kSwatch = 8;
 
 
@@ -48,7 +50,7 @@ int MemoryBar::columns() const { return 2; }
 QSize MemoryBar::sizeHint() const {
   const int rows = (static_cast<int>(m_parts.size()) + columns() - 1) / columns();
   const int line = QFontMetrics(Theme::instance().smallFont()).height() + 4;
-  return {280, kBarHeight + space::kUnit + line + rows * line};
+  return {280, kBarHeight + kGaugeGap + kGaugeHeight + space::kUnit + line + rows * line};
 }
 
 QSize MemoryBar::minimumSizeHint() const { return {200, sizeHint().height()}; }
@@ -62,31 +64,31 @@ void MemoryBar::paintEvent(QPaintEvent*) {
   const auto& colours = ui::palette();
   const QRectF bar = barRect();
   const double sum = total();
-  const double scale = std::max(sum, m_available) * 1.02;
   painter.fillRect(bar, colours.field);
   double x = bar.left();
-  if (scale > 0) {
-    for (int i = 0; i < m_parts.size(); ++i) {
-      const double w = bar.width() * m_parts[i].bytes / scale;
-      painter.fillRect(QRectF(x, bar.top(), w, bar.height()), colourOf(i));
-      x += w;
-    }
+  for (int i = 0; i < m_parts.size() && sum > 0; ++i) {
+    const double w = bar.width() * m_parts[i].bytes / sum;
+    painter.fillRect(QRectF(x, bar.top(), w, bar.height()), colourOf(i));
+    x += w;
   }
   painter.setPen(colours.ruleStrong);
   painter.drawRect(bar);
-  if (scale > 0 && m_available > 0) {  // the line not to cross
-    const double at = bar.left() + bar.width() * m_available / scale;
-    painter.setPen(QPen(fits() ? colours.text : colours.danger, 2));
-    painter.drawLine(QPointF(at, bar.top() - 1), QPointF(at, bar.bottom() + 3));
+  // Below, on the scale of what the machine can give: the line not to cross is its end.
+  const QRectF gauge(bar.left(), bar.bottom() + kGaugeGap, bar.width(), kGaugeHeight);
+  painter.fillRect(gauge, colours.rule);
+  if (m_available > 0 && sum > 0) {
+    const double share = std::min(1.0, sum / m_available);
+    painter.fillRect(QRectF(gauge.left(), gauge.top(), std::max(2.0, gauge.width() * share), gauge.height()),
+                     fits() ? colours.accent : colours.danger);
   }
   painter.setFont(Theme::tabular(Theme::instance().smallFont()));
   const QFontMetrics metrics(painter.font());
   const int line = metrics.height() + 4;
-  int y = kBarHeight + space::kHalf;
-  painter.setPen(fits() ? colours.text : colours.danger);
+  int y = static_cast<int>(gauge.bottom()) + space::kHalf;
+  painter.setPen(sum <= 0 ? colours.textMuted : fits() ? colours.text : colours.danger);
   QString totals = sum > 0 ? tr("%1 in all").arg(formatBytes(sum)) : tr("No estimate yet");
   if (sum > 0 && m_available > 0) {
-    totals = fits() ? tr("%1 of %2 available").arg(formatBytes(sum), formatBytes(m_available))
+    totals = fits() ? tr("%1 of %2 available (%3)").arg(formatBytes(sum), formatBytes(m_available), formatShare(sum / m_available))
                     : tr("%1, but only %2 available").arg(formatBytes(sum), formatBytes(m_available));
   }
   painter.drawText(QRect(0, y, width(), line), Qt::AlignLeft | Qt::AlignVCenter, totals);
@@ -105,7 +107,7 @@ void MemoryBar::paintEvent(QPaintEvent*) {
 bool MemoryBar::event(QEvent* event) {
   if (event->type() == QEvent::ToolTip) {
     const auto* help = static_cast<QHelpEvent*>(event);
-    const double scale = std::max(total(), m_available) * 1.02;
+    const double scale = total();
     double x = barRect().left();
     for (const auto& part : m_parts) {
       const double w = scale > 0 ? barRect().width() * part.bytes / scale : 0;

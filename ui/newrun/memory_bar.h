@@ -1,6 +1,6 @@
 #pragma once
-// The estimated memory of a run as one stacked bar by component against what the machine has free, with a legend of
-// figures below. Reads out under the cursor. GUI thread.
+// The estimated memory of a run as one stacked bar by component, a gauge below it against what the machine has free, and
+// a legend of figures. Reads out under the cursor. GUI thread.
 
 #include <QVector>
 #include <QWidget>

@@ -8,7 +8,6 @@
 #include <QLocale>
 #include <QPainter>
 #include <QScrollArea>
-#include <QSplitter>
 #include <QStyledItemDelegate>
 #include <QToolButton>
 #include <QVBoxLayout>
@@ -107,6 +106,7 @@ MethodPage::MethodPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_dr
   m_rank->edit()->setAccessibleDescription(optionHelp(*findOption("method.rank")));
   m_rankError = new QLabel;
   m_rankError->setObjectName("error:method.rank");
+  m_rankError->setProperty("role", "error");
   m_rankError->setWordWrap(true);
   m_rankRow = new QWidget;
   auto* rankGrid = new QGridLayout(m_rankRow);
@@ -145,21 +145,18 @@ MethodPage::MethodPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_dr
   scaleRow->addWidget(m_scale, 1);
   column->addLayout(scaleRow);
   column->addWidget(m_form);
-  column->addStretch(1);
+  column->addSpacing(space::kUnit);
+  column->addWidget(m_sites, 1);
+  column->addStretch(0);
+  m_sites->setMinimumHeight(220);
   auto* scroll = new QScrollArea;
   scroll->setWidget(top);
   scroll->setWidgetResizable(true);
   scroll->setFrameShape(QFrame::NoFrame);
   scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
-  auto* split = new QSplitter(Qt::Vertical);
-  split->setChildrenCollapsible(false);
-  split->addWidget(scroll);
-  split->addWidget(m_sites);
-  split->setStretchFactor(0, 3);
-  split->setStretchFactor(1, 2);
   auto* whole = new QVBoxLayout(this);
   whole->setContentsMargins(0, 0, 0, 0);
-  whole->addWidget(split);
+  whole->addWidget(scroll);
 
   connect(m_list, &QListWidget::currentItemChanged, this, [this](QListWidgetItem* item) {
     if (item) m_draft->set("method.name", item->data(ValueRole).toString().toStdString());
@@ -218,7 +215,6 @@ void MethodPage::refresh() {
   for (const auto* issue : m_draft->issuesOf("method.rank")) mistakes << errorText(issue->error);
   m_rankError->setText(mistakes.join('\n'));
   m_rankError->setVisible(!mistakes.isEmpty());
-  m_rankError->setStyleSheet("color:" + ui::palette().danger.name());
   makeInvalid(m_rank->edit(), !mistakes.isEmpty());
   makeChanged(m_rank->edit(), m_draft->isChanged("method.rank"));
   m_rankRevert->setVisible(m_draft->isChanged("method.rank"));

@@ -18,7 +18,7 @@
 namespace rankscope::ui {
 namespace {
 
-enum Column { Name, Family, Parameters, Dtype, Size, Shape, Tokenizer, Problem, ColumnCount };
+enum Column { Name, Family, Parameters, Dtype, Size, Shape, Tokenizer, ColumnCount };
 constexpr int kPathRole = Qt::UserRole + 1;
 
 }  // namespace
@@ -26,7 +26,7 @@ constexpr int kPathRole = Qt::UserRole + 1;
 ModelPage::ModelPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_draft(draft) {
   m_items = new QStandardItemModel(0, ColumnCount, this);
   m_items->setHorizontalHeaderLabels({tr("Model"), tr("Family"), tr("Parameters"), tr("Type"), tr("Size"),
-                                      tr("Layers × width"), tr("Tokenizer"), tr("Problem")});
+                                      tr("Layers × width"), tr("Tokenizer")});
   m_table = new QTableView;
   m_table->setObjectName("modelTable");
   m_table->setAccessibleName(tr("Models"));
@@ -90,6 +90,7 @@ void ModelPage::setModels(std::vector<ModelCard> cards, const QStringList& folde
   setScanning(false);
   m_selecting = true;
   m_items->setRowCount(0);
+  m_table->clearSpans();
   const QLocale locale;
   for (const auto& card : cards) {
     const auto item = [](const QString& text, bool right = false) {
@@ -98,6 +99,17 @@ void ModelPage::setModels(std::vector<ModelCard> cards, const QStringList& folde
       made->setToolTip(text);
       return made;
     };
+    if (!card.problem.isEmpty()) {
+      // What is wrong takes the place of figures that nobody can use.
+      QList<QStandardItem*> row{item(card.name), item(card.problem)};
+      row[0]->setData(card.path, kPathRole);
+      row[0]->setToolTip(card.path);
+      row[0]->setForeground(ui::palette().textMuted);
+      row[1]->setForeground(ui::palette().danger);
+      m_items->appendRow(row);
+      m_table->setSpan(m_items->rowCount() - 1, Family, 1, ColumnCount - Family);
+      continue;
+    }
     QList<QStandardItem*> row{
         item(card.name),
         item(card.family),
@@ -105,14 +117,9 @@ void ModelPage::setModels(std::vector<ModelCard> cards, const QStringList& folde
         item(card.dtype),
         item(card.bytes > 0 ? formatBytes(card.bytes) : QString(), true),
         item(card.layers > 0 ? QStringLiteral("%1 × %2").arg(card.layers).arg(card.hidden) : QString(), true),
-        item(card.tokenizer),
-        item(card.problem)};
+        item(card.tokenizer)};
     row[Name]->setData(card.path, kPathRole);
     row[Name]->setToolTip(card.path);
-    if (!card.problem.isEmpty()) {
-      row[Problem]->setForeground(ui::palette().danger);
-      row[Name]->setForeground(ui::palette().textMuted);
-    }
     m_items->appendRow(row);
   }
   m_selecting = false;

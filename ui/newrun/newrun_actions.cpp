@@ -168,7 +168,6 @@ void NewRunView::scanModels() {
       return;
     }
     auto cards = readModelCards(*answer);
-    for (auto& card : cards) card.path = QString::fromStdString(m_places.nameOf(card.path.toStdString()));
     m_modelPage->setModels(std::move(cards), folders);
   }, "newrun.scan");
 }
@@ -268,7 +267,11 @@ void NewRunView::askConsequences() {
     const auto preview = readDataPreview(*answer);
     m_dataPage->setPreview(preview);
     m_consequences->setRows(preview.trainRows);
-  }, "newrun.preview");
+  }, "newrun.preview", [this](const nlohmann::json& progress) {
+    const auto what = progress.is_object() ? progress.value("what", std::string()) : std::string();
+    const double share = progress.is_object() ? progress.value("share", 0.0) : 0.0;
+    m_dataPage->setPreviewPending(QString::fromStdString(what), share);
+  });
 }
 
 void NewRunView::runCheck() {

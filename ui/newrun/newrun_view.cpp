@@ -166,7 +166,7 @@ void NewRunView::buildTop() {
   m_preset = new QComboBox;
   m_preset->setObjectName("presetBox");
   m_preset->setAccessibleName(tr("Preset"));
-  m_preset->setMinimumWidth(260);
+  m_preset->setFixedWidth(320);  // its text changes with every edit; the bar must not jump
   from->setBuddy(m_preset);
   m_presetMenu = new QToolButton;
   m_presetMenu->setObjectName("presetMenu");
@@ -205,8 +205,7 @@ void NewRunView::buildTop() {
   row->addSpacing(space::kWide);
   row->addWidget(m_search);
   auto* rule = new QFrame;
-  rule->setFrameShape(QFrame::HLine);
-  rule->setObjectName("rule");
+  rule->setProperty("role", "rule");
   auto* page = static_cast<QVBoxLayout*>(layout());
   page->addWidget(bar);
   page->addWidget(rule);

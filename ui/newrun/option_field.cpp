@@ -43,6 +43,7 @@ OptionField::OptionField(RunDraft* draft, const OptionSpec& option, QWidget* par
   makeCaption(m_unit);
   m_error = new QLabel;
   m_error->setObjectName("error:" + key());
+  m_error->setProperty("role", "error");
   m_error->setWordWrap(true);
   m_error->hide();
   makeEditor();
@@ -186,7 +187,6 @@ void OptionField::refresh() {
   const QString mistake = problem();
   makeInvalid(editor(), !mistake.isEmpty());
   m_error->setText(mistake);
-  m_error->setStyleSheet("color:" + ui::palette().danger.name());
   m_error->setVisible(!mistake.isEmpty());
 }
 

@@ -38,7 +38,6 @@ void OptionForm::addSection(const QString& title, const QStringList& keys, bool 
   if (!title.isEmpty()) {
     auto* heading = new QLabel(title);
     makeHeading(heading);
-    heading->setContentsMargins(0, m_sections.empty() ? 0 : space::kWide, 0, space::kHalf);
     section.heading = heading;
     m_column->addWidget(heading);
   }
@@ -153,7 +152,10 @@ void OptionForm::refresh() {
       section.more->setText(section.open ? tr("Fewer") : tr("%n more", nullptr, folded));
       section.more->setIcon(icon(section.open ? "chevron-up" : "chevron-down"));
     }
-    if (section.heading) section.heading->setVisible(inSection > 0 || folded > 0);
+    if (section.heading) {
+      section.heading->setVisible(inSection > 0 || folded > 0);
+      section.heading->setContentsMargins(0, shown == 0 ? 0 : space::kWide, 0, space::kHalf);
+    }
     shown += inSection;
   }
   m_empty->setVisible(shown == 0 && !m_empty->text().isEmpty());

@@ -90,7 +90,7 @@ QVariant SiteTableModel::data(const QModelIndex& index, int role) const {
     case Qt::DisplayRole: {
       if (!m_ranksEditable) return {};
       const auto rank = ownRank();
-      if (rank < 0) return tr("mixed");
+      if (rank < 0) return QStringLiteral("…");  // they differ
       if (rank > 0) return QString::number(rank);
       const bool on = sum ? share() != SiteSelection::Share::None : m_selection.selected(site);
       return on && !sum ? QString::number(m_commonRank) : QString();

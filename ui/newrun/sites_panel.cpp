@@ -28,7 +28,7 @@ class SiteDelegate : public QStyledItemDelegate {
   using QStyledItemDelegate::QStyledItemDelegate;
   void initStyleOption(QStyleOptionViewItem* option, const QModelIndex& index) const override {
     QStyledItemDelegate::initStyleOption(option, index);
-    const bool own = index.data(SiteTableModel::OwnRankRole).toLongLong() != 0;
+    const bool own = index.data(SiteTableModel::OwnRankRole).toLongLong() > 0;
     option->palette.setColor(QPalette::Text, own ? ui::palette().changed : ui::palette().textMuted);
     option->font = Theme::tabular(option->font);
     option->font.setBold(own);
@@ -51,16 +51,17 @@ SitesPanel::SitesPanel(RunDraft* draft, QWidget* parent) : QWidget(parent), m_dr
   m_table->horizontalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
   m_table->horizontalHeader()->setHighlightSections(false);
   m_table->horizontalHeader()->setMinimumSectionSize(64);
-  m_table->verticalHeader()->setDefaultSectionSize(22);
+  m_table->verticalHeader()->setDefaultSectionSize(space::kRowHeight);
   m_table->verticalHeader()->setHighlightSections(false);
   m_table->setCornerButtonEnabled(false);
-  m_table->setMinimumHeight(6 * 22);
+  m_table->setMinimumHeight(6 * space::kRowHeight);
   m_table->installEventFilter(this);
 
   m_summary = new QLabel;
   makeCaption(m_summary);
   m_error = new QLabel;
   m_error->setObjectName("error:sites");
+  m_error->setProperty("role", "error");
   m_error->setWordWrap(true);
   m_error->hide();
   m_all = new QPushButton(tr("All"));
@@ -219,7 +220,6 @@ void SitesPanel::showSummary() {
     for (const auto* issue : m_draft->issuesOf(key)) mistakes << errorText(issue->error);
   }
   m_error->setText(mistakes.join('\n'));
-  m_error->setStyleSheet("color:" + ui::palette().danger.name());
   m_error->setVisible(!mistakes.isEmpty());
   makeInvalid(m_table, !mistakes.isEmpty());
   m_revert->setVisible(std::any_of(kKeys.begin(), kKeys.end(), [this](const QString& k) { return m_draft->isChanged(k); }));

@@ -88,11 +88,12 @@ MatrixPanel::MatrixPanel(QWidget* parent) : QWidget(parent) {
   below->addWidget(m_overEps);
   below->addWidget(m_overK);
   grid->addLayout(below, 2, 0, 1, 2);
-  grid->setColumnStretch(0, 1);
-  grid->setColumnStretch(1, 1);
-  grid->setRowStretch(0, 3);
-  grid->setRowStretch(1, 3);
-  grid->setRowStretch(2, 2);
+  // The similarity map is square: it gets about as much width as two rows are high.
+  grid->setColumnStretch(0, 6);
+  grid->setColumnStretch(1, 5);
+  grid->setRowStretch(0, 5);
+  grid->setRowStretch(1, 5);
+  grid->setRowStretch(2, 4);
   auto* column = new QVBoxLayout(this);
   column->setContentsMargins(0, 0, 0, 0);
   column->setSpacing(space::kHalf);

@@ -64,9 +64,9 @@ SpectrumView::SpectrumView(ViewContext& context, QWidget* parent) : View(context
   m_split->setChildrenCollapsible(false);
   m_split->addWidget(left);
   m_split->addWidget(m_matrix);
-  m_split->setStretchFactor(0, 2);
+  m_split->setStretchFactor(0, 1);
   m_split->setStretchFactor(1, 3);
-  m_split->setSizes({440, 800});
+  m_split->setSizes({380, 900});
   column->addWidget(m_split, 1);
 
   connect(m_grid, &Heatmap::cellClicked, this, [this](int row, int index) { chooseSite(m_figures.siteAt(row, index)); });
@@ -299,7 +299,7 @@ void SpectrumView::showGrid() {
     // A scale of whole counts from zero: no intruder is always the same dark colour.
     float most = 1;
     for (float value : m_figures.values) most = std::isfinite(value) ? std::max(most, value) : most;
-    m_grid->setRange(0, double(most));
+    m_grid->setRange(0, 4 * std::ceil(double(most) / 4));  // its scale has ticks at quarters: whole numbers
   } else {
     m_grid->setAutoRange();
   }

@@ -105,7 +105,7 @@ int fakeRun(const FakeRunOptions& options) {
     const auto t = static_cast<double>(step) / static_cast<double>(options.steps);
     const event::Point at{step, 2 * t, step * 512, static_cast<double>(step) * 0.1};
     double loss = 1.2 + 2.6 * std::exp(-6 * t) + 0.25 * noise(step, 1);
-    if (step % 67 == 13) loss += 25;  // an outlier
+    if (step % 151 == 70) loss += 25;  // an outlier
     if (step == options.failAt) loss = std::numeric_limits<double>::quiet_NaN();
     log.append(event::Metrics{at,
                               {{"train/loss", loss},

@@ -99,7 +99,7 @@ json answer(const std::string& method, const json& params, json& error) {
     const double trainable = rank > 0 ? rank * 28 * 320 : 1892352;
     const double steps = config["train"].value("epochs", 3.0) * 113;
     return {{"trainable", trainable}, {"parameters", 1892352}, {"share", trainable / 1892352}, {"effective_scale", 2.0},
-            {"memory", {{"weights", 7.6e6}, {"adapter", trainable * 4}, {"gradients", trainable * 4}, {"optimizer", trainable * 8},
+            {"memory", {{"program", 1.05e8}, {"weights", 7.6e6}, {"adapter", trainable * 4}, {"gradients", trainable * 4}, {"optimizer", trainable * 8},
                         {"activations", 3.4e7}, {"logits", 1.2e7}, {"total", 1.6e8}, {"available", 6.1e9}}},
             {"steps", steps}, {"steps_per_epoch", 113}, {"tokens_per_epoch", 84000}};
   }
@@ -110,7 +110,7 @@ json answer(const std::string& method, const json& params, json& error) {
     return issues;
   }
   if (method == "methods") return json::array({{{"name", "lora"}, {"title", "LoRA"}, {"paper", "Hu et al. 2022"}}});
-  if (method == "check") return {{"loss", 3.41}, {"finite", true}, {"seconds_per_step", 0.085}, {"peak_memory", 1.7e8}};
+  if (method == "check") return {{"loss", 3.41}, {"step_seconds", 0.085}, {"training_seconds", 19.2}, {"peak_memory", 1.7e8}, {"remarks", json::array()}};
   error = errorJson({ErrorCode::Usage, "unknown method", "method", method, "", "Ask for another."});
   return nullptr;
 }

@@ -37,7 +37,7 @@ uint64_t countIn(const nlohmann::json& head, const char* key) {
 }  // namespace
 
 TokenCache::TokenCache(std::filesystem::path folder, std::string key) {
-  if (!folder.empty()) m_path = folder / "tokens" / (std::move(key) + ".tokens");
+  if (!folder.empty()) m_path = folder / (std::move(key) + ".tokens");
 }
 
 std::optional<PreparedFile> TokenCache::load(int64_t vocabSize) const {

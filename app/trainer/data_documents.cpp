@@ -1,0 +1,106 @@
+#include "app/trainer/data_documents.h"
+
+#include "core/config/files.h"
+#include "core/data/prepare.h"
+#include "core/text/registry.h"
+
+namespace rankscope {
+namespace {
+
+// Pieces of byte-level vocabularies and cells of foreign files need not be UTF-8; JSON must be.
+std::string clean(const std::string& text) { return cleanUtf8(text, 4096); }
+
+nlohmann::json rolesDocument(const ColumnRoles& roles) {
+  return {{"text", clean(roles.text)}, {"text_pair", clean(roles.textPair)}, {"label", clean(roles.label)},
+          {"prompt", clean(roles.prompt)}, {"answer", clean(roles.answer)}, {"template", clean(roles.promptTemplate)}};
+}
+
+nlohmann::json problemsDocument(const ProblemList& problems) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const DataProblem& problem : problems.items)
+    list.push_back({{"row", problem.row}, {"line", problem.line}, {"message", clean(problem.message)}});
+  return list;
+}
+
+nlohmann::json idOrNull(int32_t id) { return id < 0 ? nlohmann::json() : nlohmann::json(id); }
+
+}  // namespace
+
+Result<nlohmann::json> inspectDataDocument(const std::filesystem::path& file, const TableOptions& options,
+                                           const std::string& task) {
+  Result<TableInspection> inspected = inspectTable(file, options);
+  if (!inspected) return inspected.error();
+  DataTask chosen = inspected->guessedTask;
+  ColumnRoles roles = inspected->guessed;
+  if (!task.empty()) {
+    Result<DataTask> parsed = parseDataTask(task);
+    if (!parsed) return parsed.error();
+    chosen = *parsed;
+    std::vector<std::string> names;
+    for (const ColumnSummary& column : inspected->columns) names.push_back(column.name);
+    roles = guessRoles(chosen, names, inspected->sample);
+  }
+  nlohmann::json columns = nlohmann::json::array();
+  for (const ColumnSummary& column : inspected->columns)
+    columns.push_back({{"name", clean(column.name)}, {"kind", column.kind}, {"example", clean(column.example)}});
+  return nlohmann::json{{"format", dataFormatName(inspected->format)}, {"header", inspected->header},
+                        {"rows", inspected->rows}, {"bytes", inspected->bytes}, {"columns", columns},
+                        {"problems", problemsDocument(inspected->problems)}, {"problem_count", inspected->problems.total},
+                        {"task", dataTaskName(chosen)}, {"roles", rolesDocument(roles)}};
+}
+
+Result<nlohmann::json> previewDataDocument(const RunConfig& config, const Places& places, size_t rows,
+                                           const std::atomic<bool>* cancel,
+                                           const std::function<void(double, const std::string&)>& progress) {
+  Result<DataSettings> settings = DataSettings::fromConfig(config, places);
+  if (!settings) return settings.error();
+  Result<std::filesystem::path> model = places.resolve(config.str("model.path"));
+  if (!model) return model.error();
+  Result<std::unique_ptr<Tokenizer>> tokenizer = loadTokenizer(*model);
+  if (!tokenizer) return tokenizer.error();
+  PrepareOptions options;
+  options.threads = static_cast<int>(config.integer("train.threads"));
+  options.cacheFolder = places.cache.empty() ? std::filesystem::path() : places.cache / "tokens";
+  options.cancel = cancel;
+  options.progress = progress;
+  Result<PreparedData> data = prepareData(*settings, **tokenizer, options);
+  if (!data) return data.error();
+
+  nlohmann::json shownRows = nlohmann::json::array();
+  for (size_t i = 0; i < std::min(rows, data->train.size()); ++i) {
+    const PreviewRow row = previewExample(data->train[i], **tokenizer, settings->task, data->labels);
+    nlohmann::json tokens = nlohmann::json::array();
+    for (const PreviewToken& token : row.tokens)
+      tokens.push_back({{"text", clean(token.text)}, {"id", token.id}, {"label", token.label}});
+    shownRows.push_back({{"tokens", tokens}, {"row", row.row}, {"length", row.length}, {"truncated", row.truncated},
+                         {"label", row.label.empty() ? nlohmann::json() : nlohmann::json(clean(row.label))}});
+  }
+  const DataStatistics& statistics = data->trainStatistics;
+  const LengthHistogram histogram = statistics.histogram();
+  nlohmann::json labels = nlohmann::json::array();
+  for (const std::string& label : data->labels) labels.push_back(clean(label));
+  return nlohmann::json{{"rows", shownRows},
+                        {"length_histogram", {{"edges", histogram.edges}, {"counts", histogram.counts},
+                                              {"over_limit", statistics.overLimit},
+                                              {"tokens_lost_share", statistics.lostShare()}}},
+                        {"train_rows", data->train.size()}, {"eval_rows", data->eval.size()},
+                        {"tokens", data->train.tokens()}, {"labels", labels}, {"roles", rolesDocument(data->roles)},
+                        {"problems", problemsDocument(data->trainProblems)},
+                        {"problem_count", data->trainProblems.total + data->evalProblems.total}};
+}
+
+nlohmann::json tokensDocument(const Tokenizer& tokenizer, const Encoding& encoding) {
+  nlohmann::json tokens = nlohmann::json::array();
+  for (size_t i = 0; i < encoding.size(); ++i)
+    tokens.push_back({{"id", encoding.ids[i]}, {"piece", clean(tokenizer.idToPiece(encoding.ids[i]))},
+                      {"begin", encoding.spans[i].begin}, {"end", encoding.spans[i].end},
+                      {"type", encoding.typeIds.empty() ? 0 : encoding.typeIds[i]}});
+  const SpecialIds& special = tokenizer.special();
+  return {{"kind", tokenizer.kind()}, {"vocab_size", tokenizer.vocabSize()},
+          {"special", {{"bos", idOrNull(special.bos)}, {"eos", idOrNull(special.eos)}, {"pad", idOrNull(special.pad)},
+                       {"unk", idOrNull(special.unk)}, {"cls", idOrNull(special.cls)}, {"sep", idOrNull(special.sep)},
+                       {"mask", idOrNull(special.mask)}}},
+          {"ids", encoding.ids}, {"tokens", tokens}, {"text", cleanUtf8(tokenizer.decode(encoding.ids), 1u << 20)}};
+}
+
+}  // namespace rankscope

@@ -99,6 +99,10 @@ Result<json> parseBoundedJson(std::string_view bytes, const std::string& where, 
   if (bytes.size() > limits.maxBytes)
     return Error{ErrorCode::BadInput, "JSON text is too large", where, fmt::format("{} bytes", bytes.size()),
                  fmt::format("at most {} bytes", limits.maxBytes), "Check that this is the right file."};
+  // The library takes a zero byte for the end of the text and would ignore what follows.
+  if (bytes.find('\0') != std::string_view::npos)
+    return Error{ErrorCode::BadInput, "not valid JSON", where, "a zero byte in the text", "one well-formed JSON document",
+                 "Perhaps the file is cut off, or is another kind of file."};
   json root;
   BoundedBuilder builder(root, limits);
   bool ok = false;

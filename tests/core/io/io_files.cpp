@@ -49,6 +49,7 @@ class IoFilesTest : public QObject {
     QVERIFY(!parseBoundedJson("{\"a\":\"\xff\"}", "t").ok());
     QVERIFY(!parseBoundedJson("[1e999]", "t").ok());
     QVERIFY(!parseBoundedJson("[1,", "t").ok());
+    QVERIFY(!parseBoundedJson(std::string("[1]\0[2]", 7), "t").ok());
     JsonLimits limits;
     limits.maxDepth = 10;
     QVERIFY(parseBoundedJson(std::string(10, '[') + std::string(10, ']'), "t", limits).ok());

@@ -225,7 +225,7 @@ class TokenizerTest : public QObject {
     QCOMPARE(tokenizer->idToPiece(-1), std::string());
     QVERIFY(tokenizer->isSpecial(3));
     QVERIFY(!tokenizer->isSpecial(5));
-    const Encoding broken = tokenizer->encode(std::string("the\xff\xfe fox\x00 \xC3", 11), {.addSpecial = false});
+    const Encoding broken = tokenizer->encode(std::string("the\xff\xfe fox\x00 \xC3", 12), {.addSpecial = false});
     QCOMPARE(broken.ids, (std::vector<int32_t>{5, 6}));
   }
 

@@ -1,9 +1,9 @@
 #pragma once
-// Measures of the update for all sites in one call: ‖A‖_F, ‖B‖_F, the balance gap ‖A Aᵀ − BᵀB‖_F, and the relative update
-// ‖ΔW‖_F/‖W0‖_F. For low-rank methods everything follows from the r×r Gram matrices, so B A is never formed:
-// ‖s B A‖_F² = s² ⟨A Aᵀ, BᵀB⟩. For full fine-tuning ‖W − W0‖ is read in one pass over both weights.
-// ‖W0‖ is measured once, at construction. Sums run in float64 in an order that does not depend on the number of threads.
-// Training thread; the object must not outlive the method and the model.
+// Measures of the update for all sites in one call: ‖A‖_F, ‖B‖_F, the balance gap ‖A Aᵀ − BᵀB‖_F, and the relative
+// update ‖ΔW‖_F/‖W0‖_F. For low-rank methods everything follows from the r×r Gram matrices, so B A is never formed: ‖s
+// B A‖_F² = s² ⟨A Aᵀ, BᵀB⟩. For full fine-tuning ‖W − W0‖ is read in one pass over both weights. ‖W0‖ is measured once,
+// at construction. Sums run in float64 in an order that does not depend on the number of threads. Training thread; the
+// object must not outlive the method and the model.
 
 #include <ATen/core/Tensor.h>
 

@@ -100,18 +100,21 @@ class Full final : public Method {
       if (!m_settings.layersToTransform.empty() && !layers->contains(layerOf(name))) return false;
       if (m_settings.targetModules.empty()) return true;
       if (!targets->allLinear()) return targets->matches(moduleOf(name));
-      return std::any_of(model.sites().begin(), model.sites().end(),
-                         [&](const LinearSite* site) { return ownerOf(model, site->name + ".weight") == name ||
-                                                              site->name + ".bias" == name; });
+      return std::any_of(model.sites().begin(), model.sites().end(), [&](const LinearSite* site) {
+        return ownerOf(model, site->name + ".weight") == name || site->name + ".bias" == name;
+      });
     };
     for (const NamedTensor& entry : model.parameters().entries())
       if (chosen(entry.name)) names.push_back(entry.name);
     for (const auto& [alias, target] : model.parameters().aliases())
       if (chosen(alias) && std::find(names.begin(), names.end(), target) == names.end()) names.push_back(target);
     if (names.empty())
-      return Error{ErrorCode::Usage, "No parameter of the model matches the chosen modules and layers",
-                   "method.target_modules", fmt::format("{}", fmt::join(m_settings.targetModules, ", ")),
-                   "modules that the model has", "Leave the list empty to train every parameter."};
+      return Error{ErrorCode::Usage,
+                   "No parameter of the model matches the chosen modules and layers",
+                   "method.target_modules",
+                   fmt::format("{}", fmt::join(m_settings.targetModules, ", ")),
+                   "modules that the model has",
+                   "Leave the list empty to train every parameter."};
     for (const std::string& name : head)
       if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
     return names;

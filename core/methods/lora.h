@@ -1,8 +1,8 @@
 #pragma once
-// LoRA (Hu et al., 2021; METHODS 2): ΔW = (α/r) B A with A Kaiming-uniform (or gaussian) and B = 0, so the output at the
-// start is the base model's bit for bit, and ∂ℓ/∂A = 0 there.
-// RoRA (Liu et al., 2025; rsLoRA, Kalajdzievski, 2023; METHODS 3): the same with α/√r, so that the size of an update does
-// not fall with the rank. Identical to LoRA with α' = α√r.
+// LoRA (Hu et al., 2021; METHODS 2): ΔW = (α/r) B A with A Kaiming-uniform (or gaussian) and B = 0, so the output at
+// the start is the base model's bit for bit, and ∂ℓ/∂A = 0 there. RoRA (Liu et al., 2025; rsLoRA, Kalajdzievski, 2023;
+// METHODS 3): the same with α/√r, so that the size of an update does not fall with the rank. Identical to LoRA with α'
+// = α√r.
 
 #include <memory>
 

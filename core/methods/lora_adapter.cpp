@@ -25,8 +25,6 @@ at::Tensor LoraAdapter::deltaWeight() const {
   return m_b.mm(m_a).mul_(m_scaling);
 }
 
-std::optional<LowRankTerm> LoraAdapter::lowRankTerm() const {
-  return LowRankTerm{m_a, m_b, m_scaling, m_dropout};
-}
+std::optional<LowRankTerm> LoraAdapter::lowRankTerm() const { return LowRankTerm{m_a, m_b, m_scaling, m_dropout}; }
 
 }  // namespace rankscope

@@ -33,8 +33,12 @@ Result<int64_t> LowRankMethod::countOption(const char* key, int64_t standard, in
   auto found = m_settings.options.find(key);
   if (found == m_settings.options.end() || found->is_null()) return standard;
   if (!found->is_number_integer() || found->get<int64_t>() < low)
-    return Error{ErrorCode::Usage, "A method option is out of range", std::string("method.") + key, found->dump(),
-                 fmt::format("a whole number of at least {}", low), "Choose a value within the range."};
+    return Error{ErrorCode::Usage,
+                 "A method option is out of range",
+                 std::string("method.") + key,
+                 found->dump(),
+                 fmt::format("a whole number of at least {}", low),
+                 "Choose a value within the range."};
   return found->get<int64_t>();
 }
 
@@ -42,26 +46,29 @@ Result<void> LowRankMethod::checkSettings() const {
   auto rankOk = [](int64_t rank) { return rank >= 1 && rank <= 65536; };
   if (!rankOk(m_settings.rank))
     return Error{ErrorCode::Usage, "The rank is out of range", "method.rank", fmt::format("{}", m_settings.rank),
-                 "1 … 65536", "Choose a rank such as 8."};
+                 "1 … 65536",      "Choose a rank such as 8."};
   for (const auto& [pattern, rank] : m_settings.rankPattern)
     if (!rankOk(rank))
-      return Error{ErrorCode::Usage, "A rank is out of range", "method.rank_pattern." + pattern, fmt::format("{}", rank),
-                   "1 … 65536", "Choose a rank such as 8."};
+      return Error{
+          ErrorCode::Usage, "A rank is out of range",  "method.rank_pattern." + pattern, fmt::format("{}", rank),
+          "1 … 65536",      "Choose a rank such as 8."};
   auto alphaOk = [](double alpha) { return std::isfinite(alpha); };
-  if (!alphaOk(m_settings.alpha) ||
-      !std::all_of(m_settings.alphaPattern.begin(), m_settings.alphaPattern.end(),
-                   [&](const auto& entry) { return alphaOk(entry.second); }))
-    return Error{ErrorCode::Usage, "Alpha is not a finite number", "method.alpha", fmt::format("{}", m_settings.alpha),
+  if (!alphaOk(m_settings.alpha) || !std::all_of(m_settings.alphaPattern.begin(), m_settings.alphaPattern.end(),
+                                                 [&](const auto& entry) { return alphaOk(entry.second); }))
+    return Error{ErrorCode::Usage,  "Alpha is not a finite number", "method.alpha", fmt::format("{}", m_settings.alpha),
                  "a finite number", "Choose an alpha such as 16."};
   if (!(m_settings.dropout >= 0 && m_settings.dropout < 1))
-    return Error{ErrorCode::Usage, "The dropout is out of range", "method.dropout", fmt::format("{}", m_settings.dropout),
-                 "0 … below 1", "Choose 0.05, or 0 for none."};
+    return Error{ErrorCode::Usage, "The dropout is out of range",
+                 "method.dropout", fmt::format("{}", m_settings.dropout),
+                 "0 … below 1",    "Choose 0.05, or 0 for none."};
   if (m_settings.bias != "none" && m_settings.bias != "all" && m_settings.bias != "lora_only")
-    return Error{ErrorCode::Usage, "There is no such choice of biases", "method.bias", m_settings.bias,
+    return Error{ErrorCode::Usage,       "There is no such choice of biases",
+                 "method.bias",          m_settings.bias,
                  "none, all, lora_only", "Choose one of these."};
   const std::string init = initOption(m_settings);
   if (init != "kaiming" && init != "gaussian")
-    return Error{ErrorCode::Usage, "There is no such start", "method.init", init, "kaiming, gaussian", "Choose one of these."};
+    return Error{ErrorCode::Usage,    "There is no such start", "method.init", init,
+                 "kaiming, gaussian", "Choose one of these."};
   return checkOptions();
 }
 
@@ -87,12 +94,17 @@ Result<std::vector<std::string>> LowRankMethod::wholeParameters(const Model& mod
   names.insert(names.end(), saved->begin(), saved->end());
   for (const NamedTensor& entry : model.parameters().entries()) {
     if (!isBias(entry.name)) continue;
-    if (m_settings.bias == "all" || (m_settings.bias == "lora_only" && isAdaptedBias(entry.name))) names.push_back(entry.name);
+    if (m_settings.bias == "all" || (m_settings.bias == "lora_only" && isAdaptedBias(entry.name)))
+      names.push_back(entry.name);
   }
   for (const AdaptedSite& adapted : m_sites)
     if (std::find(names.begin(), names.end(), adapted.site->name + ".weight") != names.end())
-      return Error{ErrorCode::Usage, "A module cannot train whole and carry an adapter as well", "method.modules_to_save",
-                   adapted.site->name, "a module outside method.target_modules", "Remove it from one of the two."};
+      return Error{ErrorCode::Usage,
+                   "A module cannot train whole and carry an adapter as well",
+                   "method.modules_to_save",
+                   adapted.site->name,
+                   "a module outside method.target_modules",
+                   "Remove it from one of the two."};
   return names;
 }
 
@@ -126,8 +138,12 @@ Result<void> LowRankMethod::attach(Model& model) {
     adapted.alpha = alpha ? *alpha : m_settings.alpha;
     adapted.scaling = lowRankScaling(m_scaling, adapted.rank, adapted.alpha);
     if (redrawsStart() && model.parameters().aliases().count(site->name + ".weight"))
-      return Error{ErrorCode::Usage, "A tied weight cannot give up its start", "method.target_modules", site->name,
-                   "a site with a weight of its own", "Leave this site out, or set method.warmup_steps to 1 or more."};
+      return Error{ErrorCode::Usage,
+                   "A tied weight cannot give up its start",
+                   "method.target_modules",
+                   site->name,
+                   "a site with a weight of its own",
+                   "Leave this site out, or set method.warmup_steps to 1 or more."};
     const auto options = site->weight.options().dtype(dtype).requires_grad(false);
     adapted.a = at::empty({adapted.rank, site->inFeatures}, options);
     adapted.b = at::empty({site->outFeatures, adapted.rank}, options);
@@ -183,8 +199,11 @@ Result<void> LowRankMethod::loadState(const std::map<std::string, at::Tensor>& s
     starts.push_back({adapted.site->name + ".start_B", adapted.startB});
   }
   if (state.size() != starts.size())
-    return Error{ErrorCode::BadInput, "The method's saved state has another size", "method state",
-                 fmt::format("{} tensors", state.size()), fmt::format("{} tensors", starts.size()),
+    return Error{ErrorCode::BadInput,
+                 "The method's saved state has another size",
+                 "method state",
+                 fmt::format("{} tensors", state.size()),
+                 fmt::format("{} tensors", starts.size()),
                  "Resume from a checkpoint of a run with the same method, sites and warm-up."};
   if (starts.empty()) return {};
   if (auto ok = copyInto(starts, state); !ok) return ok.error();
@@ -236,7 +255,8 @@ std::map<std::string, at::Tensor> LowRankMethod::adapterTensors() const {
   }
   for (const OptimizedParameter& p : m_whole) {
     std::string name = p.name;
-    if (isAdaptedBias(name)) name.insert(name.rfind('.'), ".base_layer");  // where PEFT keeps an adapted module's own bias
+    if (isAdaptedBias(name))
+      name.insert(name.rfind('.'), ".base_layer");  // where PEFT keeps an adapted module's own bias
     out[kPeftPrefix + name] = p.tensor.detach();
   }
   return out;
@@ -262,8 +282,11 @@ Result<void> LowRankMethod::loadAdapterTensors(const std::map<std::string, at::T
     auto a = byName.find(nameA), b = byName.find(nameB);
     if (a == byName.end() || b == byName.end()) continue;  // reported by copyInto
     if (a->second.dim() != 2 || b->second.dim() != 2 || a->second.size(0) != 2 * r || b->second.size(1) != 2 * r)
-      return Error{ErrorCode::BadInput, "The adapter does not carry its start", adapted.site->name,
-                   fmt::format("rank {}", a->second.dim() == 2 ? a->second.size(0) : 0), fmt::format("rank {}", 2 * r),
+      return Error{ErrorCode::BadInput,
+                   "The adapter does not carry its start",
+                   adapted.site->name,
+                   fmt::format("rank {}", a->second.dim() == 2 ? a->second.size(0) : 0),
+                   fmt::format("rank {}", 2 * r),
                    "Load it as a LoRA adapter, or give one that this method saved with warm-up 0."};
     byName[adapted.site->name + ".start_A"] = a->second.slice(0, r, 2 * r);
     byName[adapted.site->name + ".start_B"] = -b->second.slice(1, r, 2 * r);
@@ -272,7 +295,10 @@ Result<void> LowRankMethod::loadAdapterTensors(const std::map<std::string, at::T
   }
   for (const auto& [name, tensor] : tensors)
     if (!known.count(plainPeftName(name)))
-      return Error{ErrorCode::BadInput, "The adapter holds a tensor that has no place here", name, "an unknown tensor",
+      return Error{ErrorCode::BadInput,
+                   "The adapter holds a tensor that has no place here",
+                   name,
+                   "an unknown tensor",
                    "lora_A, lora_B, trained biases and saved modules of the adapted sites",
                    "Check that the adapter was made for this model and by LoRA or one of its relatives here."};
   if (auto ok = copyInto(targets, byName); !ok) return ok.error();
@@ -286,8 +312,11 @@ Result<void> LowRankMethod::loadAdapterTensors(const std::map<std::string, at::T
 Result<void> LowRankMethod::merge(Model& model) {
   for (const AdaptedSite& adapted : m_sites)
     if (model.parameters().aliases().count(adapted.site->name + ".weight"))
-      return Error{ErrorCode::Usage, "An update cannot be merged into a tied weight", adapted.site->name,
-                   "a weight that the model uses twice", "a site with a weight of its own",
+      return Error{ErrorCode::Usage,
+                   "An update cannot be merged into a tied weight",
+                   adapted.site->name,
+                   "a weight that the model uses twice",
+                   "a site with a weight of its own",
                    "Keep the adapter as files, or train without this site."};
   const at::NoGradGuard noGrad;
   for (AdaptedSite& adapted : m_sites) {

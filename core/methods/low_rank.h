@@ -1,7 +1,7 @@
 #pragma once
-// What every method of the form ΔW = s B A shares: sites, start, files, merging. A variant gives the scaling and, by the
-// virtual hooks of Method, what happens around the optimizer's step. The method owns the factors; the adapters on the
-// sites share their tensors. Training thread only.
+// What every method of the form ΔW = s B A shares: sites, start, files, merging. A variant gives the scaling and, by
+// the virtual hooks of Method, what happens around the optimizer's step. The method owns the factors; the adapters on
+// the sites share their tensors. Training thread only.
 
 #include <memory>
 #include <vector>
@@ -18,7 +18,8 @@ double lowRankScaling(LowRankScaling kind, int64_t rank, double alpha);
 
 class LowRankMethod : public Method {
  public:
-  LowRankMethod(MethodSettings settings, LowRankScaling scaling) : m_settings(std::move(settings)), m_scaling(scaling) {}
+  LowRankMethod(MethodSettings settings, LowRankScaling scaling)
+      : m_settings(std::move(settings)), m_scaling(scaling) {}
 
   const MethodSettings& settings() const override { return m_settings; }
   Result<void> attach(Model& model) override;

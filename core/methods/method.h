@@ -23,19 +23,19 @@ struct MethodSettings {
   int64_t rank = 8;
   double alpha = 8;
   double dropout = 0;
-  std::vector<std::string> targetModules;         // as PEFT matches them: full name or ".suffix"; {"all-linear"}
-  std::vector<std::string> layersToTransform;     // "3", "0-5", "8-"; empty: all
-  std::map<std::string, int64_t> rankPattern;     // site name or suffix -> rank
+  std::vector<std::string> targetModules;      // as PEFT matches them: full name or ".suffix"; {"all-linear"}
+  std::vector<std::string> layersToTransform;  // "3", "0-5", "8-"; empty: all
+  std::map<std::string, int64_t> rankPattern;  // site name or suffix -> rank
   std::map<std::string, double> alphaPattern;
-  std::string bias = "none";                      // none | all | lora_only
-  std::vector<std::string> modulesToSave;         // besides the task head, which always trains
+  std::string bias = "none";               // none | all | lora_only
+  std::vector<std::string> modulesToSave;  // besides the task head, which always trains
   uint64_t seed = 0;
   // The method's own keys: {"warmup_steps": 100, "interval": 1, "init": "kaiming"}; a key absent has its default.
   nlohmann::json options = nlohmann::json::object();
 };
 
 struct StepInfo {
-  int64_t step = 0;        // optimizer step, from 0
+  int64_t step = 0;  // optimizer step, from 0
   int64_t totalSteps = 0;
   double learningRate = 0;
 };
@@ -73,11 +73,12 @@ class Method {
   virtual std::vector<FactorPair> factorPairs() const { return {}; }  // empty for full fine-tuning
   // Sites that change under this method (all trained linear sites for full fine-tuning).
   virtual std::vector<const LinearSite*> changedSites() const = 0;
-  // W0 [out, in] of a changed site before training, when the method altered or trains the weight itself; else undefined.
+  // W0 [out, in] of a changed site before training, when the method altered or trains the weight itself; else
+  // undefined.
   virtual at::Tensor originalWeight(const LinearSite&) const { return {}; }
 
-  // PEFT's files: adapter_config.json (sorted) and tensors "base_model.model.<site>.lora_A.weight". Full fine-tuning has
-  // an empty config, since it saves a whole model instead; its tensors carry the checkpoint's names.
+  // PEFT's files: adapter_config.json (sorted) and tensors "base_model.model.<site>.lora_A.weight". Full fine-tuning
+  // has an empty config, since it saves a whole model instead; its tensors carry the checkpoint's names.
   virtual nlohmann::json adapterConfig(const Model& model, const std::string& basePath) const = 0;
   virtual std::map<std::string, at::Tensor> adapterTensors() const = 0;
   virtual Result<void> loadAdapterTensors(const std::map<std::string, at::Tensor>& tensors) = 0;

@@ -33,15 +33,28 @@ json wholeOrReal(double value) {
   return value == std::floor(value) && std::abs(value) < 1e15 ? json(static_cast<int64_t>(value)) : json(value);
 }
 
-Error badConfig(const std::string& key, const std::string& found, const std::string& expected, const std::string& hint) {
-  return {ErrorCode::BadInput, "The adapter's config cannot be used", std::string(kConfigName) + ":" + key, found, expected,
+Error badConfig(const std::string& key, const std::string& found, const std::string& expected,
+                const std::string& hint) {
+  return {ErrorCode::BadInput,
+          "The adapter's config cannot be used",
+          std::string(kConfigName) + ":" + key,
+          found,
+          expected,
           hint};
 }
 
 // Switches of PEFT that change what an adapter computes and that are not built here.
-constexpr const char* kForeignSwitches[] = {"use_dora",      "use_bdlora",         "use_qalora",      "lora_bias",
-                                            "velora_config", "arrow_config",       "layer_replication", "fan_in_fan_out",
-                                            "kasa_config",   "target_parameters",  "trainable_token_indices",
+constexpr const char* kForeignSwitches[] = {"use_dora",
+                                            "use_bdlora",
+                                            "use_qalora",
+                                            "lora_bias",
+                                            "velora_config",
+                                            "arrow_config",
+                                            "layer_replication",
+                                            "fan_in_fan_out",
+                                            "kasa_config",
+                                            "target_parameters",
+                                            "trainable_token_indices",
                                             "alora_invocation_tokens"};
 
 bool isSet(const json& value) {
@@ -89,9 +102,9 @@ json peftConfig(const PeftConfigInput& input) {
   const auto init = s.options.find("init");
   config["init_lora_weights"] = init != s.options.end() && *init == "gaussian" ? json("gaussian") : json(true);
   // One regular expression, or all-linear, is a string in PEFT; names are a list.
-  const bool asString = s.targetModules.size() == 1 &&
-                        (s.targetModules.front() == "all-linear" ||
-                         s.targetModules.front().find_first_of("*+?()[]{}|^$\\") != std::string::npos);
+  const bool asString =
+      s.targetModules.size() == 1 && (s.targetModules.front() == "all-linear" ||
+                                      s.targetModules.front().find_first_of("*+?()[]{}|^$\\") != std::string::npos);
   config["target_modules"] = asString ? json(s.targetModules.front()) : json(s.targetModules);
   config["exclude_modules"] = nullptr;
   config["layers_pattern"] = nullptr;
@@ -111,7 +124,8 @@ json peftConfig(const PeftConfigInput& input) {
   config["rank_pattern"] = json::object();
   for (const auto& [pattern, rank] : s.rankPattern) config["rank_pattern"][pattern] = rank * input.rankFactor;
   config["alpha_pattern"] = json::object();
-  for (const auto& [pattern, alpha] : s.alphaPattern) config["alpha_pattern"][pattern] = wholeOrReal(alpha * alphaFactor);
+  for (const auto& [pattern, alpha] : s.alphaPattern)
+    config["alpha_pattern"][pattern] = wholeOrReal(alpha * alphaFactor);
   return config;
 }
 
@@ -127,7 +141,8 @@ std::string plainPeftName(const std::string& name) {
 }
 
 Result<MethodSettings> settingsFromPeftConfig(const json& config) {
-  if (!config.is_object()) return badConfig("", config.type_name(), "an object", "Give the file that PEFT or this program wrote.");
+  if (!config.is_object())
+    return badConfig("", config.type_name(), "an object", "Give the file that PEFT or this program wrote.");
   const auto type = config.find("peft_type");
   if (type == config.end() || !type->is_string() || *type != "LORA")
     return badConfig("peft_type", type == config.end() ? "nothing" : type->dump(), "LORA",
@@ -157,7 +172,8 @@ Result<MethodSettings> settingsFromPeftConfig(const json& config) {
   s.alpha = *alpha;
   s.dropout = *dropout;
   if (auto bias = config.find("bias"); bias != config.end() && bias->is_string()) s.bias = bias->get<std::string>();
-  if (auto init = config.find("init_lora_weights"); init != config.end() && *init == "gaussian") s.options["init"] = "gaussian";
+  if (auto init = config.find("init_lora_weights"); init != config.end() && *init == "gaussian")
+    s.options["init"] = "gaussian";
 
   auto targets = stringList(config, "target_modules");
   if (!targets) return targets.error();
@@ -168,16 +184,19 @@ Result<MethodSettings> settingsFromPeftConfig(const json& config) {
   if (auto layers = config.find("layers_to_transform"); layers != config.end() && !layers->is_null()) {
     const json list = layers->is_array() ? *layers : json::array({*layers});
     for (const json& layer : list) {
-      if (!layer.is_number_integer()) return badConfig("layers_to_transform", layer.dump(), "a layer's number", "Correct the file.");
+      if (!layer.is_number_integer())
+        return badConfig("layers_to_transform", layer.dump(), "a layer's number", "Correct the file.");
       s.layersToTransform.push_back(std::to_string(layer.get<int64_t>()));
     }
   }
   for (const char* key : {"rank_pattern", "alpha_pattern"}) {
     auto patterns = config.find(key);
     if (patterns == config.end() || patterns->is_null()) continue;
-    if (!patterns->is_object()) return badConfig(key, patterns->type_name(), "an object of numbers", "Correct the file.");
+    if (!patterns->is_object())
+      return badConfig(key, patterns->type_name(), "an object of numbers", "Correct the file.");
     for (const auto& [pattern, value] : patterns->items()) {
-      if (!value.is_number()) return badConfig(std::string(key) + "." + pattern, value.dump(), "a number", "Correct the file.");
+      if (!value.is_number())
+        return badConfig(std::string(key) + "." + pattern, value.dump(), "a number", "Correct the file.");
       if (std::string_view(key) == "rank_pattern")
         s.rankPattern[pattern] = value.get<int64_t>();
       else
@@ -192,8 +211,8 @@ Result<void> saveAdapterFolder(const std::filesystem::path& folder, const Method
   std::error_code code;
   std::filesystem::create_directories(folder, code);
   if (code)
-    return Error{ErrorCode::Io, "The adapter's folder cannot be made", folder.string(), code.message(), "a writable folder",
-                 "Choose another folder, or free space."};
+    return Error{ErrorCode::Io,       "The adapter's folder cannot be made",  folder.string(), code.message(),
+                 "a writable folder", "Choose another folder, or free space."};
   NamedTensors tensors;
   for (const auto& [name, tensor] : method.adapterTensors()) tensors.emplace_back(name, tensor);
   if (auto ok = writeSafetensors(folder / kTensorsName, tensors); !ok) return ok.error();
@@ -213,8 +232,8 @@ Result<std::unique_ptr<Method>> loadAdapterFolder(const std::filesystem::path& f
   auto& saved = settings->modulesToSave;
   saved.erase(std::remove_if(saved.begin(), saved.end(),
                              [&](const std::string& module) {
-                               return std::find(head.begin(), head.end(), module) != head.end() || module == "classifier" ||
-                                      module == "score";
+                               return std::find(head.begin(), head.end(), module) != head.end() ||
+                                      module == "classifier" || module == "score";
                              }),
               saved.end());
   auto source = WeightSource::open(folder / kTensorsName);

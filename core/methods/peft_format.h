@@ -21,8 +21,8 @@ struct PeftConfigInput {
 };
 nlohmann::json peftConfig(const PeftConfigInput& input);
 
-// The model's own name of a tensor in a PEFT file: without the prefix, the adapter's name and the wrappers that PEFT puts
-// around saved modules and adapted layers.
+// The model's own name of a tensor in a PEFT file: without the prefix, the adapter's name and the wrappers that PEFT
+// puts around saved modules and adapted layers.
 std::string plainPeftName(const std::string& name);
 
 // Settings of the method ("lora", or "rora" with use_rslora) that an adapter_config.json describes. Kinds of adapters

@@ -66,6 +66,8 @@ class RefLoraS final : public LowRankMethod {
 
 }  // namespace
 
-std::unique_ptr<Method> makeRefLoraS(MethodSettings settings) { return std::make_unique<RefLoraS>(std::move(settings)); }
+std::unique_ptr<Method> makeRefLoraS(MethodSettings settings) {
+  return std::make_unique<RefLoraS>(std::move(settings));
+}
 
 }  // namespace rankscope

@@ -1,6 +1,6 @@
 #pragma once
-// Random starts that depend on nothing but (seed, name, position): a counter-based generator (Philox4x32-10; Salmon et al.,
-// SC 2011), so that thread count, order of sites and other sites' shapes change no bit of a site's start.
+// Random starts that depend on nothing but (seed, name, position): a counter-based generator (Philox4x32-10; Salmon et
+// al., SC 2011), so that thread count, order of sites and other sites' shapes change no bit of a site's start.
 
 #include <ATen/core/Tensor.h>
 

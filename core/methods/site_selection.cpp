@@ -51,9 +51,12 @@ Result<TargetMatcher> TargetMatcher::make(const std::vector<std::string>& target
   TargetMatcher matcher;
   for (const std::string& target : targets)
     if (target.empty() || target.size() > kMaxPattern)
-      return Error{ErrorCode::Usage, "A target module has an unusable name", "method.target_modules",
+      return Error{ErrorCode::Usage,
+                   "A target module has an unusable name",
+                   "method.target_modules",
                    target.empty() ? "an empty name" : fmt::format("{} characters", target.size()),
-                   fmt::format("1 … {} characters", kMaxPattern), "Remove it, or write a site's name such as q_proj."};
+                   fmt::format("1 … {} characters", kMaxPattern),
+                   "Remove it, or write a site's name such as q_proj."};
   if (targets.size() == 1 && targets.front() == "all-linear") {
     matcher.m_allLinear = true;
     return matcher;
@@ -62,8 +65,11 @@ Result<TargetMatcher> TargetMatcher::make(const std::vector<std::string>& target
     try {
       const std::regex check(targets.front());
     } catch (const std::regex_error& e) {
-      return Error{ErrorCode::Usage, "The target module is not a valid regular expression", "method.target_modules",
-                   targets.front(), "an ECMAScript regular expression that matches a site's whole name",
+      return Error{ErrorCode::Usage,
+                   "The target module is not a valid regular expression",
+                   "method.target_modules",
+                   targets.front(),
+                   "an ECMAScript regular expression that matches a site's whole name",
                    fmt::format("Correct it ({}), for instance: .*\\.(q|v)_proj", e.what())};
     }
     matcher.m_pattern = targets.front();
@@ -97,8 +103,9 @@ Result<LayerFilter> LayerFilter::make(const std::vector<std::string>& layers) {
              parseIndex(std::string_view(text).substr(dash + 1), range.last) && range.first <= range.last;
     }
     if (!good)
-      return Error{ErrorCode::Usage, "A layer is not a number or a range", "method.layers", text, "3, 0-5 or 8-",
-                   "Count layers from 0, for instance 0-5 for the first six."};
+      return Error{ErrorCode::Usage, "A layer is not a number or a range",
+                   "method.layers",  text,
+                   "3, 0-5 or 8-",   "Count layers from 0, for instance 0-5 for the first six."};
     filter.m_ranges.push_back(range);
   }
   return filter;
@@ -145,15 +152,20 @@ Result<std::vector<LinearSite*>> selectSites(const Model& model, const MethodSet
   }
   if (!chosen.empty()) return chosen;
   if (matchedSomewhere)
-    return Error{ErrorCode::Usage, "No site lies in the chosen layers", "method.layers", joined(settings.layersToTransform),
-                 fmt::format("layers 0 … {}", model.numLayers() - 1), "Choose layers that the model has."};
+    return Error{ErrorCode::Usage,
+                 "No site lies in the chosen layers",
+                 "method.layers",
+                 joined(settings.layersToTransform),
+                 fmt::format("layers 0 … {}", model.numLayers() - 1),
+                 "Choose layers that the model has."};
   if (matchedHead)
-    return Error{ErrorCode::Usage, "The target modules name only the task head, which trains whole",
-                 "method.target_modules", joined(settings.targetModules), siteKinds(model),
-                 "Choose sites of the model's body."};
-  return Error{ErrorCode::Usage, "No site of the model matches the target modules", "method.target_modules",
-               settings.targetModules.empty() ? "an empty list" : joined(settings.targetModules), siteKinds(model),
-               "Choose from these, or all-linear."};
+    return Error{ErrorCode::Usage,        "The target modules name only the task head, which trains whole",
+                 "method.target_modules", joined(settings.targetModules),
+                 siteKinds(model),        "Choose sites of the model's body."};
+  return Error{
+      ErrorCode::Usage,        "No site of the model matches the target modules",
+      "method.target_modules", settings.targetModules.empty() ? "an empty list" : joined(settings.targetModules),
+      siteKinds(model),        "Choose from these, or all-linear."};
 }
 
 }  // namespace rankscope

@@ -1,5 +1,6 @@
 #pragma once
-// Names of sites against the patterns of a config, by PEFT's rules, so that a config means the same sites in both programs.
+// Names of sites against the patterns of a config, by PEFT's rules, so that a config means the same sites in both
+// programs.
 
 #include <cstdint>
 #include <map>
@@ -10,8 +11,8 @@
 
 namespace rankscope {
 
-// target_modules: a list of names, each equal to the site's or to its last components ("q_proj", "attention.output.dense").
-// A single entry with regular-expression characters must match the whole name.
+// target_modules: a list of names, each equal to the site's or to its last components ("q_proj",
+// "attention.output.dense"). A single entry with regular-expression characters must match the whole name.
 class TargetMatcher {
  public:
   static Result<TargetMatcher> make(const std::vector<std::string>& targets);

@@ -13,13 +13,12 @@ namespace rankscope {
 namespace {
 
 std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return text;
 }
 
-std::string shapeText(const at::Tensor& t) {
-  return fmt::format("[{}]", fmt::join(t.sizes().vec(), ", "));
-}
+std::string shapeText(const at::Tensor& t) { return fmt::format("[{}]", fmt::join(t.sizes().vec(), ", ")); }
 
 // Is `parameter` ("a.b.weight") inside a module whose path ends in `module` ("b" or "a.b")?
 bool liesInModule(const std::string& parameter, const std::string& module) {
@@ -30,7 +29,9 @@ bool liesInModule(const std::string& parameter, const std::string& module) {
 
 }  // namespace
 
-at::ScalarType trainingDtype(const Model& model) { return model.computeDtype() == at::kDouble ? at::kDouble : at::kFloat; }
+at::ScalarType trainingDtype(const Model& model) {
+  return model.computeDtype() == at::kDouble ? at::kDouble : at::kFloat;
+}
 
 bool isDecayed(const std::string& parameterName) {
   const std::string name = lower(parameterName);
@@ -38,7 +39,8 @@ bool isDecayed(const std::string& parameterName) {
   if (name.compare(dot == std::string::npos ? 0 : dot + 1, std::string::npos, "bias") == 0) return false;
   if (dot == std::string::npos) return true;
   const size_t before = name.rfind('.', dot - 1);
-  const std::string module = name.substr(before == std::string::npos ? 0 : before + 1, dot - (before == std::string::npos ? 0 : before + 1));
+  const std::string module =
+      name.substr(before == std::string::npos ? 0 : before + 1, dot - (before == std::string::npos ? 0 : before + 1));
   // "norm", "LayerNorm", "input_layernorm", "post_attention_layernorm", "ln_1", "ln_f"
   return !(module.size() >= 4 && module.compare(module.size() - 4, 4, "norm") == 0) && module.rfind("ln_", 0) != 0;
 }
@@ -85,22 +87,34 @@ Result<std::vector<std::string>> savedModuleParameters(const Model& model, const
         found = true;
       }
     if (!found)
-      return Error{ErrorCode::Usage, "The model has no module of this name", "method.modules_to_save", module,
+      return Error{ErrorCode::Usage,
+                   "The model has no module of this name",
+                   "method.modules_to_save",
+                   module,
                    "the last components of a module's path, such as embed_tokens or classifier",
                    "Remove it, or take a name from the model's tensors."};
   }
   return names;
 }
 
-Result<void> copyInto(const std::vector<OptimizedParameter>& parameters, const std::map<std::string, at::Tensor>& tensors) {
+Result<void> copyInto(const std::vector<OptimizedParameter>& parameters,
+                      const std::map<std::string, at::Tensor>& tensors) {
   for (const auto& p : parameters) {
     auto found = tensors.find(p.name);
     if (found == tensors.end())
-      return Error{ErrorCode::BadInput, "A trained tensor is missing", p.name, "nothing", shapeText(p.tensor),
+      return Error{ErrorCode::BadInput,
+                   "A trained tensor is missing",
+                   p.name,
+                   "nothing",
+                   shapeText(p.tensor),
                    "Give a file written for the same model, method and sites."};
     if (found->second.sizes() != p.tensor.sizes() || !found->second.is_floating_point())
-      return Error{ErrorCode::BadInput, "A trained tensor has another shape", p.name, shapeText(found->second),
-                   shapeText(p.tensor), "Give a file written with the same rank for the same model."};
+      return Error{ErrorCode::BadInput,
+                   "A trained tensor has another shape",
+                   p.name,
+                   shapeText(found->second),
+                   shapeText(p.tensor),
+                   "Give a file written with the same rank for the same model."};
   }
   const at::NoGradGuard noGrad;
   for (const auto& p : parameters) {

@@ -1,7 +1,8 @@
 #pragma once
-// Parameters of the model itself that train (the task head, biases, saved modules, everything in full fine-tuning): each is
-// replaced in the model's table by a leaf of its own in float32 (float64 in a float64 model), so that small updates are not
-// lost in bfloat16 and a mapped file is never written to. The caller freezes the rest and calls Model::rebind().
+// Parameters of the model itself that train (the task head, biases, saved modules, everything in full fine-tuning):
+// each is replaced in the model's table by a leaf of its own in float32 (float64 in a float64 model), so that small
+// updates are not lost in bfloat16 and a mapped file is never written to. The caller freezes the rest and calls
+// Model::rebind().
 
 #include <ATen/core/Tensor.h>
 
@@ -22,8 +23,8 @@ bool isDecayed(const std::string& parameterName);
 // Every parameter of the model stops to require a gradient.
 void freezeAll(Model& model);
 
-// Puts trainable leaves in place of `names` (aliases are resolved, a name given twice counts once). Returns them in order
-// with the decay rule applied; the originals stay with whoever holds them.
+// Puts trainable leaves in place of `names` (aliases are resolved, a name given twice counts once). Returns them in
+// order with the decay rule applied; the originals stay with whoever holds them.
 std::vector<OptimizedParameter> makeTrainable(Model& model, const std::vector<std::string>& names);
 
 // Parameters of the modules that PEFT's modules_to_save means: a module whose path ends in one of the entries, with all
@@ -31,6 +32,7 @@ std::vector<OptimizedParameter> makeTrainable(Model& model, const std::vector<st
 Result<std::vector<std::string>> savedModuleParameters(const Model& model, const std::vector<std::string>& modules);
 
 // Copies values into existing leaves by name; `tensors` may carry more. Missing names and other shapes are errors.
-Result<void> copyInto(const std::vector<OptimizedParameter>& parameters, const std::map<std::string, at::Tensor>& tensors);
+Result<void> copyInto(const std::vector<OptimizedParameter>& parameters,
+                      const std::map<std::string, at::Tensor>& tensors);
 
 }  // namespace rankscope

@@ -67,8 +67,8 @@ class AdamW final : public Optimizer {
     if (auto ok = checkSlot(state, kStepsTaken, at::empty({}, at::kLong)); !ok) return ok.error();
     for (size_t i = 0; i < m_first.size(); ++i) {
       const std::string& name = m_groups.parameters()[i].name;
-      for (const auto& [suffix, like] : {std::pair{".exp_avg", m_first[i]}, std::pair{".exp_avg_sq", m_second[i]},
-                                         std::pair{".step", m_steps[i]}}) {
+      for (const auto& [suffix, like] :
+           {std::pair{".exp_avg", m_first[i]}, std::pair{".exp_avg_sq", m_second[i]}, std::pair{".step", m_steps[i]}}) {
         known.push_back(name + suffix);
         if (auto ok = checkSlot(state, known.back(), like); !ok) return ok.error();
       }

@@ -24,7 +24,10 @@ Result<double> clipGradients(const std::vector<OptimizedParameter>& parameters, 
   double sum = 0;
   for (size_t i = 0; i < owners.size(); ++i) {
     if (!std::isfinite(values[i]))
-      return Error{ErrorCode::Training, "A gradient is not finite", owners[i]->name, fmt::format("norm {}", values[i]),
+      return Error{ErrorCode::Training,
+                   "A gradient is not finite",
+                   owners[i]->name,
+                   fmt::format("norm {}", values[i]),
                    "a finite number",
                    "Lower optim.learning_rate, lengthen the warm-up, or train in fp32; the last checkpoint is intact."};
     sum += values[i] * values[i];

@@ -28,7 +28,7 @@ struct OptimizerSettings {
 
 // Moments of one parameter, for methods that move or precondition the state (RefLoRA-S, LoRA-RITE).
 struct MomentView {
-  at::Tensor first;   // undefined when the optimizer keeps none
+  at::Tensor first;  // undefined when the optimizer keeps none
   at::Tensor second;
 };
 

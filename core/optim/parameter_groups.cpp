@@ -49,11 +49,19 @@ at::Tensor fusedGradient(const at::Tensor& parameter) {
 Result<void> checkSlot(const std::map<std::string, at::Tensor>& state, const std::string& key, const at::Tensor& like) {
   auto found = state.find(key);
   if (found == state.end())
-    return Error{ErrorCode::BadInput, "The optimizer state lacks a tensor", key, "nothing", shapeText(like),
+    return Error{ErrorCode::BadInput,
+                 "The optimizer state lacks a tensor",
+                 key,
+                 "nothing",
+                 shapeText(like),
                  "Resume from a checkpoint of a run with the same method, sites and optimizer."};
   if (found->second.sizes() != like.sizes() || found->second.scalar_type() != like.scalar_type())
-    return Error{ErrorCode::BadInput, "The optimizer state does not fit the parameter", key, shapeText(found->second),
-                 shapeText(like), "Resume from a checkpoint of a run with the same rank, sites and precision."};
+    return Error{ErrorCode::BadInput,
+                 "The optimizer state does not fit the parameter",
+                 key,
+                 shapeText(found->second),
+                 shapeText(like),
+                 "Resume from a checkpoint of a run with the same rank, sites and precision."};
   return {};
 }
 
@@ -62,8 +70,11 @@ Result<void> checkNoStrangers(const std::map<std::string, at::Tensor>& state, co
   std::sort(sorted.begin(), sorted.end());
   for (const auto& [key, value] : state)
     if (!std::binary_search(sorted.begin(), sorted.end(), key))
-      return Error{ErrorCode::BadInput, "The optimizer state holds a tensor that no parameter of this run owns", key,
-                   shapeText(value), "one of this run's parameters",
+      return Error{ErrorCode::BadInput,
+                   "The optimizer state holds a tensor that no parameter of this run owns",
+                   key,
+                   shapeText(value),
+                   "one of this run's parameters",
                    "Resume from a checkpoint of a run with the same method, sites and optimizer."};
   return {};
 }

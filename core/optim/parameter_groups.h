@@ -1,6 +1,6 @@
 #pragma once
-// What all optimizers here share: the parameters in groups of one (rate scale, decay, dtype, device), so that each group is one
-// fused call, and the checks of a saved state. Owned by an optimizer; the tensors are the trainer's.
+// What all optimizers here share: the parameters in groups of one (rate scale, decay, dtype, device), so that each
+// group is one fused call, and the checks of a saved state. Owned by an optimizer; the tensors are the trainer's.
 
 #include <ATen/core/Tensor.h>
 

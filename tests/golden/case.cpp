@@ -12,7 +12,8 @@ using nlohmann::json;
 
 namespace {
 
-// `relative` below `start` or one of the folders above it, so that a manifest in a sub-folder may name files from the root.
+// `relative` below `start` or one of the folders above it, so that a manifest in a sub-folder may name files from the
+// root.
 fs::path findUpwards(const fs::path& start, const std::string& relative) {
   fs::path folder = start;
   for (int level = 0; level < 4; ++level) {
@@ -114,8 +115,8 @@ std::vector<CaseEntry> findCases(const std::vector<fs::path>& paths) {
     seen.insert(canonicalPath(file));
     json fields = *content;
     fields["meta"] = file.filename().string();
-    cases.push_back({(file.parent_path().filename() / file.stem()).string(), text(*content, "kind"), file.parent_path(),
-                     fields});
+    cases.push_back(
+        {(file.parent_path().filename() / file.stem()).string(), text(*content, "kind"), file.parent_path(), fields});
   }
   return cases;
 }
@@ -128,7 +129,11 @@ Result<Case> Case::open(const CaseEntry& entry) {
   if (const std::string meta = text(entry.fields, "meta"); !meta.empty()) {
     const fs::path path = findUpwards(entry.folder, meta);
     if (path.empty())
-      return Error{ErrorCode::BadInput, "The case's JSON is missing", meta, "nothing", "a file",
+      return Error{ErrorCode::BadInput,
+                   "The case's JSON is missing",
+                   meta,
+                   "nothing",
+                   "a file",
                    "Give the folder with all its files."};
     auto content = readJsonFile(path);
     if (!content) return content.error();
@@ -145,7 +150,11 @@ Result<Case> Case::open(const CaseEntry& entry) {
     fs::path path = findUpwards(entry.folder, file);
     if (path.empty()) path = findUpwards(out.m_jsonFolder, file);
     if (path.empty())
-      return Error{ErrorCode::BadInput, "The case's tensors are missing", file, "nothing", "a file",
+      return Error{ErrorCode::BadInput,
+                   "The case's tensors are missing",
+                   file,
+                   "nothing",
+                   "a file",
                    "Give the folder with all its files."};
     if (path.extension() == ".safetensors") {
       auto source = WeightSource::open(path);

@@ -15,8 +15,8 @@
 namespace rankscope::golden {
 
 struct CaseEntry {
-  std::string name;  // "peft/lora_llama_default"
-  std::string kind;  // "peft-train"; "peft-adapter" for a folder of PEFT's
+  std::string name;              // "peft/lora_llama_default"
+  std::string kind;              // "peft-train"; "peft-adapter" for a folder of PEFT's
   std::filesystem::path folder;  // where its file names start: the manifest's folder or the case's own
   nlohmann::json fields;         // the manifest's entry, or the case's JSON where no manifest names it
 };

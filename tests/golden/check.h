@@ -19,8 +19,8 @@ NotBuilt checkOptimizer(const Case& golden, Findings& findings);
 NotBuilt checkRefactor(const Case& golden, Findings& findings);
 NotBuilt checkAdapterFolder(const CaseEntry& entry, Findings& findings);
 
-// The case's model in float32 (float64 when `dtype` says so), with the head that its architecture names; the reason when
-// its family or head is not built here. Throws on files that cannot be read.
+// The case's model in float32 (float64 when `dtype` says so), with the head that its architecture names; the reason
+// when its family or head is not built here. Throws on files that cannot be read.
 struct GoldenModel {
   std::unique_ptr<Model> model;
   NotBuilt notBuilt;

@@ -60,14 +60,17 @@ NotBuilt checkModel(const Case& golden, Findings& findings) {
   {
     const at::NoGradGuard noGrad;
     if (golden.has("out/logits"))
-      findings.close("logits", model.logits(batch, context), packedRows(golden.get("out/logits"), padded), logitsTolerance);
+      findings.close("logits", model.logits(batch, context), packedRows(golden.get("out/logits"), padded),
+                     logitsTolerance);
     const auto hiddenNames = golden.namesUnder("out/hidden_states.");
     if (!hiddenNames.empty()) {
       const auto states = model.hiddenStates(batch, context);
-      findings.equal("number of hidden states", static_cast<int64_t>(states.size()), static_cast<int64_t>(hiddenNames.size()));
+      findings.equal("number of hidden states", static_cast<int64_t>(states.size()),
+                     static_cast<int64_t>(hiddenNames.size()));
       for (size_t i = 0; i < states.size(); ++i)
         if (const std::string name = "out/hidden_states." + std::to_string(i); golden.has(name))
-          findings.close("hidden state " + std::to_string(i), states[i], packedRows(golden.get(name), padded), hiddenTolerance);
+          findings.close("hidden state " + std::to_string(i), states[i], packedRows(golden.get(name), padded),
+                         hiddenTolerance);
       findings.close("final hidden", model.hidden(batch, context), states.back(), hiddenTolerance);
     }
     if (golden.has("leftpad/logits")) {
@@ -95,7 +98,8 @@ NotBuilt checkModel(const Case& golden, Findings& findings) {
   if (auto ok = (*method)->attach(model); !ok) throw ErrorException(ok.error());
   const at::Tensor loss = model.loss(batch, context);
   if (golden.has("out/loss"))
-    findings.close("loss", loss.reshape({1}), golden.get("out/loss").reshape({1}), {golden.tolerance("loss_atol", 1e-5), 0});
+    findings.close("loss", loss.reshape({1}), golden.get("out/loss").reshape({1}),
+                   {golden.tolerance("loss_atol", 1e-5), 0});
   const auto gradients = golden.namesUnder("grad/");
   if (gradients.empty()) return std::nullopt;
   loss.backward();
@@ -105,7 +109,8 @@ NotBuilt checkModel(const Case& golden, Findings& findings) {
       findings.fail("the model has no parameter " + parameter);
       continue;
     }
-    findings.close("gradient of " + parameter, model.parameters().at(parameter).grad(), golden.get(name), gradTolerance);
+    findings.close("gradient of " + parameter, model.parameters().at(parameter).grad(), golden.get(name),
+                   gradTolerance);
   }
   return std::nullopt;
 }

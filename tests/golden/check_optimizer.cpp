@@ -7,8 +7,9 @@
 #include "tests/golden/packing.h"
 #include "tests/golden/pair_model.h"
 
-// A recorded trajectory is held twice: replayed (recorded gradients in, A and B compared after each step), and in closed loop
-// (our own gradients, from the toy loss or the model), where rounding may grow, with ten times the tolerance.
+// A recorded trajectory is held twice: replayed (recorded gradients in, A and B compared after each step), and in
+// closed loop (our own gradients, from the toy loss or the model), where rounding may grow, with ten times the
+// tolerance.
 
 namespace rankscope::golden {
 
@@ -67,14 +68,16 @@ Trajectory readTrajectory(const Case& golden) {
   while (golden.has(pairKey(count, "A"))) ++count;
   if (count == 0) malformed("the case holds no pair", "nothing", "p0/A and p0/B");
   for (size_t i = 0; i < count; ++i) {
-    const at::Tensor a = golden.get(pairKey(i, "A")), b = golden.get(pairKey(i, "B")), gA = golden.get(pairKey(i, "gA"));
+    const at::Tensor a = golden.get(pairKey(i, "A")), b = golden.get(pairKey(i, "B")),
+                     gA = golden.get(pairKey(i, "gA"));
     const at::Tensor gB = golden.get(pairKey(i, "gB"));
     if (a.dim() != 3 || b.dim() != 3 || a.size(1) != b.size(2) || a.size(0) < 2 || a.size(0) != b.size(0) ||
         gA.dim() != 3 || gB.dim() != 3 || gA.size(0) != a.size(0) - 1 || gB.size(0) != b.size(0) - 1)
       malformed("a pair's shapes do not fit together", fmt::format("{} {}", c10::str(a.sizes()), c10::str(b.sizes())),
                 "A [T+1, r, in], B [T+1, out, r], gA and gB [T, …]");
     std::string name = fmt::format("pair.{}", i);
-    if (auto pairs = meta.find("pairs"); pairs != meta.end() && pairs->is_array() && i < pairs->size() && (*pairs)[i].is_string())
+    if (auto pairs = meta.find("pairs");
+        pairs != meta.end() && pairs->is_array() && i < pairs->size() && (*pairs)[i].is_string())
       name = siteName((*pairs)[i].get<std::string>());
     out.sites.push_back(name);
     out.shapes.push_back({name, b.size(1), a.size(2)});
@@ -142,8 +145,10 @@ void step(Rig& rig, const Trajectory& trajectory, int64_t t) {
 void compareFactors(const Case& golden, const Rig& rig, int64_t t, const std::string& how, const Tolerance& tolerance,
                     Findings& findings) {
   for (size_t i = 0; i < rig.pairs.size(); ++i) {
-    findings.close(fmt::format("{} p{}/A after step {}", how, i, t), rig.pairs[i].A, golden.get(pairKey(i, "A"))[t], tolerance);
-    findings.close(fmt::format("{} p{}/B after step {}", how, i, t), rig.pairs[i].B, golden.get(pairKey(i, "B"))[t], tolerance);
+    findings.close(fmt::format("{} p{}/A after step {}", how, i, t), rig.pairs[i].A, golden.get(pairKey(i, "A"))[t],
+                   tolerance);
+    findings.close(fmt::format("{} p{}/B after step {}", how, i, t), rig.pairs[i].B, golden.get(pairKey(i, "B"))[t],
+                   tolerance);
   }
 }
 
@@ -162,15 +167,16 @@ void replay(const Case& golden, const Trajectory& trajectory, const Tolerance& t
     for (const auto& [letter, factor] : {std::pair{"A", rig.pairs[i].A}, std::pair{"B", rig.pairs[i].B}}) {
       const std::string key = fmt::format("p{}/{}/", i, letter);
       const MomentView moments = rig.optimizer->moments(factor);
-      if (golden.has(key + "exp_avg_end")) findings.close(key + "exp_avg", moments.first, golden.get(key + "exp_avg_end"), tolerance);
+      if (golden.has(key + "exp_avg_end"))
+        findings.close(key + "exp_avg", moments.first, golden.get(key + "exp_avg_end"), tolerance);
       if (golden.has(key + "exp_avg_sq_end"))
         findings.close(key + "exp_avg_sq", moments.second, golden.get(key + "exp_avg_sq_end"), tolerance);
     }
 }
 
 template <typename Loss>
-void closedLoop(const Case& golden, const Trajectory& trajectory, Model& model, const Tolerance& tolerance, const Loss& loss,
-                Findings& findings) {
+void closedLoop(const Case& golden, const Trajectory& trajectory, Model& model, const Tolerance& tolerance,
+                const Loss& loss, Findings& findings) {
   Rig rig = makeRig(golden, trajectory, model);
   const at::Tensor losses = golden.has("losses") ? golden.get("losses") : at::Tensor();
   for (int64_t t = 0; t <= trajectory.steps; ++t) {
@@ -190,12 +196,13 @@ void closedLoop(const Case& golden, const Trajectory& trajectory, Model& model, 
 NotBuilt checkOptimizer(const Case& golden, Findings& findings) {
   const auto& meta = golden.meta();
   const std::string method = text(meta, "method"), what = text(meta, "what");
-  if (method != "RefLoRA" && method != "RefLoRA-S" && method != "LoRA") return method.empty() ? "a method of no name" : method;
+  if (method != "RefLoRA" && method != "RefLoRA-S" && method != "LoRA")
+    return method.empty() ? "a method of no name" : method;
 
   Trajectory trajectory = readTrajectory(golden);
   // Both forms are recorded under the paper's name; the description tells the scalar one.
-  const bool scalarForm = method == "RefLoRA-S" || what.rfind("RefLoRA-S", 0) == 0 ||
-                          golden.name().find("reflora_s_") != std::string::npos;
+  const bool scalarForm =
+      method == "RefLoRA-S" || what.rfind("RefLoRA-S", 0) == 0 || golden.name().find("reflora_s_") != std::string::npos;
   trajectory.method.name = method == "LoRA" ? "lora" : scalarForm ? "reflora_s" : "reflora";
 
   const Tolerance tolerance{golden.tolerance("A_B_atol", 2e-4), golden.tolerance("A_B_rtol", 2e-3)};
@@ -206,21 +213,27 @@ NotBuilt checkOptimizer(const Case& golden, Findings& findings) {
     std::vector<at::Tensor> targets;
     for (size_t i = 0; i < trajectory.sites.size(); ++i) targets.push_back(golden.get(pairKey(i, "M")));
     PairModel model(trajectory.shapes, trajectory.dtype);
-    closedLoop(golden, trajectory, model, looser, [&](const Rig& rig, int64_t) {
-      at::Tensor sum = at::zeros({}, trajectory.dtype);
-      for (size_t i = 0; i < targets.size(); ++i)
-        sum = sum + 0.5 * (rig.pairs[i].B.mm(rig.pairs[i].A) * rig.pairs[i].scaling - targets[i]).square().sum();
-      return sum;
-    }, findings);
+    closedLoop(
+        golden, trajectory, model, looser,
+        [&](const Rig& rig, int64_t) {
+          at::Tensor sum = at::zeros({}, trajectory.dtype);
+          for (size_t i = 0; i < targets.size(); ++i)
+            sum = sum + 0.5 * (rig.pairs[i].B.mm(rig.pairs[i].A) * rig.pairs[i].scaling - targets[i]).square().sum();
+          return sum;
+        },
+        findings);
   } else if (!text(meta, "model").empty() && golden.has("batch/input_ids")) {
     GoldenModel opened = openModel(golden.modelFolder(), trajectory.dtype);
     if (opened.notBuilt) return opened.notBuilt;
     Model& model = *opened.model;
     const int64_t batches = golden.get("batch/input_ids").size(0);
-    closedLoop(golden, trajectory, model, looser, [&](const Rig&, int64_t t) {
-      ForwardContext context;
-      return model.loss(pack(readBatch(golden, "batch/", t % batches), model.head(), model.numLabels()), context);
-    }, findings);
+    closedLoop(
+        golden, trajectory, model, looser,
+        [&](const Rig&, int64_t t) {
+          ForwardContext context;
+          return model.loss(pack(readBatch(golden, "batch/", t % batches), model.head(), model.numLabels()), context);
+        },
+        findings);
   }
   return std::nullopt;
 }

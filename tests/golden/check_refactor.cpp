@@ -21,7 +21,8 @@ NotBuilt checkRefactor(const Case& golden, Findings& findings) {
   for (size_t i = 0; i < a.size(); ++i) {
     const std::string pair = fmt::format("p{}/", i);
     if (golden.has(pair + "S")) findings.close(pair + "S", metric.s[i], golden.get(pair + "S"), tolerance);
-    if (golden.has(pair + "Sinv")) findings.close(pair + "Sinv", metric.sInverse[i], golden.get(pair + "Sinv"), tolerance);
+    if (golden.has(pair + "Sinv"))
+      findings.close(pair + "Sinv", metric.sInverse[i], golden.get(pair + "Sinv"), tolerance);
     const auto [newA, newB] = refloraRefactor(a[i], b[i]);
     findings.close(pair + "B A after", newB.mm(newA), b[i].mm(a[i]), tolerance);
     findings.close(pair + "A A^T against B^T B", newA.mm(newA.t()), newB.t().mm(newB), tolerance);

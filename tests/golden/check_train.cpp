@@ -50,9 +50,11 @@ Wanted wantedMethod(const Case& golden, const Model& model) {
   const auto head = model.headParameters();
   saved.erase(std::remove_if(saved.begin(), saved.end(),
                              [&](const std::string& module) {
-                               const bool exists = std::any_of(
-                                   model.parameters().entries().begin(), model.parameters().entries().end(),
-                                   [&](const NamedTensor& e) { return ("." + e.name).find("." + module + ".") != std::string::npos; });
+                               const bool exists =
+                                   std::any_of(model.parameters().entries().begin(), model.parameters().entries().end(),
+                                               [&](const NamedTensor& e) {
+                                                 return ("." + e.name).find("." + module + ".") != std::string::npos;
+                                               });
                                const bool isHead = std::any_of(head.begin(), head.end(), [&](const std::string& n) {
                                  return n.rfind(module + ".", 0) == 0;
                                });
@@ -62,8 +64,8 @@ Wanted wantedMethod(const Case& golden, const Model& model) {
   return {*settings, std::nullopt};
 }
 
-// What trains, by the names of the recording. Under PEFT only recorded parameters train (a head may have been left frozen);
-// full fine-tuning records a few of many.
+// What trains, by the names of the recording. Under PEFT only recorded parameters train (a head may have been left
+// frozen); full fine-tuning records a few of many.
 std::vector<OptimizedParameter> trainedParameters(const Case& golden, const Method& method, bool peft) {
   std::set<std::string> recorded;
   for (const std::string& name : golden.namesUnder("init/")) recorded.insert(plainPeftName(name.substr(5)));
@@ -78,7 +80,8 @@ std::vector<OptimizedParameter> trainedParameters(const Case& golden, const Meth
   return out;
 }
 
-at::Tensor findParameter(const std::vector<OptimizedParameter>& parameters, const Model& model, const std::string& name) {
+at::Tensor findParameter(const std::vector<OptimizedParameter>& parameters, const Model& model,
+                         const std::string& name) {
   const auto aliases = model.parameters().aliases();
   const auto alias = aliases.find(name);
   const std::string owner = alias == aliases.end() ? name : alias->second;
@@ -88,7 +91,8 @@ at::Tensor findParameter(const std::vector<OptimizedParameter>& parameters, cons
 }
 
 OptimizerSettings optimizerOf(const nlohmann::json& meta, double& learningRate) {
-  if (!meta.contains("optimizer") || !meta["optimizer"].is_object()) malformed("the case has no optimizer", "nothing", "an object");
+  if (!meta.contains("optimizer") || !meta["optimizer"].is_object())
+    malformed("the case has no optimizer", "nothing", "an object");
   const auto& o = meta["optimizer"];
   OptimizerSettings out;
   const std::string name = text(o, "name");
@@ -125,7 +129,10 @@ double clippingOf(const nlohmann::json& meta) {
 class TrainingCheck {
  public:
   TrainingCheck(const Case& golden, Model& model, Method& method, Findings& findings, bool peft)
-      : m_golden(golden), m_model(model), m_method(method), m_findings(findings),
+      : m_golden(golden),
+        m_model(model),
+        m_method(method),
+        m_findings(findings),
         m_parameters(trainedParameters(golden, method, peft)) {
     const std::string groups = golden.meta().contains("optimizer") ? text(golden.meta()["optimizer"], "groups") : "";
     if (groups.empty() || groups.find("one group") != std::string::npos)
@@ -199,7 +206,8 @@ class TrainingCheck {
     const at::NoGradGuard noGrad;
     forRecorded("init/", [&](const std::string& name, at::Tensor parameter, const at::Tensor& value) {
       if (parameter.sizes() != value.sizes())
-        malformed("a recorded start has another shape", name + " " + c10::str(value.sizes()), c10::str(parameter.sizes()));
+        malformed("a recorded start has another shape", name + " " + c10::str(value.sizes()),
+                  c10::str(parameter.sizes()));
       parameter.copy_(value);
     });
   }
@@ -208,14 +216,16 @@ class TrainingCheck {
     Tolerance tolerance{m_golden.tolerance("grad0_atol", 0), m_golden.tolerance("grad0_rtol", 2e-3)};
     tolerance.relativeToLargest = !m_golden.hasTolerance("grad0_atol");
     forRecorded("grad0/", [&](const std::string& name, const at::Tensor& parameter, const at::Tensor& value) {
-      m_findings.close(name, parameter.grad().defined() ? parameter.grad() : at::zeros_like(parameter), value, tolerance);
+      m_findings.close(name, parameter.grad().defined() ? parameter.grad() : at::zeros_like(parameter), value,
+                       tolerance);
     });
   }
 
   void compareParameters(int64_t step) {
     const std::string key = fmt::format("step{}", step);
     if (m_golden.namesUnder(key + "/").empty()) return;
-    Tolerance tolerance{m_golden.tolerance(key + "_atol", step == 1 ? 2e-5 : 5e-4), m_golden.tolerance(key + "_rtol", 0)};
+    Tolerance tolerance{m_golden.tolerance(key + "_atol", step == 1 ? 2e-5 : 5e-4),
+                        m_golden.tolerance(key + "_rtol", 0)};
     tolerance.quantile99 = true;
     forRecorded(key + "/", [&](const std::string& name, const at::Tensor& parameter, const at::Tensor& value) {
       m_findings.close(name, parameter, value, tolerance);
@@ -256,7 +266,8 @@ class TrainingCheck {
 
 NotBuilt checkTraining(const Case& golden, Findings& findings) {
   bool wide = false;
-  for (const std::string& name : golden.namesUnder("init/")) wide = wide || golden.get(name).scalar_type() == at::kDouble;
+  for (const std::string& name : golden.namesUnder("init/"))
+    wide = wide || golden.get(name).scalar_type() == at::kDouble;
   GoldenModel opened = openModel(golden.modelFolder(), wide ? at::kDouble : at::kFloat);
   if (opened.notBuilt) return opened.notBuilt;
   Wanted wanted = wantedMethod(golden, *opened.model);

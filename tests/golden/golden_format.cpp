@@ -31,15 +31,19 @@ class GoldenFormat : public QObject {
   }
   // One LoRA step by SGD, small enough to do by hand: A = 1, B = 2, gA = 0.5, gB = 0.25, lr 0.1.
   void writeStep(const std::string& part, double nextA, double decay = 0) const {
-    write(part + "/c.json", nlohmann::json{{"kind", "optimizer-trajectory"}, {"method", "LoRA"}, {"file", "c.safetensors"},
+    write(part + "/c.json", nlohmann::json{{"kind", "optimizer-trajectory"},
+                                           {"method", "LoRA"},
+                                           {"file", "c.safetensors"},
                                            {"hyper", {{"lr", 0.1}, {"inner", "SGD"}, {"weight_decay", decay}}},
-                                           {"tolerance", {{"A_B_atol", 1e-12}, {"A_B_rtol", 0}}}}.dump());
+                                           {"tolerance", {{"A_B_atol", 1e-12}, {"A_B_rtol", 0}}}}
+                                .dump());
     auto column = [](std::vector<double> v) {
       return at::tensor(v, at::kDouble).reshape({static_cast<int64_t>(v.size()), 1, 1});
     };
-    auto ok = writeSafetensors(folder() / part / "c.safetensors",
-                               {{"p0/A", column({1.0, nextA})}, {"p0/B", column({2.0, 2.0 - 0.1 * 0.25})},
-                                {"p0/gA", column({0.5})}, {"p0/gB", column({0.25})}});
+    auto ok = writeSafetensors(folder() / part / "c.safetensors", {{"p0/A", column({1.0, nextA})},
+                                                                   {"p0/B", column({2.0, 2.0 - 0.1 * 0.25})},
+                                                                   {"p0/gA", column({0.5})},
+                                                                   {"p0/gB", column({0.25})}});
     QVERIFY(ok.ok());
   }
 
@@ -66,10 +70,14 @@ class GoldenFormat : public QObject {
   void malformedCases_data() {
     QTest::addColumn<QString>("json");
     QTest::addColumn<bool>("tensors");
-    QTest::newRow("no tensors") << R"({"kind":"optimizer-trajectory","method":"RefLoRA","file":"gone.safetensors"})" << false;
-    QTest::newRow("empty tensors") << R"({"kind":"optimizer-trajectory","method":"RefLoRA","file":"c.safetensors"})" << true;
-    QTest::newRow("no learning rate") << R"({"kind":"optimizer-trajectory","method":"RefLoRA","file":"c.safetensors","hyper":{}})" << true;
-    QTest::newRow("hyper is text") << R"({"kind":"optimizer-trajectory","method":"RefLoRA","file":"c.safetensors","hyper":"x"})" << true;
+    QTest::newRow("no tensors") << R"({"kind":"optimizer-trajectory","method":"RefLoRA","file":"gone.safetensors"})"
+                                << false;
+    QTest::newRow("empty tensors") << R"({"kind":"optimizer-trajectory","method":"RefLoRA","file":"c.safetensors"})"
+                                   << true;
+    QTest::newRow("no learning rate")
+        << R"({"kind":"optimizer-trajectory","method":"RefLoRA","file":"c.safetensors","hyper":{}})" << true;
+    QTest::newRow("hyper is text")
+        << R"({"kind":"optimizer-trajectory","method":"RefLoRA","file":"c.safetensors","hyper":"x"})" << true;
     QTest::newRow("no model") << R"({"kind":"peft-train","model":"models/none","file":"c.safetensors"})" << true;
     QTest::newRow("model is a number") << R"({"kind":"peft-train","model":7,"file":"c.safetensors"})" << true;
     QTest::newRow("no pair") << R"({"kind":"reflora-refactor","file":"c.safetensors"})" << true;
@@ -79,8 +87,7 @@ class GoldenFormat : public QObject {
     QFETCH(bool, tensors);
     const std::string part = std::string("malformed_") + QTest::currentDataTag();
     write(part + "/c.json", json.toStdString());
-    if (tensors)
-      QVERIFY(writeSafetensors(folder() / part / "c.safetensors", {{"x", at::ones({2})}}).ok());
+    if (tensors) QVERIFY(writeSafetensors(folder() / part / "c.safetensors", {{"x", at::ones({2})}}).ok());
     std::string line;
     QVERIFY2(verdict(part, &line) == Outcome::Kind::Failed, line.c_str());
   }
@@ -96,13 +103,15 @@ class GoldenFormat : public QObject {
     QVERIFY(verdict("m1") == Outcome::Kind::Failed);
     write("m2/manifest.json", R"({"cases":[{"case":"x"}]})");
     QVERIFY(verdict("m2") == Outcome::Kind::Failed);
-    write("m3/manifest.json", R"({"cases":[{"case":"x","kind":"model-parity","meta":"gone.json","file":"gone.safetensors"}]})");
+    write("m3/manifest.json",
+          R"({"cases":[{"case":"x","kind":"model-parity","meta":"gone.json","file":"gone.safetensors"}]})");
     QVERIFY(verdict("m3") == Outcome::Kind::Failed);
   }
 
   void eachCaseOnce() {
     writeStep("once", 0.95);
-    write("once/manifest.json", R"({"cases":[{"case":"c","kind":"optimizer-trajectory","meta":"c.json","file":"c.safetensors"}]})");
+    write("once/manifest.json",
+          R"({"cases":[{"case":"c","kind":"optimizer-trajectory","meta":"c.json","file":"c.safetensors"}]})");
     QCOMPARE(findCases({folder() / "once", folder() / "once"}).size(), size_t{1});
     QVERIFY(verdict("once") == Outcome::Kind::Passed);
   }

@@ -10,7 +10,8 @@ PaddedBatch readBatch(const Case& golden, const std::string& prefix, int64_t ind
     }
     const at::Tensor whole = golden.get(prefix + name);
     if (index < 0) return whole;
-    if (whole.dim() < 2 || index >= whole.size(0)) malformed("too few batches in " + prefix + name, "fewer", "one more");
+    if (whole.dim() < 2 || index >= whole.size(0))
+      malformed("too few batches in " + prefix + name, "fewer", "one more");
     return whole[index];
   };
   PaddedBatch batch;

@@ -7,11 +7,11 @@
 namespace rankscope::golden {
 
 struct PaddedBatch {
-  at::Tensor ids;            // [S, L]
-  at::Tensor mask;           // [S, L], 1 where a token counts
-  at::Tensor labels;         // [S, L] unshifted, [S], or undefined
-  at::Tensor tokenTypes;     // undefined: none
-  at::Tensor positions;      // undefined: the column
+  at::Tensor ids;         // [S, L]
+  at::Tensor mask;        // [S, L], 1 where a token counts
+  at::Tensor labels;      // [S, L] unshifted, [S], or undefined
+  at::Tensor tokenTypes;  // undefined: none
+  at::Tensor positions;   // undefined: the column
 };
 
 // Reads prefix + "input_ids" and its companions. With `index` >= 0 they carry a leading dimension of batches.

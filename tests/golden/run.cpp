@@ -9,7 +9,8 @@ namespace {
 std::string firstLine(const std::string& message) { return message.substr(0, message.find('\n')); }
 
 NotBuilt dispatch(const CaseEntry& entry, Findings& findings) {
-  if (entry.kind == "manifest") malformed(entry.fields.value("problem", std::string("unreadable")), entry.name, "a manifest");
+  if (entry.kind == "manifest")
+    malformed(entry.fields.value("problem", std::string("unreadable")), entry.name, "a manifest");
   if (entry.kind == "peft-adapter") return checkAdapterFolder(entry, findings);
 
   NotBuilt (*check)(const Case&, Findings&) = nullptr;

@@ -1,5 +1,5 @@
-// What every method must hold, whatever it is called: each property runs over the whole registry, in three precisions and with
-// the starts a method can have. A new method gets all of this by its line in the registry.
+// What every method must hold, whatever it is called: each property runs over the whole registry, in three precisions
+// and with the starts a method can have. A new method gets all of this by its line in the registry.
 
 #include <QtTest/QtTest>
 
@@ -211,7 +211,8 @@ class MethodProperties : public QObject {
       if (!trains.count(entry.tensor.unsafeGetTensorImpl())) before[entry.name] = entry.tensor.clone();
     training.start();
     training.run(0, 5);
-    for (const auto& [name, value] : before) QVERIFY2(at::equal(training.model.parameters().at(name), value), name.c_str());
+    for (const auto& [name, value] : before)
+      QVERIFY2(at::equal(training.model.parameters().at(name), value), name.c_str());
     for (const auto& p : training.method->trainable()) QVERIFY2(p.tensor.isfinite().all().item<bool>(), p.name.c_str());
   }
 
@@ -223,7 +224,9 @@ class MethodProperties : public QObject {
     auto loss = [&] {
       const at::NoGradGuard noGrad;
       ForwardContext context;
-      return (training.model.loss(fakeBatch(training.model, 0), context, 0) + training.model.loss(fakeBatch(training.model, 1), context, 0)).item<double>();
+      return (training.model.loss(fakeBatch(training.model, 0), context, 0) +
+              training.model.loss(fakeBatch(training.model, 1), context, 0))
+          .item<double>();
     };
     const double before = loss();
     training.run(0, 20);
@@ -296,7 +299,8 @@ class MethodProperties : public QObject {
       QVERIFY(site->adapter == nullptr);
       QVERIFY(site->weight.scalar_type() == r.dtype);
     }
-    for (const auto& entry : training.model.parameters().entries()) QVERIFY2(!entry.tensor.requires_grad(), entry.name.c_str());
+    for (const auto& entry : training.model.parameters().entries())
+      QVERIFY2(!entry.tensor.requires_grad(), entry.name.c_str());
     QVERIFY(training.method->factorPairs().empty());
   }
 
@@ -327,7 +331,8 @@ class MethodProperties : public QObject {
     Training training(s, at::kBFloat16);
     int count = 0;
     for (const auto& p : training.method->trainable())
-      if (p.name.find("embed_tokens") != std::string::npos || p.name.find("input_layernorm") != std::string::npos) ++count;
+      if (p.name.find("embed_tokens") != std::string::npos || p.name.find("input_layernorm") != std::string::npos)
+        ++count;
     QCOMPARE(count, 3);
     training.run(0, 2);
     for (const auto& [modules, where] : {std::pair<const char*, const char*>{"nowhere", "method.modules_to_save"},
@@ -382,7 +387,8 @@ class MethodProperties : public QObject {
       model.loss(fakeBatch(static_cast<FakeModel&>(model)), context, 0).backward();
       std::vector<OptimizedParameter> parameters;
       for (const auto& p : method.trainable())
-        if (p.name.rfind("classifier", 0) != 0 && !(freezeA && p.name.find("lora_A") != std::string::npos)) parameters.push_back(p);
+        if (p.name.rfind("classifier", 0) != 0 && !(freezeA && p.name.find("lora_A") != std::string::npos))
+          parameters.push_back(p);
       OptimizerSettings sgd;
       sgd.name = "sgd";
       (*makeOptimizer(parameters, sgd))->step(0.05);

@@ -98,7 +98,8 @@ at::Tensor FakeModel::logits(const PackedBatch& batch, ForwardContext& context) 
   if (m_head == HeadKind::CausalLm) return at::linear(h, m_parameters.at("lm_head.weight").to(m_dtype)).to(out);
   std::vector<at::Tensor> pooled;
   for (int64_t s = 0; s < batch.sequences(); ++s)
-    pooled.push_back(h.slice(0, batch.starts[static_cast<size_t>(s)], batch.starts[static_cast<size_t>(s) + 1]).mean(0));
+    pooled.push_back(
+        h.slice(0, batch.starts[static_cast<size_t>(s)], batch.starts[static_cast<size_t>(s) + 1]).mean(0));
   return site("classifier").forward(at::stack(pooled), context).to(out);
 }
 
@@ -114,7 +115,9 @@ PackedBatch fakeBatch(const FakeModel& model, uint64_t seed) {
   at::Tensor ids = at::empty({batch.tokens()}, at::kDouble), labels = at::empty({batch.tokens()}, at::kDouble);
   fillUniform(ids, 0.5, seed, "ids");
   fillUniform(labels, 0.5, seed, "labels");
-  auto below = [](const at::Tensor& u, int64_t n) { return ((u + 0.5) * static_cast<double>(n)).floor().to(at::kLong); };
+  auto below = [](const at::Tensor& u, int64_t n) {
+    return ((u + 0.5) * static_cast<double>(n)).floor().to(at::kLong);
+  };
   batch.inputIds = below(ids, FakeModel::kVocab);
   batch.positionIds = at::cat({at::arange(5, at::kLong), at::arange(3, at::kLong), at::arange(6, at::kLong)});
   batch.labels = model.head() == HeadKind::CausalLm ? below(labels, FakeModel::kVocab)

@@ -1,6 +1,7 @@
 #pragma once
-// A small model of our own for tests that need sites, a head and gradients but no files: an embedding, two blocks of three
-// linear sites with a norm, mean pooling and a classifier. Weights are a function of the seed. float32, bfloat16 or float64.
+// A small model of our own for tests that need sites, a head and gradients but no files: an embedding, two blocks of
+// three linear sites with a norm, mean pooling and a classifier. Weights are a function of the seed. float32, bfloat16
+// or float64.
 
 #include <ATen/ATen.h>
 

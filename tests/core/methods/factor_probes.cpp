@@ -36,7 +36,9 @@ void disturb(const Method& method, double size) {
 }
 
 double sizeOf(const at::Tensor& t) { return t.detach().to(at::kDouble).norm().item<double>(); }
-bool near(double a, double b, double tolerance = 1e-5) { return std::abs(a - b) <= tolerance * std::max(1e-12, std::abs(b)); }
+bool near(double a, double b, double tolerance = 1e-5) {
+  return std::abs(a - b) <= tolerance * std::max(1e-12, std::abs(b));
+}
 
 }  // namespace
 
@@ -69,7 +71,8 @@ class FactorProbesTest : public QObject {
     for (size_t i = 0; i < pairs.size(); ++i) {
       const at::Tensor a = pairs[i].A.detach().to(at::kDouble), b = pairs[i].B.detach().to(at::kDouble);
       at::Tensor update = b.mm(a);
-      if (pairs[i].startA.defined()) update = update - pairs[i].startB.to(at::kDouble).mm(pairs[i].startA.to(at::kDouble));
+      if (pairs[i].startA.defined())
+        update = update - pairs[i].startB.to(at::kDouble).mm(pairs[i].startA.to(at::kDouble));
       QVERIFY(near(stats.normA[i], sizeOf(a)));
       QVERIFY(near(stats.normB[i], sizeOf(b)));
       QVERIFY(near(stats.balanceGap[i], sizeOf(a.mm(a.t()) - b.t().mm(b))));
@@ -97,7 +100,8 @@ class FactorProbesTest : public QObject {
       QVERIFY(stats.normA.empty());
       const auto sites = method->changedSites();
       for (size_t i = 0; i < sites.size(); ++i) {
-        const double expected = sizeOf(sites[i]->weight.detach().to(at::kDouble) - before[sites[i]->name]) / sizeOf(before[sites[i]->name]);
+        const double expected =
+            sizeOf(sites[i]->weight.detach().to(at::kDouble) - before[sites[i]->name]) / sizeOf(before[sites[i]->name]);
         QVERIFY(near(stats.relativeUpdate[i], expected));
       }
     }
@@ -109,7 +113,8 @@ class FactorProbesTest : public QObject {
     fillNormal(b, 1, 1, "b");
     QVERIFY(near(frobeniusNorm(a), sizeOf(a), 1e-12));
     QVERIFY(near(frobeniusDistance(a, b), sizeOf(a.to(at::kDouble) - b.to(at::kDouble)), 1e-6));
-    QVERIFY(near(frobeniusDistance(a, b.to(at::kBFloat16)), sizeOf(a.to(at::kDouble) - b.to(at::kBFloat16).to(at::kDouble)), 1e-6));
+    QVERIFY(near(frobeniusDistance(a, b.to(at::kBFloat16)),
+                 sizeOf(a.to(at::kDouble) - b.to(at::kBFloat16).to(at::kDouble)), 1e-6));
     QVERIFY(near(frobeniusDistance(a.t(), b.t()), frobeniusDistance(a, b), 1e-6));
   }
 

@@ -12,7 +12,8 @@ using namespace rankscope::test;
 
 namespace {
 
-std::unique_ptr<Method> attach(Model& model, const std::vector<std::string>& targets = {}, const std::vector<std::string>& layers = {}) {
+std::unique_ptr<Method> attach(Model& model, const std::vector<std::string>& targets = {},
+                               const std::vector<std::string>& layers = {}) {
   MethodSettings s;
   s.name = "full";
   s.targetModules = targets;
@@ -111,8 +112,9 @@ class FullMethod : public QObject {
     {
       FakeModel model;
       auto method = attach(model, {"up_proj"});
-      QVERIFY((namesOf(*method) == std::vector<std::string>{"model.layers.0.mlp.up_proj.weight", "model.layers.1.mlp.up_proj.weight",
-                                                            "classifier.weight", "classifier.bias"}));
+      QVERIFY((namesOf(*method) == std::vector<std::string>{"model.layers.0.mlp.up_proj.weight",
+                                                            "model.layers.1.mlp.up_proj.weight", "classifier.weight",
+                                                            "classifier.bias"}));
       QVERIFY(!model.site("model.layers.0.self_attn.q_proj").weight.requires_grad());
     }
     {

@@ -83,20 +83,19 @@ class PeftFormat : public QObject {
     auto method = attach(model, settingsOf("lora"));
     std::vector<std::string> names;
     for (const auto& [name, tensor] : method->adapterTensors()) names.push_back(name);
-    const std::vector<std::string> expected{
-        "base_model.model.classifier.bias",
-        "base_model.model.classifier.weight",
-        "base_model.model.model.embed_tokens.weight",
-        "base_model.model.model.layers.0.mlp.up_proj.lora_A.weight",
-        "base_model.model.model.layers.0.mlp.up_proj.lora_B.weight",
-        "base_model.model.model.layers.0.self_attn.q_proj.base_layer.bias",
-        "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
-        "base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight",
-        "base_model.model.model.layers.1.mlp.up_proj.lora_A.weight",
-        "base_model.model.model.layers.1.mlp.up_proj.lora_B.weight",
-        "base_model.model.model.layers.1.self_attn.q_proj.base_layer.bias",
-        "base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight",
-        "base_model.model.model.layers.1.self_attn.q_proj.lora_B.weight"};
+    const std::vector<std::string> expected{"base_model.model.classifier.bias",
+                                            "base_model.model.classifier.weight",
+                                            "base_model.model.model.embed_tokens.weight",
+                                            "base_model.model.model.layers.0.mlp.up_proj.lora_A.weight",
+                                            "base_model.model.model.layers.0.mlp.up_proj.lora_B.weight",
+                                            "base_model.model.model.layers.0.self_attn.q_proj.base_layer.bias",
+                                            "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
+                                            "base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight",
+                                            "base_model.model.model.layers.1.mlp.up_proj.lora_A.weight",
+                                            "base_model.model.model.layers.1.mlp.up_proj.lora_B.weight",
+                                            "base_model.model.model.layers.1.self_attn.q_proj.base_layer.bias",
+                                            "base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight",
+                                            "base_model.model.model.layers.1.self_attn.q_proj.lora_B.weight"};
     QVERIFY2(names == expected, fmt::format("{}", names.size()).c_str());
   }
 
@@ -137,7 +136,8 @@ class PeftFormat : public QObject {
 
   void namesAsPeftKeepsThemInMemory() {
     QCOMPARE(plainPeftName("base_model.model.a.q_proj.lora_A.default.weight"), std::string("a.q_proj.lora_A.weight"));
-    QCOMPARE(plainPeftName("base_model.model.classifier.modules_to_save.default.weight"), std::string("classifier.weight"));
+    QCOMPARE(plainPeftName("base_model.model.classifier.modules_to_save.default.weight"),
+             std::string("classifier.weight"));
     QCOMPARE(plainPeftName("base_model.model.a.q_proj.base_layer.bias"), std::string("a.q_proj.bias"));
     QCOMPARE(plainPeftName("a.q_proj.lora_B.weight"), std::string("a.q_proj.lora_B.weight"));
   }
@@ -145,13 +145,20 @@ class PeftFormat : public QObject {
   void foreignConfigs_data() {
     QTest::addColumn<QString>("change");
     QTest::addColumn<QString>("where");
-    QTest::newRow("another type") << R"({"peft_type":"ADALORA"})" << "peft_type";
-    QTest::newRow("dora") << R"({"use_dora":true})" << "use_dora";
-    QTest::newRow("conv1d") << R"({"fan_in_fan_out":true})" << "fan_in_fan_out";
-    QTest::newRow("rank 0") << R"({"r":0})" << "r";
-    QTest::newRow("rank is text") << R"({"r":"eight"})" << "r";
-    QTest::newRow("targets of numbers") << R"({"target_modules":[1]})" << "target_modules";
-    QTest::newRow("pattern of text") << R"({"rank_pattern":{"q_proj":"x"}})" << "rank_pattern.q_proj";
+    QTest::newRow("another type") << R"({"peft_type":"ADALORA"})"
+                                  << "peft_type";
+    QTest::newRow("dora") << R"({"use_dora":true})"
+                          << "use_dora";
+    QTest::newRow("conv1d") << R"({"fan_in_fan_out":true})"
+                            << "fan_in_fan_out";
+    QTest::newRow("rank 0") << R"({"r":0})"
+                            << "r";
+    QTest::newRow("rank is text") << R"({"r":"eight"})"
+                                  << "r";
+    QTest::newRow("targets of numbers") << R"({"target_modules":[1]})"
+                                        << "target_modules";
+    QTest::newRow("pattern of text") << R"({"rank_pattern":{"q_proj":"x"}})"
+                                     << "rank_pattern.q_proj";
   }
   void foreignConfigs() {
     QFETCH(QString, change);

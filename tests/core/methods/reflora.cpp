@@ -151,7 +151,8 @@ class RefLoraMethod : public QObject {
   }
 
   void badOptionsAreRefused() {
-    for (const auto& [key, value] : {std::pair<std::string, nlohmann::json>{"warmup_steps", -1}, {"interval", 0}, {"interval", "x"}}) {
+    for (const auto& [key, value] :
+         {std::pair<std::string, nlohmann::json>{"warmup_steps", -1}, {"interval", 0}, {"interval", "x"}}) {
       MethodSettings s;
       s.name = "reflora";
       s.targetModules = {"q_proj"};

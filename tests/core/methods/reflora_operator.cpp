@@ -45,7 +45,8 @@ Pairs somePairs(at::ScalarType dtype, double sizeB = 0.3) {
 
 Pairs copyOf(const Pairs& p) {
   Pairs out;
-  for (auto [from, to] : {std::pair{&p.a, &out.a}, std::pair{&p.b, &out.b}, std::pair{&p.gradA, &out.gradA}, std::pair{&p.gradB, &out.gradB}})
+  for (auto [from, to] : {std::pair{&p.a, &out.a}, std::pair{&p.b, &out.b}, std::pair{&p.gradA, &out.gradA},
+                          std::pair{&p.gradB, &out.gradB}})
     for (const auto& t : *from) to->push_back(t.clone());
   return out;
 }
@@ -81,8 +82,10 @@ class RefLoraOperator : public QObject {
         reflora::apply(lane, w.m, w.t, r, in, out, p.gradA[i].const_data_ptr<T>(), p.gradB[i].const_data_ptr<T>(),
                        newA.mutable_data_ptr<T>(), newB.mutable_data_ptr<T>());
       });
-      QVERIFY2(relative(newA, expected.gradA[i]) < tolerance, fmt::format("pair {}: {}", i, relative(newA, expected.gradA[i])).c_str());
-      QVERIFY2(relative(newB, expected.gradB[i]) < tolerance, fmt::format("pair {}: {}", i, relative(newB, expected.gradB[i])).c_str());
+      QVERIFY2(relative(newA, expected.gradA[i]) < tolerance,
+               fmt::format("pair {}: {}", i, relative(newA, expected.gradA[i])).c_str());
+      QVERIFY2(relative(newB, expected.gradB[i]) < tolerance,
+               fmt::format("pair {}: {}", i, relative(newB, expected.gradB[i])).c_str());
     }
   }
 
@@ -114,8 +117,10 @@ class RefLoraOperator : public QObject {
     refloraPrecondition(ours.a, ours.b, ours.gradA, ours.gradB, eps);
     reference::refloraPrecondition(plain.a, plain.b, plain.gradA, plain.gradB, eps);
     for (size_t i = 0; i < ours.a.size(); ++i) {
-      QVERIFY2(relative(ours.gradA[i], plain.gradA[i]) < tolerance, fmt::format("pair {}: {}", i, relative(ours.gradA[i], plain.gradA[i])).c_str());
-      QVERIFY2(relative(ours.gradB[i], plain.gradB[i]) < tolerance, fmt::format("pair {}: {}", i, relative(ours.gradB[i], plain.gradB[i])).c_str());
+      QVERIFY2(relative(ours.gradA[i], plain.gradA[i]) < tolerance,
+               fmt::format("pair {}: {}", i, relative(ours.gradA[i], plain.gradA[i])).c_str());
+      QVERIFY2(relative(ours.gradB[i], plain.gradB[i]) < tolerance,
+               fmt::format("pair {}: {}", i, relative(ours.gradB[i], plain.gradB[i])).c_str());
     }
   }
 
@@ -127,7 +132,8 @@ class RefLoraOperator : public QObject {
       wide.a.push_back(ours.a[i].to(at::kDouble));
       wide.b.push_back(ours.b[i].to(at::kDouble));
     }
-    const RefLoraMetric got = refloraMetric(ours.a, ours.b, kEps32), want = reference::refloraMetric(wide.a, wide.b, kEps32);
+    const RefLoraMetric got = refloraMetric(ours.a, ours.b, kEps32),
+                        want = reference::refloraMetric(wide.a, wide.b, kEps32);
     for (size_t i = 0; i < ours.a.size(); ++i) QVERIFY(relative(got.s[i], want.s[i].to(at::kFloat)) < 1e-6);
   }
 
@@ -169,7 +175,8 @@ class RefLoraOperator : public QObject {
     QTest::addColumn<int>("threads");
     QTest::addColumn<bool>("wide");
     for (int threads : {1, 7, 32, 256})
-      for (bool wide : {false, true}) QTest::addRow("%d threads %s", threads, wide ? "float64" : "float32") << threads << wide;
+      for (bool wide : {false, true})
+        QTest::addRow("%d threads %s", threads, wide ? "float64" : "float32") << threads << wide;
   }
   void theGpuBodyThreadByThread() {
     QFETCH(int, threads);

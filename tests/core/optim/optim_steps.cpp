@@ -19,7 +19,8 @@ at::Tensor wave(at::IntArrayRef shape, double phase, at::ScalarType dtype = at::
   return at::sin(at::arange(count, at::kDouble) * 0.7 + phase).reshape(shape).to(dtype);
 }
 
-OptimizedParameter parameter(const std::string& name, at::IntArrayRef shape, double phase, at::ScalarType dtype = at::kDouble) {
+OptimizedParameter parameter(const std::string& name, at::IntArrayRef shape, double phase,
+                             at::ScalarType dtype = at::kDouble) {
   at::Tensor t = wave(shape, phase, dtype);
   t.requires_grad_(true);
   return {name, t};
@@ -55,8 +56,9 @@ class OptimSteps : public QObject {
       at::Tensor value, m, v;
       double rate, decay;
     };
-    std::vector<Expected> expected{{p.tensor.detach().clone(), at::zeros({3, 5}, at::kDouble), at::zeros({3, 5}, at::kDouble), lr, 0.1},
-                                   {q.tensor.detach().clone(), at::zeros({4}, at::kDouble), at::zeros({4}, at::kDouble), 16 * lr, 0}};
+    std::vector<Expected> expected{
+        {p.tensor.detach().clone(), at::zeros({3, 5}, at::kDouble), at::zeros({3, 5}, at::kDouble), lr, 0.1},
+        {q.tensor.detach().clone(), at::zeros({4}, at::kDouble), at::zeros({4}, at::kDouble), 16 * lr, 0}};
     for (int t = 1; t <= 7; ++t) {
       setGradient(p, t);
       setGradient(q, 2 * t);
@@ -127,7 +129,8 @@ class OptimSteps : public QObject {
     QTest::addColumn<bool>("wide");
     for (const auto& entry : optimizerEntries())
       for (bool wide : {false, true})
-        QTest::addRow("%s %s", entry.name.c_str(), wide ? "float64" : "float32") << QString::fromStdString(entry.name) << wide;
+        QTest::addRow("%s %s", entry.name.c_str(), wide ? "float64" : "float32")
+            << QString::fromStdString(entry.name) << wide;
   }
   void stateContinuesToTheSameBits() {
     QFETCH(QString, name);
@@ -147,7 +150,8 @@ class OptimSteps : public QObject {
     }
     std::map<std::string, at::Tensor> saved;
     for (const auto& [key, value] : first->state()) saved[key] = value.clone();
-    OptimizedParameter p2{"a", p.tensor.detach().clone().requires_grad_(true)}, q2{"b", q.tensor.detach().clone().requires_grad_(true)};
+    OptimizedParameter p2{"a", p.tensor.detach().clone().requires_grad_(true)},
+        q2{"b", q.tensor.detach().clone().requires_grad_(true)};
     auto second = make({p2, q2}, s);
     QVERIFY(second->loadState(saved).ok());
     QCOMPARE(second->stepsTaken(), int64_t{3});

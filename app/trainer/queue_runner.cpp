@@ -1,21 +1,16 @@
 #include "app/trainer/queue_runner.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <limits>
 #include <optional>
-#include <sstream>
 #include <thread>
 
 #include "app/trainer/child_process.h"
+#include "app/trainer/queue_slot.h"
 #include "core/config/files.h"
 #include "core/config/json_text.h"
 #include "core/config/limits.h"
@@ -40,29 +35,6 @@ constexpr size_t kOutputBytes = 4 << 20;
 constexpr int kMostAttempts = 3;
 const char* kCommandKinds[] = {"resume", "branch", "eval",     "spectrum", "merge",
                                "export", "import", "generate", "check",    "bench"};
-
-// "host pid start-ticks boot-id slot": enough to tell later whether that runner still lives.
-std::string workerName(const std::string& slot) {
-  return fmt::format("{} {} {} {} {}", hostName(), ::getpid(), processStartTicks(::getpid()), bootId(), slot);
-}
-
-struct Worker {
-  HeartbeatRecord process;
-  std::string slot;
-};
-Worker workerFrom(const std::string& text) {
-  Worker worker;
-  std::istringstream parts(text);
-  parts >> worker.process.host >> worker.process.pid >> worker.process.startTicks >> worker.process.bootId >>
-      worker.slot;
-  worker.process.state = event::RunState::Running;
-  return worker;
-}
-
-bool workerAlive(const std::string& text) {
-  const Liveness liveness = livenessOf(workerFrom(text).process);
-  return liveness == Liveness::Live || liveness == Liveness::Unknown;
-}
 
 bool aboutRun(const Job& job) { return job.spec.kind == "train" || job.spec.kind == "resume"; }
 
@@ -98,36 +70,6 @@ Error errorOfChild(const ChildProcess& child, const std::string& output, const s
           "",
           "Look at the log of the run, then retry the job."};
 }
-
-class SlotLock {
- public:
-  SlotLock(const fs::path& home, const std::string& slot) {
-    std::string name = slot;
-    std::replace_if(
-        name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '-');
-    m_file = home / ("queue-" + name + ".lock");
-  }
-  ~SlotLock() {
-    if (m_descriptor >= 0) ::close(m_descriptor);
-  }
-  SlotLock(const SlotLock&) = delete;
-  SlotLock& operator=(const SlotLock&) = delete;
-  bool acquire() {
-    if (m_descriptor < 0) m_descriptor = ::open(m_file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    m_held = m_held || (m_descriptor >= 0 && ::flock(m_descriptor, LOCK_EX | LOCK_NB) == 0);
-    return m_held;
-  }
-  void release() {
-    if (m_held) ::flock(m_descriptor, LOCK_UN);
-    m_held = false;
-  }
-  bool held() const { return m_held; }
-
- private:
-  fs::path m_file;
-  int m_descriptor = -1;
-  bool m_held = false;
-};
 
 class QueueRunner {
  public:

@@ -176,4 +176,14 @@ Result<std::unique_ptr<Store>> openCurrentStore(const CommandContext& context) {
   return store;
 }
 
+Result<std::vector<std::string>> resolveRuns(Store& store, const std::vector<std::string>& runs) {
+  std::vector<std::string> ids;
+  for (const std::string& run : runs) {
+    Result<std::string> id = store.resolveRun(run);
+    if (!id) return id.error();
+    ids.push_back(std::move(*id));
+  }
+  return ids;
+}
+
 }  // namespace rankscope

@@ -19,4 +19,10 @@ std::string formatTime(double unixSeconds);  // local, "2025-03-01 14:30"; "" wh
 // reading only, with a warning.
 Result<std::unique_ptr<Store>> openCurrentStore(const CommandContext& context);
 
+Result<std::vector<std::string>> resolveRuns(Store& store, const std::vector<std::string>& runs);
+
+// Parts of `store` (store_care.cpp).
+void addStoreEditing(CLI::App* store, CommandContext& context);
+void addStoreCare(CLI::App* store, CommandContext& context);
+
 }  // namespace rankscope

@@ -1,6 +1,7 @@
 #include "core/store/database.h"
 
 #include <SQLiteCpp/Backup.h>
+#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sqlite3.h>
@@ -22,17 +23,13 @@ constexpr int kApplicationId = 0x52535354;  // "RSST", in the file's header
 constexpr int kCheckpointPages = 1000;      // 8 MB
 constexpr int kTruncatePages = 8000;        // a WAL this long is cut as soon as no reader is in the way
 
-const char* kDamagedHint =
-    "Run `rankscope-train store rebuild`: it moves the damaged file aside and makes the history again from the run "
-    "folders; notes, tags and settings are kept as far as they can be read.";
-
 int pragmaInteger(SQLite::Database& connection, const char* pragma) {
   SQLite::Statement statement(connection, std::string("PRAGMA ") + pragma);
   return statement.executeStep() ? statement.getColumn(0).getInt() : 0;
 }
 
 bool folderWritable(const std::filesystem::path& file) {
-  return ::access(file.parent_path().c_str(), W_OK | X_OK) == 0;
+  return ::faccessat(AT_FDCWD, file.parent_path().c_str(), W_OK | X_OK, AT_EACCESS) == 0;
 }
 
 std::string uriOf(const std::filesystem::path& path, const char* query) {
@@ -367,52 +364,6 @@ Result<void> StoreDatabase::copyTo(const std::filesystem::path& to) {
   std::filesystem::rename(part, to, failure);
   if (failure) return systemError(failure.value(), "the copy cannot be given its name", to);
   return {};
-}
-
-Error StoreDatabase::errorFrom(const SQLite::Exception& failure, const char* what) const {
-  Error error{ErrorCode::Internal, what, pathText(m_path), failure.what(), "", "Please report this."};
-  const int systemCode = m_connection ? sqlite3_system_errno(m_connection->getHandle()) : 0;
-  switch (failure.getErrorCode() & 0xff) {
-    case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-      error.code = ErrorCode::Store;
-      error.found = "the store is in use by another program";
-      error.hint = "Try again in a moment; if it stays so, end the other program.";
-      break;
-    case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-    case SQLITE_FORMAT:
-      error.code = ErrorCode::Store;
-      error.what = kDamagedStore;
-      error.found = fmt::format("{} ({})", failure.what(), what);
-      error.hint = kDamagedHint;
-      break;
-    case SQLITE_FULL:
-      error.code = ErrorCode::Io;
-      error.found = "the disk is full";
-      error.hint =
-          "Free some space and try again; nothing that was stored before is harmed, and no run stops for this.";
-      break;
-    case SQLITE_READONLY:
-    case SQLITE_PERM:
-    case SQLITE_AUTH:
-    case SQLITE_CANTOPEN:
-      error.code = ErrorCode::Io;
-      error.hint = "Check that the folder exists and that you may write to it, or choose another with --home.";
-      break;
-    case SQLITE_IOERR:
-      error.code = ErrorCode::Io;
-      if (systemCode != 0) {
-        Error system = systemError(systemCode, what, m_path);
-        system.found = system.found.empty() ? failure.what() : system.found;
-        return system;
-      }
-      error.hint = "Check the disk and its free space, then try again.";
-      break;
-    case SQLITE_NOMEM: error.hint = "Close other programs to free memory, then try again."; break;
-    default: break;
-  }
-  return error;
 }
 
 }  // namespace rankscope

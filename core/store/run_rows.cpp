@@ -64,6 +64,16 @@ std::string dataName(const std::string& named) {
   return folder.empty() ? name : folder;
 }
 
+// "…/stories260K/hf": the folder above says more.
+std::string modelName(std::string named) {
+  while (named.size() > 1 && named.back() == '/') named.pop_back();
+  const std::string name = shortName(named, false);
+  const size_t cut = named.find_last_of("/:");
+  if ((name != "hf" && name != "model") || cut == std::string::npos || cut == 0) return name;
+  const std::string above = shortName(named.substr(0, cut), false);
+  return above.empty() ? name : above;
+}
+
 std::string wantedMetric(StoreDatabase& database, int64_t rid) {
   {
     Query summary(database, "SELECT body FROM run_summaries WHERE rid = ?");
@@ -179,7 +189,7 @@ void storeConfig(StoreDatabase& database, RunRecord& run, const json& config) {
   const auto rank = numberAt(config, "method", "rank");
   run.rank = rank && !full ? std::optional(static_cast<int64_t>(std::clamp(*rank, 0.0, 1e15))) : std::nullopt;
   run.alpha = full ? kUnknown : numberAt(config, "method", "alpha").value_or(kUnknown);
-  run.model = shortName(textAt(config, "model", "path"), false);
+  run.model = modelName(textAt(config, "model", "path"));
   run.data = dataName(textAt(config, "data", "train"));
   run.task = textAt(config, "data", "task");
   if (const auto seed = config.find("seed"); seed != config.end() && seed->is_number_integer())

@@ -236,7 +236,9 @@ Result<void> Store::finishJob(int64_t id, JobState state, const std::optional<Er
     if (state != JobState::Done && state != JobState::Failed && state != JobState::Cancelled)
       throw ErrorException(Error{ErrorCode::Internal, "a job cannot finish so", "", jobStateName(state),
                                  "done, failed or cancelled", "Please report this."});
-    Query(*m_database, "UPDATE jobs SET state = ?, finished = ?, cancel = 0, error = ?, result = ? WHERE id = ?")
+    Query(*m_database,
+          "UPDATE jobs SET state = ?, finished = ?, cancel = 0, detail = '', progress = -1, error = ?, result = ? "
+          "WHERE id = ?")
         .bind(jobStateName(state), event::unixTime(), error ? jsonText(errorToJson(*error)) : "",
               result.is_null() ? "" : jsonText(result), id)
         .run();

@@ -97,7 +97,7 @@ int main(int argc, char** argv) {
   QTimer::singleShot(0, &scheme, &SystemScheme::start);
   if (!screenshots.empty())
     QTimer::singleShot(0, &app, [&] {
-      QApplication::exit(takeScreenshots(window, store, QString::fromStdString(screenshots)) ? 0 : 1);
+      QApplication::exit(takeScreenshots(window, store, selection, QString::fromStdString(screenshots)) ? 0 : 1);
     });
   return QApplication::exec();
 }

@@ -1,5 +1,6 @@
 #include "app/workbench/screenshots.h"
 
+#include "core/store/store.h"
 #include "ui/shell/main_window.h"
 #include "ui/shell/store_service.h"
 #include "ui/shell/views.h"
@@ -15,6 +16,7 @@ namespace rankscope::ui {
 namespace {
 
 constexpr int kSettleMs = 1200;  // helper answers, plots, spectra
+constexpr size_t kComparedRuns = 12;
 
 void settle(StoreService& store, int milliseconds) {
   QElapsedTimer timer;
@@ -26,14 +28,26 @@ void settle(StoreService& store, int milliseconds) {
 
 }  // namespace
 
-bool takeScreenshots(MainWindow& window, StoreService& store, const QString& folder) {
+bool takeScreenshots(MainWindow& window, StoreService& store, RunSelection& selection, const QString& folder) {
   QDir().mkpath(folder);
+  settle(store, kSettleMs);
+  QStringList finished;
+  RunQuery query;
+  query.filter = "status = finished";
+  store.read(&window, "screenshots", [query](Store& s) { return s.listRunIds(query); },
+             [&finished](Result<std::vector<std::string>> ids) {
+               if (ids.ok())
+                 for (size_t i = 0; i < ids->size() && i < kComparedRuns; ++i) finished << QString::fromStdString((*ids)[i]);
+             });
+  store.waitForIdle();
   window.resize(1440, 900);
   settle(store, kSettleMs);
   bool all = true;
   for (const ThemeMode mode : {ThemeMode::Light, ThemeMode::Dark}) {
     Theme::instance().setMode(mode);
     for (const ViewInfo& view : viewTable()) {
+      const bool several = QLatin1String(view.id) == QLatin1String("compare");
+      selection.set(several ? finished : finished.mid(0, 1));
       window.showView(QLatin1String(view.id));
       settle(store, kSettleMs);
       const QString name = mode == ThemeMode::Light ? QStringLiteral("%1/%2-light.png") : QStringLiteral("%1/%2-dark.png");

@@ -8,6 +8,7 @@
 #include "ui/plots/plot.h"
 #include "ui/runs/run_columns.h"
 #include "ui/runs/run_delegates.h"
+#include "ui/shell/format.h"
 #include "ui/shell/store_service.h"
 #include "ui/theme/theme.h"
 
@@ -211,10 +212,11 @@ void CompareView::fillList() {
     QPixmap swatch(4, 14);
     swatch.fill(colourOfRun(run.row));
     QString text = run.label;
-    if (std::isfinite(run.row.bestValue)) text += QStringLiteral("   %1").arg(runColumnText(run.row, QStringLiteral("best")));
+    if (std::isfinite(run.row.bestValue)) text += QStringLiteral("   %1").arg(formatNumber(run.row.bestValue, 3));
     auto* item = new QListWidgetItem(QIcon(swatch), text, m_list);
     item->setData(Qt::UserRole, run.id);
-    item->setToolTip(QStringLiteral("%1\n%2").arg(QString::fromStdString(run.row.name), stateTitle(QString::fromStdString(run.row.status))));
+    item->setToolTip(QStringLiteral("%1\n%2\n%3").arg(QString::fromStdString(run.row.name), stateTitle(QString::fromStdString(run.row.status)),
+                                                      runToolTip(run.row, QStringLiteral("best"))));
     item->setFlags(item->flags() | Qt::ItemIsUserCheckable);
     item->setCheckState(run.visible ? Qt::Checked : Qt::Unchecked);
     item->setSizeHint({0, space::kRowHeight});

@@ -95,6 +95,7 @@ LiveView::LiveView(ViewContext& context, QWidget* parent) : View(context, parent
 
   connect(m_feed, &RunFeed::loaded, this, [this](const std::shared_ptr<RunHistory>& history) {
     m_history = std::move(*history);
+    if (m_starting) store().ingestNow();  // the folder is there now: let the other views know it at once
     m_loaded = true;
     m_starting = false;
     m_log->sync(nullptr);

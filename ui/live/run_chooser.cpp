@@ -41,7 +41,7 @@ void RunChooser::reload() {
     if (!page.ok()) return;
     auto rows = std::move(page->rows);
     std::stable_sort(rows.begin(), rows.end(), [](const RunRow& a, const RunRow& b) { return a.live() > b.live(); });
-    const QSignalBlocker quiet(this);
+    QSignalBlocker quiet(this);
     clear();
     for (const auto& row : rows) {
       const auto status = QString::fromStdString(row.status);
@@ -54,6 +54,7 @@ void RunChooser::reload() {
     }
     m_loaded = true;
     choose(m_id);
+    quiet.unblock();
     Q_EMIT reloaded();
   });
 }

@@ -64,11 +64,14 @@ RunControls::RunControls(QWidget* parent) : QWidget(parent) {
   }
   m_resume = new QPushButton(tr("Resume"));
   m_resume->setObjectName("resumeRun");
-  m_resume->setIcon(icon("resume"));
+  const auto resumeIcon = [this] { m_resume->setIcon(icon("resume", ui::palette().accentText)); };
+  resumeIcon();
+  connect(&Theme::instance(), &Theme::changed, m_resume, resumeIcon);
   m_resume->setToolTip(tr("Go on from the newest good checkpoint, to the same bits as without the interruption"));
   makePrimary(m_resume);
   row->addWidget(m_resume);
   connect(m_resume, &QPushButton::clicked, this, &RunControls::resumeAsked);
+  m_writer.setMaxThreadCount(1);
   m_clock.start();
   m_tick.setInterval(kTick);
   connect(&m_tick, &QTimer::timeout, this, &RunControls::showNote);
@@ -115,7 +118,7 @@ void RunControls::send(Command command) {
   m_lastNote.clear();
   m_tick.start();
   const QString run = m_run;
-  QtConcurrent::run([folder = m_folder, command] { return ControlWriter::send(folder, command); })
+  QtConcurrent::run(&m_writer, [folder = m_folder, command] { return ControlWriter::send(folder, command); })
       .then(this, [this, run, command](const Result<std::string>& sent) {
         if (run != m_run) return;
         for (qsizetype i = 0; i < m_pending.size(); ++i) {

@@ -5,6 +5,7 @@
 
 #include <QElapsedTimer>
 #include <QHash>
+#include <QThreadPool>
 #include <QTimer>
 #include <QWidget>
 #include <filesystem>
@@ -52,6 +53,7 @@ class RunControls : public QWidget {
   size_t m_acksSeen = 0;
   bool m_samples = true;
   QList<Pending> m_pending;
+  QThreadPool m_writer;  // one thread: wishes reach the trainer in the order in which they were asked
   QElapsedTimer m_clock;
   QTimer m_tick, m_fade;
   QHash<int, QPushButton*> m_buttons;

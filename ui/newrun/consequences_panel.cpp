@@ -178,6 +178,7 @@ ConsequencesPanel::ConsequencesPanel(RunDraft* draft, QWidget* parent) : QWidget
   connect(&Theme::instance(), &Theme::changed, this, [this] {
     m_copy->setIcon(icon("copy"));
     m_issues->clear();  // its icons carry the theme's colour
+    if (m_check) m_checkResult->setStyleSheet("color:" + ui::palette().ok.name());
     refresh();
   });
   refresh();

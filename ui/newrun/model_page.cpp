@@ -43,6 +43,10 @@ ModelPage::ModelPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_draf
   m_table->horizontalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
   m_table->horizontalHeader()->setStretchLastSection(true);
   m_table->horizontalHeader()->setHighlightSections(false);
+  m_table->horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
+  for (const int column : {int(Parameters), int(Size), int(Shape)}) {
+    m_items->setHeaderData(column, Qt::Horizontal, int(Qt::AlignRight | Qt::AlignVCenter), Qt::TextAlignmentRole);
+  }
 
   m_state = new QLabel;
   makeCaption(m_state);
@@ -74,6 +78,9 @@ ModelPage::ModelPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_draf
     m_draft->set("model.path", m_items->index(now.row(), Name).data(kPathRole).toString().toStdString());
   });
   connect(draft, &RunDraft::edited, this, [this] { showCurrent(); });
+  connect(&Theme::instance(), &Theme::changed, this, [this] {
+    if (!m_folders.isEmpty()) setModels(m_cards, m_folders);  // cells carry the theme's colours
+  });
 }
 
 void ModelPage::setScanning(bool scanning) {
@@ -88,6 +95,8 @@ void ModelPage::setScanFailed(const QString& message) {
 
 void ModelPage::setModels(std::vector<ModelCard> cards, const QStringList& folders) {
   setScanning(false);
+  m_cards = cards;
+  m_folders = folders;
   m_selecting = true;
   m_items->setRowCount(0);
   m_table->clearSpans();

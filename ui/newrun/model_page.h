@@ -45,6 +45,8 @@ class ModelPage : public QWidget {
   QLabel* m_state;
   QPushButton* m_rescan;
   OptionForm* m_form;
+  std::vector<ModelCard> m_cards;
+  QStringList m_folders;
   bool m_selecting = false;
 };
 

@@ -88,6 +88,11 @@ QVariant SiteTableModel::data(const QModelIndex& index, int role) const {
       return rank > 0 ? QString::number(rank) : QString();
     }
     case Qt::DisplayRole: {
+      if (column == 0) {
+        const auto own = m_ranksEditable ? ownRank() : 0;
+        const auto name = headerData(row, Qt::Vertical, Qt::DisplayRole).toString();
+        return own > 0 ? QStringLiteral("%1: %2").arg(name).arg(own) : name;
+      }
       if (!m_ranksEditable) return {};
       const auto rank = ownRank();
       if (rank < 0) return QStringLiteral("…");  // they differ
@@ -111,7 +116,7 @@ QVariant SiteTableModel::data(const QModelIndex& index, int role) const {
           .arg(QString::fromStdString(info.name), shape, QLocale().toString(qlonglong(rank)),
                QLocale().toString(qlonglong(rank * (info.out + info.in))));
     }
-    case Qt::TextAlignmentRole: return int(Qt::AlignRight | Qt::AlignVCenter);
+    case Qt::TextAlignmentRole: return int((column == 0 ? Qt::AlignLeft : Qt::AlignRight) | Qt::AlignVCenter);
     default: return {};
   }
 }
@@ -188,7 +193,7 @@ Qt::ItemFlags SiteTableModel::flags(const QModelIndex& index) const {
 
 QVariant SiteTableModel::headerData(int section, Qt::Orientation orientation, int role) const {
   if (role != Qt::DisplayRole) return {};
-  if (section == 0) return orientation == Qt::Horizontal ? tr("all") : tr("all layers");
+  if (section == 0) return orientation == Qt::Horizontal ? tr("layer") : tr("all layers");
   const auto at = static_cast<size_t>(section - 1);
   if (orientation == Qt::Horizontal) {
     return at < m_selection.kinds().size() ? QString::fromStdString(m_selection.kinds()[at]) : QString();

@@ -1,6 +1,6 @@
 #pragma once
-// The site grid as an item model: row 0 is "every layer", the others are layers; column 0 is "every kind", the others are
-// kinds of matrices. Each cell has a tick (three-state in the sums) and, as its editable text, the site's rank: empty
+// The site grid as an item model: row 0 is "every layer", the others are layers; column 0 is "every kind" and names the
+// layer, the others are kinds of matrices. Each cell has a tick (three-state in the sums) and, as its editable text, the site's rank: empty
 // means the common rank. GUI thread; owns its SiteSelection.
 
 #include <QAbstractTableModel>

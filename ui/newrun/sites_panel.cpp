@@ -52,13 +52,14 @@ SitesPanel::SitesPanel(RunDraft* draft, QWidget* parent) : QWidget(parent), m_dr
   m_table->horizontalHeader()->setHighlightSections(false);
   m_table->horizontalHeader()->setMinimumSectionSize(64);
   m_table->verticalHeader()->setDefaultSectionSize(space::kRowHeight);
-  m_table->verticalHeader()->setHighlightSections(false);
+  m_table->verticalHeader()->hide();  // the first column names the layer beside its tick
   m_table->setCornerButtonEnabled(false);
   m_table->setMinimumHeight(6 * space::kRowHeight);
   m_table->installEventFilter(this);
 
   m_summary = new QLabel;
   makeCaption(m_summary);
+  m_summary->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
   m_error = new QLabel;
   m_error->setObjectName("error:sites");
   m_error->setProperty("role", "error");
@@ -213,6 +214,7 @@ void SitesPanel::showSummary() {
                            .arg(selection.sites().size())
                            .arg(lowRank ? tr("%1 factor entries for %2 weights").arg(formatCompact(double(trainable)), formatCompact(double(parameters)))
                                         : tr("%1 weights").arg(formatCompact(double(parameters)))));
+    m_summary->setToolTip(m_summary->text());
   }
   QStringList mistakes;
   if (!m_rejected.isEmpty()) mistakes << m_rejected;

@@ -124,15 +124,17 @@ QWidget* DetailsPanel::buildSingle() {
   layout->addLayout(head);
 
   m_state = new QLabel(page);
-  m_state->setContentsMargins(space::kUnit + 4, 0, space::kUnit, 0);
+  m_state->setMargin(0);
   m_state->setWordWrap(true);
-  layout->addWidget(m_state);
+  auto* stateRow = new QVBoxLayout;
+  stateRow->setContentsMargins(space::kUnit + 4, 0, space::kUnit, 0);
+  stateRow->addWidget(m_state);
+  layout->addLayout(stateRow);
   m_problem = new QLabel(page);
   m_problem->setProperty("role", QStringLiteral("error"));
-  m_problem->setContentsMargins(space::kUnit + 4, 0, space::kUnit, 0);
   m_problem->setWordWrap(true);
   m_problem->setTextInteractionFlags(Qt::TextSelectableByMouse);
-  layout->addWidget(m_problem);
+  stateRow->addWidget(m_problem);
 
   auto* tagRow = new QHBoxLayout;
   tagRow->setContentsMargins(space::kUnit + 4, 0, space::kUnit, 0);

@@ -290,7 +290,17 @@ void RunsView::reselect() {
     if (first < 0) first = row;
     rows.select(m_model->index(row, 0), m_model->index(row, m_model->columnCount() - 1));
   }
-  if (first < 0) return;
+  if (first < 0) {
+    // They have left the table (archived, deleted, filtered out). Rows that moved up must not pass for the selected ones;
+    // where every row is in memory, the selection itself ends too.
+    if (m_pendingSelection.isEmpty()) {
+      m_selecting = true;
+      m_table->selection()->clearSelection();
+      if (m_model->total() <= RunsModel::kPageSize) selection().set({});
+      m_selecting = false;
+    }
+    return;
+  }
   m_selecting = true;
   m_table->selection()->setCurrentIndex(m_model->index(first, 0), QItemSelectionModel::NoUpdate);
   m_table->selection()->select(rows, QItemSelectionModel::ClearAndSelect);

@@ -156,7 +156,7 @@ void MainWindow::buildMenus() {
                                [this] { m_palette->popUp(allActions()); }));
   program->addAction(addAction(tr("New run"), QStringLiteral("view-newrun"), QKeySequence::New,
                                [this] { showView(QStringLiteral("newrun")); }));
-  program->addAction(addAction(tr("Look for new runs"), QStringLiteral("retry"), QKeySequence::Refresh, [this] {
+  program->addAction(addAction(tr("Look for new runs"), QStringLiteral("retry"), QKeySequence(QStringLiteral("Ctrl+R")), [this] {
     m_context.store->ingestNow();
     statusBar()->showMessage(tr("Looking through the run folders"), kMessageMs);
   }));

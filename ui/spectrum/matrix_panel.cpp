@@ -95,7 +95,7 @@ MatrixPanel::MatrixPanel(QWidget* parent) : QWidget(parent) {
   grid->setRowStretch(1, 5);
   grid->setRowStretch(2, 4);
   auto* column = new QVBoxLayout(this);
-  column->setContentsMargins(0, 0, 0, 0);
+  column->setContentsMargins(space::kUnit, 0, 0, 0);
   column->setSpacing(space::kHalf);
   column->addWidget(m_title);
   column->addWidget(m_figures);

@@ -272,11 +272,19 @@ void SpectrumView::loadStep() {
         }
         showGrid();
         if (m_spectrum && !m_spectrum->sites.empty()) {
-          int at = 0;
-          for (size_t i = 0; i < m_spectrum->sites.size(); ++i) {
-            if (QString::fromStdString(m_spectrum->sites[i].site) == m_site) at = static_cast<int>(i);
+          // The matrix that was open, else the one the run changed most.
+          const auto& sites = m_spectrum->sites;
+          const auto weight = [this](const SiteSpectrum& site) {
+            return std::pair(site.intruders(m_eps->value(), m_k->value()), site.relativeUpdate);
+          };
+          auto at = std::find_if(sites.begin(), sites.end(), [this](const SiteSpectrum& site) {
+            return QString::fromStdString(site.site) == m_site;
+          });
+          if (at == sites.end()) {
+            at = std::max_element(sites.begin(), sites.end(),
+                                  [&](const SiteSpectrum& a, const SiteSpectrum& b) { return weight(a) < weight(b); });
           }
-          chooseSite(at);
+          chooseSite(static_cast<int>(at - sites.begin()));
         }
         showState();
       });

@@ -72,6 +72,8 @@ QString styleSheet(const Palette& p, bool dark) {
   QString sheet = QString::fromUtf8(file.readAll());
   // Longest names first, so that "@accentText" is not taken for "@accent".
   const std::vector<std::pair<const char*, QString>> names = {
+      {"@headingSize", QString::number(Theme::instance().headingFont().pointSizeF())},
+      {"@smallSize", QString::number(Theme::instance().smallFont().pointSizeF())},
       {"@warningGround", mixed(p.window, p.warning, 0.14).name()},
       {"@accentHover", mixed(p.accent, p.text, 0.14).name()},
       {"@accentText", p.accentText.name()},

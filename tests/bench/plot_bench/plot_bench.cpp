@@ -1,5 +1,5 @@
 // Milliseconds a frame of the plot that ARCHITECTURE 5 asks for: 50 curves of 100,000 points at 1400 × 800 with the
-// software renderer, while panning and zooming as a user does. Offscreen: QT_QPA_PLATFORM=offscreen plot_bench [curves] [points]
+// software renderer, while panning and zooming as a user does. Offscreen: QT_QPA_PLATFORM=offscreen plot_bench [curves] [points] [picture.png]
 #include "ui/plots/plot.h"
 #include "ui/theme/theme.h"
 
@@ -89,5 +89,6 @@ int main(int argc, char** argv) {
   plot.setSmoothing(0.9);
   for (int i = 0; i < 100; ++i) app.processEvents(QEventLoop::AllEvents, 10);
   pan(plot, 0, points, 120).print("pan, smoothed with raw behind");
+  if (argc > 3 && !plot.grab().save(QString::fromLocal8Bit(argv[3]))) return 1;
   return 0;
 }

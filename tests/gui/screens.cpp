@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
   rankscope::test::UiFixture fixture;
   const auto finished = startRun(fixture, "reflora-r8-reviews-s0", {"FAKE_MS=0", "FAKE_STEPS=600", "FAKE_SITES=28"}, true);
   const auto failed = startRun(fixture, "lora-r64-reviews-s0", {"FAKE_MS=0", "FAKE_STEPS=300", "FAKE_FAIL_AT=212"}, true);
-  const auto running = startRun(fixture, "rora-r16-reviews-s1", {"FAKE_MS=20", "FAKE_STEPS=3000", "FAKE_SITES=28"}, false);
+  const auto running = startRun(fixture, "rora-r16-reviews-s1", {"FAKE_MS=20", "FAKE_STEPS=9000", "FAKE_SITES=28"}, false);
   qputenv("FAKE_MS", "0");
   fixture.store->ingestNow();
   MainWindow window(fixture.context);
@@ -115,6 +115,14 @@ int main(int argc, char** argv) {
   static_cast<SpectrumView*>(window.view("spectrum"))->computeButton()->click();
   QTest::qWait(1200);
   shoot("spectrum");
+  // The smallest window.
+  window.resize(1100, 700);
+  shoot("small-spectrum");
+  window.showView("live", {{"run", finished}});
+  shoot("small-live");
+  window.showView("newrun");
+  newRun->rail()->choose("method");
+  shoot("small-newrun");
   for (auto* process : app.findChildren<QProcess*>()) {
     process->kill();
     process->waitForFinished(1000);

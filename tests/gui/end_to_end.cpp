@@ -1,0 +1,199 @@
+// A person's first session in the main window, by clicks and keys: choose model, data, method; Start; watch it finish in
+// Live; a twin run; the spectrum; both runs in Compare. Once with fake_trainer and once with the real trainer, model and
+// text (left out where they are not there).
+#include <QAbstractItemView>
+#include <QFile>
+#include <QLabel>
+#include <QLineEdit>
+#include <QListWidget>
+#include <QPushButton>
+#include <QTableView>
+#include <QToolButton>
+#include <QtTest>
+
+#include "core/runlog/heartbeat.h"
+#include "tests/support/ui_fixture.h"
+#include "ui/compare/compare_view.h"
+#include "ui/live/live_plots.h"
+#include "ui/live/live_view.h"
+#include "ui/newrun/consequences_panel.h"
+#include "ui/newrun/newrun_view.h"
+#include "ui/newrun/run_draft.h"
+#include "ui/newrun/step_rail.h"
+#include "ui/plots/heatmap.h"
+#include "ui/shell/main_window.h"
+#include "ui/spectrum/spectrum_view.h"
+
+using namespace rankscope;
+using namespace rankscope::ui;
+using rankscope::test::UiFixture;
+
+class EndToEndTest : public QObject {
+  Q_OBJECT
+
+  template <typename T>
+  static T* seen(QWidget* root, const QString& name) {
+    for (auto* found : root->findChildren<T*>(name)) {
+      if (found->isVisible()) return found;
+    }
+    return nullptr;
+  }
+  static void navigate(MainWindow& window, const QString& title) {
+    for (auto* button : window.findChild<QWidget*>("navigation")->findChildren<QToolButton*>()) {
+      if (button->text() == title) QTest::mouseClick(button, Qt::LeftButton);
+    }
+  }
+  static void type(QWidget* edit, const QString& text) {
+    edit->setFocus();
+    QTest::keyClick(edit, Qt::Key_A, Qt::ControlModifier);
+    QTest::keyClicks(edit, text);
+    QTest::keyClick(edit, Qt::Key_Tab);
+  }
+  static void step(NewRunView* view, const QString& id) {
+    auto* rail = view->rail();
+    for (int i = 0; i < rail->count(); ++i) {
+      if (rail->item(i)->data(StepRail::IdRole).toString() == id) {
+        QTest::mouseClick(rail->viewport(), Qt::LeftButton, {}, rail->visualItemRect(rail->item(i)).center());
+      }
+    }
+  }
+
+ private Q_SLOTS:
+  void firstSession_data() {
+    QTest::addColumn<QString>("program");
+    QTest::addColumn<QString>("model");
+    QTest::addColumn<QString>("text");
+    QTest::addRow("fake trainer") << rankscope::test::fakeTrainer() << "models:any" << "any.txt";
+    const auto real = QStringLiteral(RANKSCOPE_BIN_DIR "/rankscope-train");
+    const auto shared = qEnvironmentVariable("RANKSCOPE_SHARED");
+    const auto model = shared + "/data/models/stories260K/hf";
+    const auto text = shared + "/data/lm_text/tinyshakespeare/input.txt";
+    if (QFile::exists(real) && QFile::exists(model) && QFile::exists(text)) QTest::addRow("real trainer") << real << model << text;
+  }
+
+  void firstSession() {
+    QFETCH(QString, program);
+    QFETCH(QString, model);
+    QFETCH(QString, text);
+    qputenv("FAKE_MS", "5");
+    qputenv("FAKE_STEPS", "40");
+    UiFixture fixture(program);
+    MainWindow window(fixture.context);
+    window.resize(1440, 900);
+    window.show();
+    QVERIFY(QTest::qWaitForWindowExposed(&window));
+
+    navigate(window, "New run");
+    QCOMPARE(window.currentViewId(), QString("newrun"));
+    auto* newRun = static_cast<NewRunView*>(window.view("newrun"));
+    QTRY_VERIFY(!newRun->draft()->presetName().isEmpty());
+    step(newRun, "model");
+    type(seen<QLineEdit>(newRun, "edit:model.path"), model);
+    step(newRun, "data");
+    newRun->draft()->set("data.task", "causal_lm");  // the preset's task is prompt and answer
+    for (const char* key : {"data.eval", "data.template", "data.columns.answer"}) newRun->draft()->set(key, "");
+    type(seen<QLineEdit>(newRun, "edit:data.train"), text);
+    newRun->draft()->set("data.train_limit", 60);
+    newRun->draft()->set("data.eval_limit", 10);
+    newRun->draft()->set("train.sample_prompts", nlohmann::json::array({"Once upon a time"}));
+    step(newRun, "method");
+    auto* rank = seen<QLineEdit>(newRun, "rankEdit");
+    type(rank, "4");
+    step(newRun, "training");
+    type(seen<QLineEdit>(newRun, "edit:train.max_steps"), "12");
+    type(seen<QLineEdit>(newRun, "edit:train.batch_size"), "2");
+    auto* panel = newRun->consequences();
+    QTRY_VERIFY2_WITH_TIMEOUT(panel->startButton()->isEnabled(),
+                              qPrintable(newRun->draft()->issues().empty() ? QString() : errorText(newRun->draft()->issues().front().error)),
+                              20000);
+    QTRY_VERIFY_WITH_TIMEOUT(seen<QLabel>(newRun, "trainable")->text().contains('%'), 30000);
+
+    // The first run is watched until it is done.
+    auto start = [&] {
+      QTest::mouseClick(panel->startButton(), Qt::LeftButton);
+      QTRY_COMPARE(window.currentViewId(), QString("live"));
+      auto* live = static_cast<LiveView*>(window.view("live"));
+      QTRY_COMPARE_WITH_TIMEOUT(live->history().state(), std::string("finished"), 120000);
+      QTRY_VERIFY(live->plots()->plot("loss")->hasCurve("train/loss"));
+      QVERIFY(live->history().last("train/loss").has_value());
+      QVERIFY(live->history().last("factors/norm_A").has_value());
+    };
+    start();
+    const QString first = fixture.selection.current();
+
+    // The second is the same with another method.
+    navigate(window, "New run");
+    step(newRun, "method");
+    auto* methods = seen<QListWidget>(newRun, "methodList");
+    for (int i = 0; i < methods->count(); ++i) {
+      if (methods->item(i)->text() == "RoRA") {
+        QTest::mouseClick(methods->viewport(), Qt::LeftButton, {}, methods->visualItemRect(methods->item(i)).center());
+      }
+    }
+    QTRY_VERIFY(panel->startButton()->isEnabled());
+    start();
+    const QString second = fixture.selection.current();
+    QVERIFY(first != second);
+
+    navigate(window, "Spectrum");
+    auto* spectrum = static_cast<SpectrumView*>(window.view("spectrum"));
+    QTRY_VERIFY(spectrum->computeButton()->isEnabled());
+    QTest::mouseClick(spectrum->computeButton(), Qt::LeftButton);
+    QTRY_VERIFY2_WITH_TIMEOUT(!spectrum->grid()->isEmpty(), qPrintable(spectrum->findChild<QLabel*>("spectrumState")->text()), 60000);
+    QVERIFY(!seen<QLabel>(spectrum, "matrixTitle")->text().isEmpty());
+
+    // Both runs are in the history, and Compare shows them.
+    navigate(window, "Runs");
+    QAbstractItemView* table = nullptr;
+    QTRY_VERIFY([&] {
+      for (auto* view : window.view("runs")->findChildren<QTableView*>()) {
+        if (view->isVisible() && view->model() && view->model()->rowCount() == 2) table = view;
+      }
+      return table != nullptr;
+    }());
+    table->setFocus();
+    QTest::keyClick(table, Qt::Key_A, Qt::ControlModifier);
+    QTRY_COMPARE(fixture.selection.ids().size(), 2);
+    navigate(window, "Compare");
+    auto* compare = static_cast<CompareView*>(window.view("compare"));
+    QTRY_COMPARE(compare->runs().size(), size_t{2});
+    QTRY_VERIFY([&] {
+      for (auto* plot : compare->findChildren<Plot*>()) {
+        if (plot->isVisible() && plot->curveIds().size() >= 2) return true;
+      }
+      return false;
+    }());
+  }
+
+  // Closing the window during training loses nothing: the run goes on, and a new window finds it.
+  void theWindowMayClose() {
+    qputenv("FAKE_MS", "10");
+    qputenv("FAKE_STEPS", "200");
+    UiFixture fixture;
+    QString run;
+    {
+      MainWindow window(fixture.context);
+      window.show();
+      navigate(window, "New run");
+      auto* newRun = static_cast<NewRunView*>(window.view("newrun"));
+      QTRY_VERIFY(newRun->consequences()->startButton()->isEnabled());
+      QTest::keyClick(newRun, Qt::Key_Return, Qt::ControlModifier);
+      auto* live = static_cast<LiveView*>(window.view("live"));
+      QTRY_VERIFY_WITH_TIMEOUT(live->history().step() > 10, 15000);
+      run = live->runId();
+    }
+    fixture.selection.set({});
+    QTest::qWait(300);
+    MainWindow again(fixture.context);
+    again.show();
+    navigate(again, "Live");
+    auto* live = static_cast<LiveView*>(again.view("live"));
+    QTRY_VERIFY(!live->runId().isEmpty());
+    QCOMPARE(live->runId(), run);
+    QTRY_COMPARE_WITH_TIMEOUT(live->history().state(), std::string("finished"), 20000);
+    QCOMPARE(live->history().clock().size(), size_t{200});
+  }
+};
+
+QTEST_MAIN(EndToEndTest)
+#include "end_to_end.moc"

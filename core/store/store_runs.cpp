@@ -78,6 +78,7 @@ Result<std::string> Store::resolveRun(const std::string& text) {
       collect("uuid >= ?1 AND uuid < ?1 || 'g'", lower);
     }
     if (matches.empty()) collect("name = ? AND trashed_at IS NULL", text);
+    if (matches.empty()) collect("name = ? AND trashed_at IS NOT NULL", text);  // to restore it
     if (matches.size() == 1) return matches[0].first;
     if (matches.empty())
       return Error{ErrorCode::Usage,

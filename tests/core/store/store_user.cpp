@@ -104,6 +104,7 @@ void StoreUser::trashAndBack() {
   QCOMPARE(store->listRuns({})->total, int64_t{0});
   QCOMPARE(store->listRuns({.onlyTrashed = true})->total, int64_t{1});
   QVERIFY(store->run(id)->trashed);
+  QCOMPARE(*store->resolveRun("run"), id);  // by name, from the trash
   QCOMPARE(store->run(id)->folder, (store->trashDir() / id).string());
   QVERIFY(*store->folderBytes(id) > 1000);
   ingestRuns(*store, home.runs());

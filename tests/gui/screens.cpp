@@ -77,6 +77,7 @@ int main(int argc, char** argv) {
   newRun->draft()->set("method.name", "reflora");
   newRun->draft()->set("method.rank", 32);
   newRun->draft()->set("method.rank_pattern", nlohmann::json{{"q_proj", 16}});
+  newRun->draft()->set("method.target_modules", nlohmann::json::array({"q_proj", "v_proj", "layers.1.mlp.up_proj"}));
   newRun->draft()->setText("optim.learning_rate", "fast");
   newRun->draft()->setText("train.epochs", "0");
   newRun->rail()->choose("training");

@@ -193,7 +193,7 @@ Qt::ItemFlags SiteTableModel::flags(const QModelIndex& index) const {
 
 QVariant SiteTableModel::headerData(int section, Qt::Orientation orientation, int role) const {
   if (role != Qt::DisplayRole) return {};
-  if (section == 0) return orientation == Qt::Horizontal ? tr("layer") : tr("all layers");
+  if (section == 0) return orientation == Qt::Horizontal ? tr("layer") : tr("all");
   const auto at = static_cast<size_t>(section - 1);
   if (orientation == Qt::Horizontal) {
     return at < m_selection.kinds().size() ? QString::fromStdString(m_selection.kinds()[at]) : QString();

@@ -16,7 +16,7 @@ namespace rankscope::ui {
 namespace {
 
 constexpr int kSettleMs = 1200;  // helper answers, plots, spectra
-constexpr size_t kComparedRuns = 12;
+constexpr size_t kComparedRuns = 26;
 
 void settle(StoreService& store, int milliseconds) {
   QElapsedTimer timer;

@@ -212,7 +212,7 @@ void CompareView::fillList() {
     QPixmap swatch(4, 14);
     swatch.fill(colourOfRun(run.row));
     QString text = run.label;
-    if (std::isfinite(run.row.bestValue)) text += QStringLiteral("   %1").arg(formatNumber(run.row.bestValue, 3));
+    if (std::isfinite(run.row.bestValue)) text += QStringLiteral("   %1").arg(formatNumber(run.row.bestValue, 4));
     auto* item = new QListWidgetItem(QIcon(swatch), text, m_list);
     item->setData(Qt::UserRole, run.id);
     item->setToolTip(QStringLiteral("%1\n%2\n%3").arg(QString::fromStdString(run.row.name), stateTitle(QString::fromStdString(run.row.status)),

@@ -23,10 +23,11 @@ namespace {
 // The slider's hundredths to a weight that is fine where it matters: 0, …, 0.9 at 60, 0.999 at 100.
 double weightOf(int slider) { return slider <= 0 ? 0 : 1 - std::pow(10, -3.0 * slider / 100.0); }
 
-CurveStyle styleOf(const ComparedRun& run, int order) {
+// Dashes tell seeds apart; where all runs have the same one, they would only make the curves harder to read.
+CurveStyle styleOf(const ComparedRun& run, int order, bool seedsDiffer) {
   CurveStyle style;
   style.colour = colourOfRun(run.row);
-  style.dash = seedDash(run.row.seed);
+  style.dash = seedsDiffer ? seedDash(run.row.seed) : Qt::SolidLine;
   style.order = order;
   return style;
 }
@@ -150,6 +151,7 @@ void CurvesTab::setRuns(const std::vector<ComparedRun>& runs) {
   for (const ComparedRun& run : m_runs) before << run.id;
   for (const ComparedRun& run : runs) now << run.id;
   m_runs = runs;
+  m_seedsDiffer = std::any_of(runs.begin(), runs.end(), [&](const ComparedRun& run) { return run.row.seed != runs.front().row.seed; });
   for (const QString& id : m_points.keys())
     if (!now.contains(id)) m_points.remove(id);
   if (m_active && before != now) {
@@ -232,7 +234,7 @@ void CurvesTab::request(const ComparedRun& run) {
           };
           m_plot->appendCurve(id, {tail(now.step), tail(now.epoch), tail(now.tokens), tail(now.seconds), tail(now.y), {}, {}});
         } else if (!now.y.empty()) {
-          m_plot->setCurve(id, known->label, styleOf(*known, static_cast<int>(known - m_runs.data())), now);
+          m_plot->setCurve(id, known->label, styleOf(*known, static_cast<int>(known - m_runs.data()), m_seedsDiffer), now);
           m_plot->setCurveVisible(id, known->visible);
         } else {
           m_plot->removeCurve(id);
@@ -254,9 +256,9 @@ void CurvesTab::redraw() {
     const auto points = m_points.value(run.id);
     if (!points || points->y.empty()) continue;
     if (m_plot->hasCurve(run.id))
-      m_plot->setCurveStyle(run.id, styleOf(run, static_cast<int>(i)));
+      m_plot->setCurveStyle(run.id, styleOf(run, static_cast<int>(i), m_seedsDiffer));
     else
-      m_plot->setCurve(run.id, run.label, styleOf(run, static_cast<int>(i)), *points);
+      m_plot->setCurve(run.id, run.label, styleOf(run, static_cast<int>(i), m_seedsDiffer), *points);
     m_plot->setCurveVisible(run.id, run.visible);
   }
 }

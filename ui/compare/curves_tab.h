@@ -54,7 +54,7 @@ class CurvesTab : public QWidget {
   QString m_wanted = QStringLiteral("train/loss");  // also while the list of names is being read
   int m_waiting = 0;
   int m_generation = 0, m_groupJob = 0;
-  bool m_active = false;
+  bool m_active = false, m_seedsDiffer = false;
 };
 
 }  // namespace rankscope::ui

@@ -1,6 +1,6 @@
 // Writes the starter data: readable English in two domains, from one seed, the same on every machine.
 //
-//   places_train.txt   descriptions of places, each after a line of slots; for pre-training the starter model
+//   places_train.txt   descriptions of places, each after a line of slots, and pages of visitors' books; for pre-training
 //   places_dev.jsonl   slots with several reference descriptions each
 //   reviews_train.jsonl, reviews_dev.jsonl   labelled short reviews of such places; for fine-tuning
 //
@@ -123,6 +123,25 @@ std::string review(const Place& p, const std::string& label, const starter::Topi
   return tidy(fill(text, fields));
 }
 
+// A page of a visitors' book: sentences of all moods in no order, each on its own. It gives the starter model the words of
+// the reviews, but neither their form nor what an opinion has to do with them.
+std::string visitorsBook(Dice& dice) {
+  const Place place = makePlace(dice);
+  const std::vector<std::pair<std::string, std::string>> fields{
+      {"name", place.name}, {"kind", place.kind}, {"serves", place.serves}, {"area", place.area}, {"day", dice.of(starter::kDays)}};
+  const std::vector<const Words*> shelves{&starter::kReviewOpening, &starter::kGoodExtra,   &starter::kBadExtra,
+                                          &starter::kTurn,          &starter::kGoodClosing, &starter::kBadClosing,
+                                          &starter::kMixedClosing};
+  std::string text;
+  for (size_t line = 3 + dice.below(3); line > 0; --line) {
+    const auto& topic = starter::kTopics[dice.below(starter::kTopics.size())];
+    const size_t shelf = dice.below(shelves.size() + 6);
+    const Words& words = shelf < shelves.size() ? *shelves[shelf] : (shelf % 2 == 0 ? topic.good : topic.bad);
+    text += "- " + tidy(fill(dice.of(words), fields)) + "\n";
+  }
+  return text;
+}
+
 void writeReviews(const std::filesystem::path& file, size_t count, Dice& dice, std::set<std::string>& seen) {
   std::ofstream out(file);
   const Words labels{"positive", "negative", "mixed"};
@@ -150,7 +169,11 @@ int main(int argc, char** argv) {
   Dice dice(argc > 2 ? std::stoull(argv[2]) : 1);
 
   std::ofstream train(folder / "places_train.txt");
-  for (int i = 0; i < 7000; ++i) {
+  for (int i = 0; i < 8000; ++i) {
+    if (dice.chance(30)) {
+      train << visitorsBook(dice) << '\n';
+      continue;
+    }
     const Place place = makePlace(dice);
     train << slots(place) << '\n' << describe(place, dice) << "\n\n";
   }

@@ -43,7 +43,9 @@ Error damaged(const fs::path& file, std::string what, std::string found, std::st
 }
 
 Error failedToWrite(const fs::path& file, int reason) {
-  return systemError(reason, "the checkpoint cannot be written", file);
+  Error error = systemError(reason, "the checkpoint cannot be written", file);
+  error.code = ErrorCode::Io;  // a folder that has gone is as curable as a full disk
+  return error;
 }
 
 struct FileSum {
@@ -200,7 +202,9 @@ Result<CheckpointInfo> writeCheckpoint(const fs::path& runDir, const CheckpointC
   Result<CheckpointInfo> info = fill(temporary, contents);
   if (!info) {
     fs::remove_all(temporary, failure);  // gives the space back at once
-    return info;
+    Error error = info.error();
+    error.code = ErrorCode::Io;
+    return error;
   }
   // The same step again (asked for by hand after the scheduled one): the new one takes the old one's name.
   if (fs::exists(final) && exchangeNames(temporary, final)) {

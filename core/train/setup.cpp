@@ -211,8 +211,8 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
   setup.tokenizer = std::move(*tokenizer);
 
   Result<DataSettings> dataSettings = DataSettings::fromConfig(config, places);
-  if (!dataSettings) return dataSettings.error();
-  setup.dataSettings = std::move(*dataSettings);
+  if (!dataSettings && options.data) return dataSettings.error();
+  if (dataSettings) setup.dataSettings = std::move(*dataSettings);  // a plain model need not name any data
   if (options.data) {
     say("tokenising the data");
     PrepareOptions prepare;

@@ -23,6 +23,9 @@ Result<TokenizedSet> evaluationSet(const CommandContext& context, const EvalArgu
   if (arguments.data.empty()) return std::move(trained.setup.data.eval);
   RunConfig config = trained.setup.config;
   for (const ValidationIssue& issue : config.assign(arguments.subject.assignments)) return issue.error;
+  // A plain model's config names no data; the file to score stands in for it.
+  if (config.str("data.train").empty())
+    if (auto set = config.set("data.train", arguments.data); !set) return set.error();
   Result<DataSettings> settings = DataSettings::fromConfig(config, context.places);
   if (!settings) return settings.error();
   Result<std::filesystem::path> path = context.places.resolve(arguments.data);

@@ -15,7 +15,13 @@ void SubjectArguments::declare(CLI::App* sub, bool runOnly) {
 }
 
 Result<RunFolder> subjectRun(const CommandContext& context, const SubjectArguments& arguments) {
-  return resolveRun(context.places.runs, arguments.subject);
+  Result<RunFolder> run = resolveRun(context.places.runs, arguments.subject);
+  std::error_code ignored;
+  // A path may lead to a model folder, whose config.json is not a run's.
+  if (run && !std::filesystem::exists(run->infoFile(), ignored))
+    return Error{ErrorCode::Usage, "this is not a run", arguments.subject, "a folder without run.json", "a run's folder",
+                 "Name a run by its id, the beginning of it, or its name."};
+  return run;
 }
 
 Result<TrainedModel> loadSubject(const CommandContext& context, const SubjectArguments& arguments, bool data) {

@@ -194,22 +194,36 @@ QString optionTitle(const QString& key) {
   return option ? QCoreApplication::translate("options", option->title.c_str()) : key;
 }
 
-QString differenceSentence(const std::vector<ComparedRun>& runs, const std::vector<RunDifference>& differences) {
+bool realDifference(const RunDifference& difference) {
+  QSet<QString> values;
+  for (const std::string& value : difference.values)
+    if (!value.empty()) values.insert(qs(value));
+  return values.size() > 1;
+}
+
+QString differenceSentence(const std::vector<ComparedRun>& runs, const std::vector<RunDifference>& all) {
+  std::vector<RunDifference> differences;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(differences), realDifference);
+  // The method says most; the rest keeps its order.
+  std::stable_partition(differences.begin(), differences.end(), [](const RunDifference& d) { return d.key == "method.name"; });
+  const bool others = differences.size() < all.size();
   if (runs.size() < 2) return tr("Select at least two runs to see in what they differ.");
   QString who;
   if (runs.size() == 2)
     who = tr("%1 and %2").arg(runs[0].label, runs[1].label);
   else
     who = tr("These %1 runs").arg(runs.size());
-  if (differences.empty()) return tr("%1 have the same configuration in every option.").arg(who);
+  if (all.empty()) return tr("%1 have the same configuration in every option.").arg(who);
+  const QString rest = others ? tr("options that only some of them have") : QString();
+  if (differences.empty()) return tr("%1 differ only in %2.").arg(who, rest);
   constexpr size_t kMostNamed = 5;
   QStringList parts;
   for (size_t i = 0; i < differences.size() && i < kMostNamed; ++i) {
     const RunDifference& difference = differences[i];
     QStringList values;
     for (const std::string& value : difference.values) {
-      const QString text = value.empty() ? tr("not set") : qs(value);
-      if (!values.contains(text)) values << text;
+      const QString text = qs(value);
+      if (!text.isEmpty() && !values.contains(text)) values << text;
     }
     const QString title = optionTitle(qs(difference.key)).toLower();
     parts << (values.size() <= 4 ? QStringLiteral("%1 (%2)").arg(title, values.join(QStringLiteral(", ")))
@@ -220,7 +234,8 @@ QString differenceSentence(const std::vector<ComparedRun>& runs, const std::vect
     list += tr(" and %1 more").arg(differences.size() - kMostNamed);
   else if (parts.size() > 1)
     list = QStringList(parts.mid(0, parts.size() - 1)).join(QStringLiteral(", ")) + tr(" and ") + parts.last();
-  return tr("%1 differ in %2; everything else is the same.").arg(who, list);
+  return others ? tr("%1 differ in %2, and in %3; everything else is the same.").arg(who, list, rest)
+                : tr("%1 differ in %2; everything else is the same.").arg(who, list);
 }
 
 }  // namespace rankscope::ui

@@ -64,7 +64,11 @@ struct PaperTable {
 };
 PaperTable paperTable(const std::vector<ComparedRun>& runs, const PaperOptions& options);
 
-// "LoRA r8 and RefLoRA r8 differ in method and learning rate (1e-4, 2e-4)." Values named when there are few.
+// Set to two or more values among the runs; otherwise an option that only some of the methods have, and one value where
+// they have it: a consequence of the method, not a difference of its own.
+bool realDifference(const RunDifference& difference);
+// "LoRA r8 and RefLoRA r8 differ in method and learning rate (1e-4, 2e-4)." Values named when there are few;
+// only real differences.
 QString differenceSentence(const std::vector<ComparedRun>& runs, const std::vector<RunDifference>& differences);
 QString optionTitle(const QString& key);
 

@@ -4,6 +4,7 @@
 #include "core/store/store.h"
 #include "ui/compare/copy_buttons.h"
 #include "ui/runs/run_delegates.h"
+#include "ui/shell/format.h"
 #include "ui/shell/store_service.h"
 #include "ui/theme/theme.h"
 
@@ -69,6 +70,9 @@ void DifferencesTab::load() {
                             return;
                           }
                           m_differences = std::move(*differences);
+                          std::stable_partition(m_differences.begin(), m_differences.end(), realDifference);
+                          std::stable_partition(m_differences.begin(), m_differences.end(),
+                                                [](const RunDifference& d) { return d.key == "method.name"; });
                           fill();
                         });
 }
@@ -96,9 +100,9 @@ void DifferencesTab::fill() {
     m_table->setItem(static_cast<int>(r), 0, title);
     for (size_t c = 0; c < m_runs.size() && c < difference.values.size(); ++c) {
       const std::string& value = difference.values[c];
-      auto* item = new QTableWidgetItem(value.empty() ? tr("not set") : QString::fromStdString(value));
+      auto* item = new QTableWidgetItem(value.empty() ? QString::fromUtf8(kDash) : QString::fromStdString(value));
       item->setToolTip(item->text());
-      if (value.empty()) item->setForeground(colours().textMuted);
+      if (value.empty() || !realDifference(difference)) item->setForeground(colours().textMuted);
       else if (c > 0 && value != difference.values[0]) item->setForeground(mixed(colours().changed, colours().text, 0.35));
       m_table->setItem(static_cast<int>(r), static_cast<int>(c) + 1, item);
     }

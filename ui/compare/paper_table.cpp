@@ -123,7 +123,7 @@ PaperTable paperTable(const std::vector<ComparedRun>& runs, const PaperOptions& 
     table.counts.push_back(std::move(counts));
   }
   const QString what = oneMetric ? shortMetric(*metrics.begin()) : tr("each column's own metric");
-  table.note = tr("Mean ± standard deviation over runs that differ only in their seed; %1%2, %3 value.")
+  table.note = tr("Mean ± standard deviation over the chosen runs of each row and column; %1%2, %3 value.")
                    .arg(what, options.percent ? QStringLiteral(" × 100") : QString(),
                         options.score.endsWith(QLatin1String(".last")) ? tr("last") : tr("best"));
   table.text.caption = table.note;

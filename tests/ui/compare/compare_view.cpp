@@ -109,6 +109,10 @@ class CompareViewTest : public QObject {
     const auto runs = comparedRuns({row("lora", 8, 0, "mrpc", .8), row("reflora", 8, 0, "mrpc", .8)});
     const QString text = differenceSentence(runs, {{"method.name", {"lora", "reflora"}}, {"optim.learning_rate", {"0.0001", "0.0002"}}});
     QVERIFY2(text.startsWith("LoRA r8 and RefLoRA r8 differ in method (lora, reflora) and learning rate (0.0001, 0.0002)"), qPrintable(text));
+    // What only one method has is not counted among the differences.
+    const QString mixed = differenceSentence(runs, {{"method.interval", {"", "1"}}, {"method.name", {"lora", "reflora"}}});
+    QVERIFY2(mixed.contains("differ in method (lora, reflora), and in options that only some"), qPrintable(mixed));
+    QVERIFY(!realDifference({"method.interval", {"", "1"}}));
     QVERIFY(differenceSentence(runs, {}).contains("same configuration"));
     QVERIFY(differenceSentence({}, {}).contains("at least two"));
   }

@@ -24,7 +24,7 @@ std::vector<Error> configMistakes(const RunConfig& config, const Places& places)
   return mistakes;
 }
 
-Result<RunConfig> ConfigArguments::read(const Places& places, std::vector<Error>& mistakes) const {
+Result<RunConfig> ConfigArguments::readUnchecked(const Places& places, std::vector<Error>& mistakes) const {
   RunConfig config;
   if (!file.empty()) {
     Result<RunConfig> loaded = RunConfig::load(file);
@@ -38,7 +38,14 @@ Result<RunConfig> ConfigArguments::read(const Places& places, std::vector<Error>
   for (const ValidationIssue& issue : config.assign(assignments)) mistakes.push_back(issue.error);
   if (!name.empty())
     if (auto named = config.set("name", name); !named) return named.error();
-  if (mistakes.empty()) mistakes = configMistakes(config, places);
+  if (!mistakes.empty()) return mistakes.front();
+  return config;
+}
+
+Result<RunConfig> ConfigArguments::read(const Places& places, std::vector<Error>& mistakes) const {
+  Result<RunConfig> config = readUnchecked(places, mistakes);
+  if (!config) return config;
+  mistakes = configMistakes(*config, places);
   if (!mistakes.empty()) return mistakes.front();
   return config;
 }

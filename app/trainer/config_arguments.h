@@ -14,6 +14,8 @@ struct ConfigArguments {
   std::vector<std::string> assignments;
 
   void declare(CLI::App* sub);
+  // File or preset with the assignments on top, not checked yet.
+  Result<RunConfig> readUnchecked(const Places& places, std::vector<Error>& mistakes) const;
   // The config; every mistake at once when there is one (files that it names included).
   Result<RunConfig> read(const Places& places, std::vector<Error>& mistakes) const;
 };

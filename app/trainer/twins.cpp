@@ -128,13 +128,14 @@ TextTable comparison(const std::vector<TwinResult>& twins) {
 
 int runTwins(CommandContext& context, const TwinsArguments& arguments) {
   std::vector<Error> mistakes;
-  Result<RunConfig> base = arguments.config.read(context.places, mistakes);
+  Result<RunConfig> base = arguments.config.readUnchecked(context.places, mistakes);
   if (!base) return context.fail(mistakes.empty() ? std::vector<Error>{base.error()} : mistakes);
   // Everything is checked before the first run starts: the third method's mistake is not told after an hour.
   std::vector<RunConfig> configs;
   for (const std::string& method : arguments.methods) {
     RunConfig config = *base;
     for (const ValidationIssue& issue : config.assign({"method.name=" + method})) mistakes.push_back(issue.error);
+    config.dropInapplicable();  // --set method.warmup_steps=… is meant for those that have a warm-up
     const std::string name = base->str("name");
     if (!name.empty())
       if (auto named = config.set("name", name + " " + method); !named) mistakes.push_back(named.error());

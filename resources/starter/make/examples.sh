@@ -10,11 +10,11 @@ trap 'rm -rf "$home"' EXIT
 
 # train METHOD RANK SEED: alpha stays 16, so that the methods differ in how they use the rank and in nothing else.
 train() {
-  local options=(--set "method.name=$1" --set "seed=$3" --name "reviews-$1${2:+-r$2}-s$3")
+  local options=(--set train.probe_every=20 --set train.log_every=2 --set "method.name=$1" --set "seed=$3" --name "reviews-$1${2:+-r$2}-s$3")
   [ -n "$2" ] && options+=(--set "method.rank=$2" --set method.alpha=16)
   case "$1" in reflora|reflora_s) options+=(--set method.warmup_steps=20) ;; full) options+=(--set optim.learning_rate=0.001) ;; esac
   "$bin/rankscope-train" --home "$home" -q train --preset starter-reviews "${options[@]}"
-  "$bin/rankscope-train" --home "$home" -q spectrum "reviews-$1${2:+-r$2}-s$3" --vectors 16 >/dev/null
+  "$bin/rankscope-train" --home "$home" -q spectrum "reviews-$1${2:+-r$2}-s$3" --vectors 12 >/dev/null
 }
 
 for rank in 2 8 32; do

@@ -148,14 +148,14 @@ int runBench(CommandContext& context, const BenchArguments& arguments) {
   std::sort(sorted.begin(), sorted.end());
   const size_t middle = sorted.size() / 2;
   const double median = sorted.size() % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-  const auto rounded = [](double value, double unit) { return std::round(value / unit) * unit; };
+  const auto rounded = [](double value, double unit) { return std::round(value * unit) / unit; };  // unit: a power of ten
   // One line, as the peer prints it, with or without --json.
   fmt::print("{}\n", nlohmann::ordered_json({{"case", arguments.name},
                                              {"mode", arguments.method + "-" + computeDtypeName(*dtype)},
-                                             {"tokens_per_s", rounded(static_cast<double>(tokens) / sum, 0.1)},
-                                             {"step_s", rounded(median, 0.0001)},
+                                             {"tokens_per_s", rounded(static_cast<double>(tokens) / sum, 10)},
+                                             {"step_s", rounded(median, 1e4)},
                                              {"peak_mb", std::round(static_cast<double>(readProcessMemory().peak) / (1 << 20))},
-                                             {"first_loss", rounded(first, 0.0001)},
+                                             {"first_loss", rounded(first, 1e4)},
                                              {"threads", at::get_num_threads()}})
                          .dump());
   return 0;

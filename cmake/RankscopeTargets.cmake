@@ -72,5 +72,5 @@ function(rs_add_test name)
   endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}"
-                       ENVIRONMENT "QT_QPA_PLATFORM=offscreen;RANKSCOPE_SHARED=${RANKSCOPE_SHARED};${ARG_ENV}")
+                       ENVIRONMENT "QT_QPA_PLATFORM=offscreen;OMP_WAIT_POLICY=passive;RANKSCOPE_SHARED=${RANKSCOPE_SHARED};${ARG_ENV}")
 endfunction()

@@ -1,9 +1,11 @@
 // rankscope-train: everything the workbench can do, on a machine with no display.
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <clocale>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
 #include "app/trainer/commands.h"
@@ -73,9 +75,19 @@ int runProgram(int argc, char** argv) {
   return (*body)();
 }
 
+// LibTorch's OpenMP threads spin while they wait for each other. Where anything else wants a core, a spinning thread
+// takes it from the one it waits for, and a step becomes many times slower. The OpenMP library reads this setting when
+// it is loaded, before main, so the program starts itself once more with it; whoever sets it decides.
+void waitWithoutSpinning(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY")) return;
+  ::setenv("OMP_WAIT_POLICY", "passive", 1);
+  ::execv("/proc/self/exe", argv);  // returns only when it failed, and then all goes on as it was
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  waitWithoutSpinning(argv);
   // Numbers in files and on the command line never follow the user's locale.
   std::setlocale(LC_ALL, "C");
   try {

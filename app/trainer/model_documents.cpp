@@ -76,7 +76,12 @@ json scanModels(const std::vector<fs::path>& folders, const Places& places) {
     for (; !code && it != end; it.increment(code)) {
       if (it.depth() >= 2) it.disable_recursion_pending();
       std::error_code ignored;
-      if (it->is_directory(ignored) && fs::exists(it->path() / "config.json", ignored)) found.push_back(it->path());
+      if (!it->is_directory(ignored)) continue;
+      if (fs::exists(it->path() / "run.json", ignored)) {  // a run's folder: its config.json is not a model's
+        it.disable_recursion_pending();
+        continue;
+      }
+      if (fs::exists(it->path() / "config.json", ignored)) found.push_back(it->path());
     }
   }
   std::sort(found.begin(), found.end());

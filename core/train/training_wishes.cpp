@@ -130,7 +130,11 @@ Result<void> TrainingLoop::saveCheckpoint(event::CheckpointReason reason) {
                  "finite numbers",
                  "Lower optim.learning_rate, lengthen the warm-up, or train in fp32; no checkpoint was written."};
   for (;;) {
-    Result<CheckpointInfo> written = writeCheckpoint(m_run.path(), contents());
+    // What led to this checkpoint is on the disk before the checkpoint is: a run that goes on from it never asks again
+    // for steps whose events were still in memory.
+    const Result<void> synced = m_recorder.events().sync();
+    Result<CheckpointInfo> written =
+        synced ? writeCheckpoint(m_run.path(), contents()) : Result<CheckpointInfo>(synced.error());
     if (written) {
       m_lastCheckpointStep = m_state.step;
       m_lastCheckpoint = "checkpoints/" + written->path.filename().string();
@@ -146,8 +150,7 @@ Result<void> TrainingLoop::saveCheckpoint(event::CheckpointReason reason) {
     if (m_control.leaveWanted()) return written.error();
     m_recorder.state(RunState::Checkpointing, "trying again", m_state.step);
   }
-  // What led to this checkpoint is on the disk before training goes on.
-  if (auto synced = m_recorder.events().sync(); !synced) m_recorder.log("warning", synced.error().message());
+  if (auto flushed = m_recorder.events().flush(); !flushed) m_recorder.log("warning", flushed.error().message());
   pruneCheckpoints(m_run.path(), m_config.integer("train.keep_checkpoints"), m_state.bestStep);
   m_recorder.state(RunState::Running, "", m_state.step);
   return {};

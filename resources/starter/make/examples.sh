@@ -17,12 +17,13 @@ train() {
   "$bin/rankscope-train" --home "$home" -q spectrum "reviews-$1${2:+-r$2}-s$3" --vectors 12 >/dev/null
 }
 
-for rank in 2 8 32; do
-  for method in lora rora reflora; do train "$method" "$rank" 0; done
-done
+# The newest run is the one that the views open on.
+train full "" 0
 train reflora_s 8 0
 train lora 8 1
-train full "" 0
+for rank in 2 32 8; do
+  for method in lora rora reflora; do train "$method" "$rank" 0; done
+done
 
 rm -rf "$starter/runs"
 mkdir -p "$starter/runs"

@@ -115,6 +115,7 @@ void ModelPage::setModels(std::vector<ModelCard> cards, const QStringList& folde
       row[0]->setToolTip(card.path);
       row[0]->setForeground(ui::palette().textMuted);
       row[1]->setForeground(ui::palette().danger);
+      row[1]->setSizeHint(QSize(0, 0));  // spans the other columns, and must not widen the one that it starts in
       m_items->appendRow(row);
       m_table->setSpan(m_items->rowCount() - 1, Family, 1, ColumnCount - Family);
       continue;

@@ -1,7 +1,7 @@
 #pragma once
 // What a run will need, told from headers and token counts without loading the model: trainable parameters, effective
 // scale, memory by component, steps. The activation term is a model of what a training pass keeps per token, with
-// coefficients fitted to measured peaks (tests/core/train/test_estimate holds it against real ones). Any thread.
+// coefficients fitted to peaks measured with `check`. Any thread.
 
 #include <nlohmann/json.hpp>
 

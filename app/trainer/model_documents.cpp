@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/config/files.h"
+#include "core/config/short_names.h"
 #include "core/io/shard_index.h"
 #include "core/models/registry.h"
 #include "core/text/registry.h"
@@ -17,9 +18,27 @@ const char* headName(HeadKind head) {
   switch (head) {
     case HeadKind::CausalLm: return "causal_lm";
     case HeadKind::SequenceClassification: return "sequence_classification";
+    case HeadKind::MaskedLm: return "masked_lm";
+    case HeadKind::TokenSpan: return "token_span";
     case HeadKind::None: break;
   }
   return "none";
+}
+
+// A config.json alone describes an architecture (for a random start), not a model that can be picked.
+bool holdsWeights(const fs::path& folder) {
+  std::error_code code;
+  for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
+    const std::string name = pathText(it->path().filename());
+    for (const std::string_view ending : {".safetensors", ".safetensors.index.json", ".bin", ".pt", ".pth", ".gguf"})
+      if (name.size() > ending.size() && name.compare(name.size() - ending.size(), ending.size(), ending) == 0) return true;
+  }
+  return false;
+}
+
+bool isModelFolder(const fs::path& folder) {
+  std::error_code code;
+  return fs::exists(folder / "config.json", code) && holdsWeights(folder);
 }
 
 int64_t configNumber(const json& config, const char* key) {
@@ -29,7 +48,7 @@ int64_t configNumber(const json& config, const char* key) {
 
 // What a picker shows of a model.
 json summary(const fs::path& folder, const Places& places) {
-  json document = {{"path", places.nameOf(folder)}, {"folder", pathText(folder)}, {"name", pathText(folder.filename())},
+  json document = {{"path", places.nameOf(folder)}, {"folder", pathText(folder)}, {"name", shortModelName(pathText(folder))},
                    {"family", ""}, {"parameters", 0}, {"dtype", ""}, {"bytes", 0}, {"hidden", 0}, {"layers", 0},
                    {"vocab", 0}, {"max_positions", 0}, {"tokenizer", detectTokenizer(folder)}, {"problem", ""},
                    {"weights", false}};
@@ -71,7 +90,7 @@ json scanModels(const std::vector<fs::path>& folders, const Places& places) {
   std::vector<fs::path> found;
   for (const fs::path& root : folders) {
     std::error_code code;
-    if (fs::exists(root / "config.json", code)) found.push_back(root);
+    if (isModelFolder(root)) found.push_back(root);
     fs::recursive_directory_iterator it(root, fs::directory_options::skip_permission_denied, code), end;
     for (; !code && it != end; it.increment(code)) {
       if (it.depth() >= 2) it.disable_recursion_pending();
@@ -81,7 +100,7 @@ json scanModels(const std::vector<fs::path>& folders, const Places& places) {
         it.disable_recursion_pending();
         continue;
       }
-      if (fs::exists(it->path() / "config.json", ignored)) found.push_back(it->path());
+      if (isModelFolder(it->path())) found.push_back(it->path());
     }
   }
   std::sort(found.begin(), found.end());

@@ -10,6 +10,7 @@
 #include "core/config/files.h"
 #include "core/config/json_text.h"
 #include "core/config/limits.h"
+#include "core/config/short_names.h"
 #include "core/runlog/events.h"
 #include "core/runlog/heartbeat.h"
 #include "core/runlog/uuid.h"
@@ -48,12 +49,6 @@ Error ambiguous(const std::string& run, const std::vector<RunFolder>& found) {
           "Give more of the identifier of one of these: " + list + "."};
 }
 
-// Last component without ending, for names: "models:all-MiniLM-L6-v2" -> "all-MiniLM-L6-v2".
-std::string shortName(const std::string& named) {
-  const size_t colon = named.rfind(':');
-  return cleanUtf8(fs::path(colon == std::string::npos ? named : named.substr(colon + 1)).stem().string(), 60);
-}
-
 }  // namespace
 
 RunConfig frozenConfig(RunConfig config, const Places& places) {
@@ -71,8 +66,8 @@ RunConfig frozenConfig(RunConfig config, const Places& places) {
 std::string defaultRunName(const RunConfig& config) {
   std::string name = config.str("method.name");
   if (applies(*findOption("method.rank"), config)) name += fmt::format("-r{}", config.integer("method.rank"));
-  for (const char* key : {"model.path", "data.train"})
-    if (const std::string part = shortName(config.str(key)); !part.empty()) name += '-' + part;
+  for (const std::string& part : {shortModelName(config.str("model.path")), shortDataName(config.str("data.train"))})
+    if (!part.empty()) name += '-' + cleanUtf8(part, 60);
   return name + fmt::format("-s{}", config.integer("seed"));
 }
 

@@ -6,6 +6,7 @@
 #include "core/config/files.h"
 #include "core/config/json_text.h"
 #include "core/config/option_spec.h"
+#include "core/config/short_names.h"
 #include "core/store/series_rows.h"
 #include "core/store/sql_functions.h"
 
@@ -41,37 +42,6 @@ std::string textAt(const json& config, const char* group, const char* key) {
 std::optional<double> numberAt(const json& config, const char* group, const char* key) {
   const json* value = find(config, group, key);
   return value && value->is_number() ? std::optional(value->get<double>()) : std::nullopt;
-}
-
-// "starter:stories260K", "/data/models/gpt2/", "mrpc/train.tsv" as a person would call them.
-std::string shortName(std::string named, bool dropExtension) {
-  while (named.size() > 1 && named.back() == '/') named.pop_back();
-  const size_t cut = named.find_last_of("/:");
-  if (cut != std::string::npos) named = named.substr(cut + 1);
-  const size_t dot = named.rfind('.');
-  if (dropExtension && dot != std::string::npos && dot > 0) named = named.substr(0, dot);
-  return named;
-}
-
-// "train.tsv" says nothing: then the folder does.
-std::string dataName(const std::string& named) {
-  const std::string name = shortName(named, true);
-  static const char* kPlain[] = {"train", "training", "data", "train_data"};
-  const bool plain = std::any_of(std::begin(kPlain), std::end(kPlain), [&name](const char* p) { return name == p; });
-  const size_t slash = named.find_last_of('/');
-  if (!plain || slash == std::string::npos || slash == 0) return name;
-  const std::string folder = shortName(named.substr(0, slash), false);
-  return folder.empty() ? name : folder;
-}
-
-// "…/stories260K/hf": the folder above says more.
-std::string modelName(std::string named) {
-  while (named.size() > 1 && named.back() == '/') named.pop_back();
-  const std::string name = shortName(named, false);
-  const size_t cut = named.find_last_of("/:");
-  if ((name != "hf" && name != "model") || cut == std::string::npos || cut == 0) return name;
-  const std::string above = shortName(named.substr(0, cut), false);
-  return above.empty() ? name : above;
 }
 
 std::string wantedMetric(StoreDatabase& database, int64_t rid) {
@@ -189,8 +159,8 @@ void storeConfig(StoreDatabase& database, RunRecord& run, const json& config) {
   const auto rank = numberAt(config, "method", "rank");
   run.rank = rank && !full ? std::optional(static_cast<int64_t>(std::clamp(*rank, 0.0, 1e15))) : std::nullopt;
   run.alpha = full ? kUnknown : numberAt(config, "method", "alpha").value_or(kUnknown);
-  run.model = modelName(textAt(config, "model", "path"));
-  run.data = dataName(textAt(config, "data", "train"));
+  run.model = shortModelName(textAt(config, "model", "path"));
+  run.data = shortDataName(textAt(config, "data", "train"));
   run.task = textAt(config, "data", "task");
   if (const auto seed = config.find("seed"); seed != config.end() && seed->is_number_integer())
     run.seed = seed->get<int64_t>();

@@ -15,6 +15,7 @@
 #include <QVBoxLayout>
 #include <cmath>
 
+#include "core/config/short_names.h"
 #include "ui/newrun/memory_bar.h"
 #include "ui/newrun/run_draft.h"
 #include "ui/shell/format.h"
@@ -193,9 +194,7 @@ QString ConsequencesPanel::sentence() const {
   QString how = methodTitle(method);
   if (m_draft->applies("method.rank")) how += tr(" of rank %1").arg(config.integer("method.rank"));
   const auto file = QString::fromStdString(config.str("data.train")).section('/', -1).section(':', -1);
-  const auto model = m_modelName.isEmpty()
-                         ? QString::fromStdString(config.str("model.path")).section('/', -1).section(':', -1)
-                         : m_modelName;
+  const auto model = m_modelName.isEmpty() ? QString::fromStdString(shortModelName(config.str("model.path"))) : m_modelName;
   const QLocale locale;
   const QString rows = m_trainRows > 0 ? tr(" (%1 rows)").arg(locale.toString(m_trainRows)) : QString();
   const auto maxSteps = config.integer("train.max_steps");

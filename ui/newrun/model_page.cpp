@@ -20,6 +20,7 @@ namespace {
 
 enum Column { Name, Family, Parameters, Dtype, Size, Shape, Tokenizer, ColumnCount };
 constexpr int kPathRole = Qt::UserRole + 1;
+constexpr int kColumnGap = 12, kWidestColumn = 320;
 
 }  // namespace
 
@@ -40,7 +41,6 @@ ModelPage::ModelPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_draf
   m_table->setFont(Theme::tabular(m_table->font()));
   m_table->verticalHeader()->hide();
   m_table->verticalHeader()->setDefaultSectionSize(space::kRowHeight);
-  m_table->horizontalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
   m_table->horizontalHeader()->setStretchLastSection(true);
   m_table->horizontalHeader()->setHighlightSections(false);
   m_table->horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
@@ -133,11 +133,20 @@ void ModelPage::setModels(std::vector<ModelCard> cards, const QStringList& folde
     m_items->appendRow(row);
   }
   m_selecting = false;
+  fitColumns();
   m_state->setText(cards.empty() ? tr("No models found. Put a folder with config.json and safetensors files into %1, or add "
                                       "a folder.").arg(folders.value(0))
                                  : tr("%n model(s) in %1", nullptr, static_cast<int>(cards.size())).arg(folders.join(", ")));
   m_state->setToolTip(folders.join('\n'));
   showCurrent();
+}
+
+void ModelPage::fitColumns() {
+  for (int column = 0; column < ColumnCount - 1; ++column) {
+    m_table->resizeColumnToContents(column);
+    const int wanted = std::max(m_table->columnWidth(column), m_table->horizontalHeader()->sectionSizeHint(column));
+    m_table->setColumnWidth(column, std::min(wanted + kColumnGap, kWidestColumn));
+  }
 }
 
 void ModelPage::showCurrent() {

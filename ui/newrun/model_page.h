@@ -38,6 +38,7 @@ class ModelPage : public QWidget {
 
  private:
   void showCurrent();
+  void fitColumns();
 
   RunDraft* m_draft;
   QStandardItemModel* m_items;

@@ -1,28 +1,24 @@
 #include "ui/runs/details_panel.h"
 
-#include "core/config/option_spec.h"
 #include "core/store/store.h"
 #include "ui/plots/plot.h"
+#include "ui/runs/config_list.h"
+#include "ui/runs/note_editor.h"
 #include "ui/runs/run_columns.h"
 #include "ui/runs/run_delegates.h"
 #include "ui/shell/format.h"
 #include "ui/shell/store_service.h"
 #include "ui/theme/theme.h"
 
-#include <QCheckBox>
 #include <QFormLayout>
 #include <QHBoxLayout>
-#include <QHeaderView>
 #include <QLabel>
 #include <QListWidget>
-#include <QPlainTextEdit>
 #include <QPushButton>
 #include <QScrollArea>
 #include <QStackedWidget>
 #include <QTabWidget>
-#include <QTextBrowser>
 #include <QToolButton>
-#include <QTreeWidget>
 #include <QVBoxLayout>
 
 #include <cmath>
@@ -46,33 +42,6 @@ constexpr Fact kFacts[] = {
     {"seed", QT_TRANSLATE_NOOP("DetailsPanel", "Seed")},       {"created", QT_TRANSLATE_NOOP("DetailsPanel", "Created")},
     {"finished", QT_TRANSLATE_NOOP("DetailsPanel", "Finished")}, {"id", QT_TRANSLATE_NOOP("DetailsPanel", "Id")},
 };
-
-// "a.b" -> value, for every leaf of a nested document.
-void flatten(const nlohmann::json& node, const std::string& prefix, std::map<std::string, nlohmann::json>& out) {
-  if (!node.is_object()) {
-    out[prefix] = node;
-    return;
-  }
-  for (const auto& [key, value] : node.items()) {
-    const std::string path = prefix.empty() ? key : prefix + "." + key;
-    const OptionSpec* option = findOption(path);
-    if (option)
-      out[path] = value;
-    else
-      flatten(value, path, out);
-  }
-}
-
-QString valueText(const nlohmann::json& value) {
-  if (value.is_string()) return qs(value.get<std::string>());
-  if (value.is_boolean()) return value.get<bool>() ? DetailsPanel::tr("yes") : DetailsPanel::tr("no");
-  if (value.is_array()) {
-    QStringList parts;
-    for (const auto& item : value) parts << valueText(item);
-    return parts.join(QStringLiteral(", "));
-  }
-  return qs(value.dump());
-}
 
 CurvePoints pointsOf(const Series& series) {
   return {series.axis(Axis::Step), series.epochs, series.axis(Axis::Tokens), series.seconds, series.values, {}, {}};
@@ -183,6 +152,7 @@ QWidget* DetailsPanel::buildSingle() {
   auto* scroll = new QScrollArea(overview);
   scroll->setFrameShape(QFrame::NoFrame);
   scroll->setWidgetResizable(true);
+  scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
   auto* factsWidget = new QWidget(scroll);
   m_facts = new QFormLayout(factsWidget);
   m_facts->setContentsMargins(space::kUnit + 4, space::kUnit, space::kUnit, space::kUnit);
@@ -195,6 +165,7 @@ QWidget* DetailsPanel::buildSingle() {
     auto* value = new QLabel(factsWidget);
     value->setWordWrap(true);
     value->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    value->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);  // a long word must not widen the panel
     value->setAccessibleName(tr(fact.title));
     m_facts->addRow(title, value);
     m_factLabels.insert(QLatin1String(fact.key), value);
@@ -203,62 +174,11 @@ QWidget* DetailsPanel::buildSingle() {
   overviewLayout->addWidget(scroll, 1);
   m_tabs->addTab(overview, tr("Overview"));
 
-  auto* config = new QWidget(m_tabs);
-  auto* configLayout = new QVBoxLayout(config);
-  configLayout->setContentsMargins(0, 0, 0, 0);
-  configLayout->setSpacing(0);
-  m_onlySet = new QCheckBox(tr("Only what differs from the defaults"), config);
-  m_onlySet->setContentsMargins(space::kUnit, space::kHalf, 0, space::kHalf);
-  m_onlySet->setChecked(true);
-  m_onlySet->setStyleSheet(QStringLiteral("margin: 6px 8px;"));
-  connect(m_onlySet, &QCheckBox::toggled, this, &DetailsPanel::showConfig);
-  m_configTree = new QTreeWidget(config);
-  m_configTree->setAccessibleName(tr("Configuration"));
-  m_configTree->setColumnCount(2);
-  m_configTree->setHeaderLabels({tr("Option"), tr("Value")});
-  m_configTree->setRootIsDecorated(false);
-  m_configTree->setFrameShape(QFrame::NoFrame);
-  m_configTree->setUniformRowHeights(true);
-  m_configTree->header()->setDefaultSectionSize(150);
-  configLayout->addWidget(m_onlySet);
-  configLayout->addWidget(m_configTree, 1);
-  m_tabs->addTab(config, tr("Configuration"));
-
-  auto* note = new QWidget(m_tabs);
-  auto* noteLayout = new QVBoxLayout(note);
-  noteLayout->setContentsMargins(0, 0, 0, 0);
-  noteLayout->setSpacing(0);
-  m_notePages = new QStackedWidget(note);
-  m_notePreview = new QTextBrowser(m_notePages);
-  m_notePreview->setProperty("role", QStringLiteral("plain"));
-  m_notePreview->setAccessibleName(tr("Note, as shown"));
-  m_notePreview->setOpenExternalLinks(true);
-  m_note = new QPlainTextEdit(m_notePages);
-  m_note->setProperty("role", QStringLiteral("plain"));
-  m_note->setAccessibleName(tr("Note"));
-  m_note->setPlaceholderText(tr("What did you want to find out, and what did you see? Markdown is understood."));
-  m_note->setFont(Theme::instance().monoFont());
-  connect(m_note, &QPlainTextEdit::textChanged, this, [this] { m_noteDirty = m_note->document()->isModified(); });
-  m_notePages->addWidget(m_notePreview);
-  m_notePages->addWidget(m_note);
-  m_noteMode = new QToolButton(note);
-  m_noteMode->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
-  m_noteMode->setIcon(icon(QStringLiteral("edit")));
-  m_noteMode->setText(tr("Edit"));
-  connect(m_noteMode, &QToolButton::clicked, this, [this] {
-    if (m_notePages->currentWidget() == m_note) {
-      saveNote();
-      m_notePreview->setMarkdown(m_note->toPlainText());
-      m_notePages->setCurrentWidget(m_notePreview);
-      m_noteMode->setText(tr("Edit"));
-      m_noteMode->setIcon(icon(QStringLiteral("edit")));
-    } else {
-      focusNote();
-    }
-  });
-  noteLayout->addWidget(m_noteMode, 0, Qt::AlignLeft);
-  noteLayout->addWidget(m_notePages, 1);
-  m_tabs->addTab(note, tr("Note"));
+  m_config = new ConfigList(m_tabs);
+  m_tabs->addTab(m_config, tr("Configuration"));
+  m_note = new NoteEditor(m_tabs);
+  connect(m_note, &NoteEditor::edited, this, &DetailsPanel::noteEdited);
+  m_tabs->addTab(m_note, tr("Note"));
   layout->addWidget(m_tabs, 1);
   return page;
 }
@@ -296,7 +216,6 @@ void DetailsPanel::showRuns(const QStringList& ids) {
   if (other) {
     m_curves->clearCurves();
     m_row = {};
-    m_config = nullptr;
   }
   load();
 }
@@ -352,10 +271,8 @@ void DetailsPanel::load() {
                  m_pages->setCurrentIndex(0);
                  return;
                }
-               const bool sameConfig = m_config == answer->config;
-               m_config = std::move(answer->config);
+               m_config->setConfig(std::move(answer->config));
                show(answer->row);
-               if (!sameConfig) showConfig();
              });
   loadCurves();
 }
@@ -388,7 +305,6 @@ void DetailsPanel::loadCurves() {
 }
 
 void DetailsPanel::show(const RunRow& row) {
-  const bool sameRun = m_row.id == row.id;
   m_row = row;
   m_pages->setCurrentIndex(1);
   m_name->setText(qs(row.name));
@@ -413,7 +329,10 @@ void DetailsPanel::show(const RunRow& row) {
   m_tags->setText(tags.isEmpty() ? tr("no tags") : tags.join(QStringLiteral("  ·  ")));
 
   const auto set = [this](const char* key, const QString& value) {
-    if (QLabel* label = m_factLabels.value(QLatin1String(key))) label->setText(value.isEmpty() ? QString::fromUtf8(kDash) : value);
+    if (QLabel* label = m_factLabels.value(QLatin1String(key))) {
+      label->setText(value.isEmpty() ? QString::fromUtf8(kDash) : value);
+      label->setToolTip(value);
+    }
   };
   QString method = methodTitle(qs(row.method));
   if (row.rank) method += tr(", rank %1").arg(*row.rank);
@@ -431,49 +350,19 @@ void DetailsPanel::show(const RunRow& row) {
   set("seed", QString::number(row.seed));
   set("created", formatWhenLong(row.createdAt));
   set("finished", formatWhenLong(row.finishedAt));
-  set("id", qs(row.id));
+  set("id", qs(row.id).left(8) + QStringLiteral("…"));
+  m_factLabels.value(QStringLiteral("id"))->setToolTip(qs(row.id));
 
-  if (!m_noteDirty || !sameRun) {
-    m_note->setPlainText(qs(row.note));
-    m_note->document()->setModified(false);
-    m_noteDirty = false;
-    m_notePreview->setMarkdown(row.note.empty() ? tr("*No note yet.*") : qs(row.note));
-    if (!sameRun && m_notePages->currentWidget() == m_note) m_noteMode->click();
-  }
-}
-
-void DetailsPanel::showConfig() {
-  m_configTree->clear();
-  if (!m_config.is_object()) return;
-  std::map<std::string, nlohmann::json> leaves;
-  flatten(m_config, {}, leaves);
-  for (const auto& [key, value] : leaves) {
-    if (key == "version") continue;
-    const OptionSpec* option = findOption(key);
-    const bool isDefault = option && option->defaultValue == value;
-    if (m_onlySet->isChecked() && isDefault) continue;
-    auto* item = new QTreeWidgetItem(m_configTree, {qs(key), valueText(value)});
-    item->setToolTip(0, option ? qs(option->title) + QStringLiteral(": ") + qs(option->help) : qs(key));
-    item->setToolTip(1, valueText(value));
-    if (isDefault)
-      for (int column : {0, 1}) item->setForeground(column, colours().textMuted);
-  }
+  m_note->setNote(qs(row.id), qs(row.note));
+  if (std::exchange(m_editNote, false)) m_note->edit();
 }
 
 void DetailsPanel::focusNote() {
-  m_tabs->setCurrentIndex(2);
-  m_notePages->setCurrentWidget(m_note);
-  m_noteMode->setText(tr("Save"));
-  m_noteMode->setIcon(icon(QStringLiteral("check")));
-  m_note->setFocus(Qt::OtherFocusReason);
+  m_tabs->setCurrentWidget(m_note);
+  m_editNote = m_row.id != m_ids.value(0).toStdString();  // its row is still being read
+  if (!m_editNote) m_note->edit();
 }
 
-void DetailsPanel::saveNote() {
-  if (!std::exchange(m_noteDirty, false) || m_row.id.empty()) return;
-  const QString text = m_note->toPlainText();
-  m_note->document()->setModified(false);
-  if (text != qs(m_row.note)) Q_EMIT noteEdited(qs(m_row.id), text);
-  m_row.note = text.toStdString();
-}
+void DetailsPanel::saveNote() { m_note->save(); }
 
 }  // namespace rankscope::ui

@@ -5,22 +5,18 @@
 #include "core/store/run_types.h"
 #include "ui/shell/view.h"
 
-#include <nlohmann/json.hpp>
-
 class QLabel;
-class QPlainTextEdit;
 class QPushButton;
 class QStackedWidget;
 class QTabWidget;
-class QTextBrowser;
-class QTreeWidget;
 class QToolButton;
-class QCheckBox;
 class QFormLayout;
 class QListWidget;
 
 namespace rankscope::ui {
 
+class ConfigList;
+class NoteEditor;
 class Plot;
 
 class DetailsPanel : public QWidget {
@@ -46,13 +42,11 @@ class DetailsPanel : public QWidget {
   QWidget* buildMany();
   void load();
   void show(const RunRow& row);
-  void showConfig();
   void loadCurves();
 
   ViewContext& m_context;
   QStringList m_ids;
   RunRow m_row;
-  nlohmann::json m_config;
   QStackedWidget* m_pages;
   QLabel *m_empty, *m_name, *m_state, *m_tags, *m_manyTitle, *m_problem;
   QToolButton* m_colour;
@@ -60,15 +54,11 @@ class DetailsPanel : public QWidget {
   Plot* m_curves;
   QFormLayout* m_facts;
   QHash<QString, QLabel*> m_factLabels;
-  QTreeWidget* m_configTree;
-  QCheckBox* m_onlySet;
-  QPlainTextEdit* m_note;
-  QTextBrowser* m_notePreview;
-  QStackedWidget* m_notePages;
-  QToolButton* m_noteMode;
+  ConfigList* m_config;
+  NoteEditor* m_note;
   QPushButton *m_resume, *m_compareMany;
   QListWidget* m_manyList;
-  bool m_noteDirty = false;
+  bool m_editNote = false;
 };
 
 }  // namespace rankscope::ui

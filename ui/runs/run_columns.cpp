@@ -38,39 +38,39 @@ QString tagText(const RunRow& row) {
 const std::vector<RunColumn>& fixedRunColumns() {
   static const std::vector<RunColumn> columns = {
       {QStringLiteral("star"), QString(), tr("Starred"), QStringLiteral("starred"), 30, false, true},
-      {QStringLiteral("status"), tr("Status"), tr("What the run is doing, and its colour in plots"), QStringLiteral("status"), 112, false, true},
-      {QStringLiteral("name"), tr("Name"), QString(), QStringLiteral("name"), 200, false, true},
-      {QStringLiteral("method"), tr("Method"), QString(), QStringLiteral("method"), 80, false, true},
-      {QStringLiteral("rank"), tr("Rank"), tr("Rank of the update; none for full fine-tuning"), QStringLiteral("rank"), 64, true, true},
-      {QStringLiteral("model"), tr("Model"), QString(), QStringLiteral("model"), 92, false, true},
-      {QStringLiteral("data"), tr("Data"), QString(), QStringLiteral("data"), 84, false, true},
-      {QStringLiteral("best"), tr("Best"), tr("Best value of the metric that decides which checkpoint is kept"), QStringLiteral("best"), 124, true, true},
-      {QStringLiteral("eval_loss"), tr("Eval loss"), tr("Last evaluation loss"), QStringLiteral("eval_loss"), 88, true, true},
-      {QStringLiteral("train_loss"), tr("Train loss"), tr("Last training loss"), QStringLiteral("train_loss"), 88, true, false},
-      {QStringLiteral("loss_curve"), tr("Loss curve"), tr("Training loss over the run"), QString(), 96, false, true},
-      {QStringLiteral("time"), tr("Time"), tr("Training time"), QStringLiteral("time"), 84, true, true},
-      {QStringLiteral("memory"), tr("Peak memory"), QString(), QStringLiteral("memory"), 106, true, true},
-      {QStringLiteral("tags"), tr("Tags"), QString(), QStringLiteral("tag"), 150, false, true},
-      {QStringLiteral("seed"), tr("Seed"), QString(), QStringLiteral("seed"), 60, true, true},
-      {QStringLiteral("created"), tr("Created"), QString(), QStringLiteral("created"), 110, true, true},
-      {QStringLiteral("progress"), tr("Progress"), tr("Steps done of all steps"), QStringLiteral("step"), 110, true, false},
-      {QStringLiteral("alpha"), tr("Alpha"), QString(), QStringLiteral("alpha"), 60, true, false},
-      {QStringLiteral("task"), tr("Task"), QString(), QStringLiteral("task"), 110, false, false},
-      {QStringLiteral("tokens"), tr("Tokens"), tr("Tokens trained on"), QStringLiteral("tokens"), 76, true, false},
-      {QStringLiteral("trainable"), tr("Trainable"), tr("Trainable parameters and their share"), QStringLiteral("trainable"), 120, true, false},
-      {QStringLiteral("parameters"), tr("Parameters"), QString(), QStringLiteral("parameters"), 86, true, false},
-      {QStringLiteral("finished"), tr("Finished"), QString(), QStringLiteral("finished"), 110, true, false},
-      {QStringLiteral("device"), tr("Device"), QString(), QStringLiteral("device"), 70, false, false},
-      {QStringLiteral("dtype"), tr("Precision"), QString(), QStringLiteral("dtype"), 76, false, false},
-      {QStringLiteral("host"), tr("Host"), QString(), QStringLiteral("host"), 100, false, false},
-      {QStringLiteral("note"), tr("Note"), QString(), QStringLiteral("note"), 200, false, false},
-      {QStringLiteral("id"), tr("Id"), QString(), QStringLiteral("id"), 90, false, false},
+      {QStringLiteral("status"), tr("Status"), tr("What the run is doing, and its colour in plots"), QStringLiteral("status"), 124, false, true, 96},
+      {QStringLiteral("name"), tr("Name"), QString(), QStringLiteral("name"), 300, false, true, 120},
+      {QStringLiteral("method"), tr("Method"), QString(), QStringLiteral("method"), 110, false, true},
+      {QStringLiteral("rank"), tr("Rank"), tr("Rank of the update; none for full fine-tuning"), QStringLiteral("rank"), 80, true, true},
+      {QStringLiteral("model"), tr("Model"), QString(), QStringLiteral("model"), 170, false, true, 60},
+      {QStringLiteral("data"), tr("Data"), QString(), QStringLiteral("data"), 170, false, true, 60},
+      {QStringLiteral("best"), tr("Best"), tr("Best value of the metric that decides which checkpoint is kept: the evaluation loss, where none is named"), QStringLiteral("best"), 170, true, true},
+      {QStringLiteral("eval_loss"), tr("Eval loss"), tr("Last evaluation loss"), QStringLiteral("eval_loss"), 140, true, true},
+      {QStringLiteral("train_loss"), tr("Train loss"), tr("Last training loss"), QStringLiteral("train_loss"), 140, true, false},
+      {QStringLiteral("loss_curve"), tr("Loss curve"), tr("Training loss over the run, on a logarithmic scale where it falls to a third or less"), QString(), 92, false, true},
+      {QStringLiteral("time"), tr("Time"), tr("Training time"), QStringLiteral("time"), 150, true, true},
+      {QStringLiteral("memory"), tr("Memory"), tr("Peak memory"), QStringLiteral("memory"), 150, true, true},
+      {QStringLiteral("tags"), tr("Tags"), QString(), QStringLiteral("tag"), 220, false, true, 52},
+      {QStringLiteral("seed"), tr("Seed"), QString(), QStringLiteral("seed"), 90, true, false},
+      {QStringLiteral("created"), tr("Created"), QString(), QStringLiteral("created"), 150, true, false},
+      {QStringLiteral("progress"), tr("Progress"), tr("Steps done of all steps"), QStringLiteral("step"), 140, true, false},
+      {QStringLiteral("alpha"), tr("Alpha"), QString(), QStringLiteral("alpha"), 80, true, false},
+      {QStringLiteral("task"), tr("Task"), QString(), QStringLiteral("task"), 130, false, false, 60},
+      {QStringLiteral("tokens"), tr("Tokens"), tr("Tokens trained on"), QStringLiteral("tokens"), 100, true, false},
+      {QStringLiteral("trainable"), tr("Trainable"), tr("Trainable parameters and their share"), QStringLiteral("trainable"), 150, true, false},
+      {QStringLiteral("parameters"), tr("Parameters"), QString(), QStringLiteral("parameters"), 110, true, false},
+      {QStringLiteral("finished"), tr("Finished"), QString(), QStringLiteral("finished"), 150, true, false},
+      {QStringLiteral("device"), tr("Device"), QString(), QStringLiteral("device"), 90, false, false},
+      {QStringLiteral("dtype"), tr("Precision"), QString(), QStringLiteral("dtype"), 90, false, false},
+      {QStringLiteral("host"), tr("Host"), QString(), QStringLiteral("host"), 140, false, false, 50},
+      {QStringLiteral("note"), tr("Note"), QString(), QStringLiteral("note"), 300, false, false, 80},
+      {QStringLiteral("id"), tr("Id"), QString(), QStringLiteral("id"), 100, false, false},
   };
   return columns;
 }
 
 RunColumn metricColumn(const QString& metric) {
-  return {kMetric + metric, shortMetric(metric), tr("Last value of %1").arg(metric), metric, 92, true, false};
+  return {kMetric + metric, shortMetric(metric), tr("Last value of %1").arg(metric), metric, 160, true, false};
 }
 
 RunColumn runColumnById(const QString& id) {
@@ -120,10 +120,11 @@ QString runColumnText(const RunRow& row, const QString& id) {
   if (id == QLatin1String("data")) return qs(row.dataName);
   if (id == QLatin1String("task")) return qs(row.task);
   if (id == QLatin1String("seed")) return QString::number(row.seed);
-  if (id == QLatin1String("best"))
-    return std::isfinite(row.bestValue)
-               ? QStringLiteral("%1 %2").arg(shortMetric(qs(row.bestMetric)), formatNumber(row.bestValue))
-               : QString::fromUtf8(kDash);
+  if (id == QLatin1String("best")) {
+    const QString value = formatNumber(row.bestValue);  // a dash where there is none
+    const bool usual = row.bestMetric.empty() || row.bestMetric == "eval/loss" || !std::isfinite(row.bestValue);
+    return usual ? value : QStringLiteral("%1 %2").arg(shortMetric(qs(row.bestMetric)), value);
+  }
   if (id == QLatin1String("eval_loss") || id == QLatin1String("train_loss")) return formatNumber(runColumnValue(row, id));
   if (id == QLatin1String("time")) return formatDuration(row.seconds);
   if (id == QLatin1String("memory")) return row.peakMemory > 0 ? formatBytes(static_cast<double>(row.peakMemory)) : QString::fromUtf8(kDash);

@@ -16,9 +16,10 @@ struct RunColumn {
   QString title;
   QString help;        // tool tip of the header
   QString sortKey;     // "" = cannot be sorted
-  int width = 90;
+  int width = 90;      // widest it takes by itself; a picture's is its own
   bool number = false;
   bool defaultShown = false;
+  int least = 0;       // narrowest, for texts that may be cut short where room is scarce; 0 = as wide as its contents
 };
 
 const std::vector<RunColumn>& fixedRunColumns();

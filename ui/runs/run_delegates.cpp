@@ -109,7 +109,8 @@ void RunDelegate::paintStar(QPainter* painter, const QStyleOptionViewItem& optio
   painter->drawPixmap(QPoint(option.rect.center().x() - 7, option.rect.center().y() - 7), star);
 }
 
-// The training loss, each value the mean of an equal share of the points, from its smallest to its largest.
+// The training loss, each value the mean of an equal share of the points, from its smallest to its largest. A loss falls
+// fast at first: on a logarithmic scale what follows can be seen as well.
 void RunDelegate::paintCurve(QPainter* painter, const QStyleOptionViewItem& option, const RunRow& row) const {
   const std::vector<float>& values = row.sparkline;
   if (values.size() < 2) return;
@@ -118,7 +119,9 @@ void RunDelegate::paintCurve(QPainter* painter, const QStyleOptionViewItem& opti
     if (std::isfinite(v)) lo = std::min(lo, v), hi = std::max(hi, v);
   if (!(hi >= lo)) return;
   const QRectF area = QRectF(option.rect).adjusted(8, 5, -8, -5);
-  const double span = hi > lo ? static_cast<double>(hi - lo) : 1.0;
+  const bool log = lo > 0 && hi > 3 * lo;
+  const auto height = [log](float v) { return log ? std::log(static_cast<double>(v)) : static_cast<double>(v); };
+  const double base = height(lo), span = hi > lo ? height(hi) - base : 1.0;
   QPainterPath path;
   bool pen = false;
   QPointF end;
@@ -128,7 +131,7 @@ void RunDelegate::paintCurve(QPainter* painter, const QStyleOptionViewItem& opti
       continue;
     }
     const QPointF at(area.left() + area.width() * static_cast<double>(i) / static_cast<double>(values.size() - 1),
-                     area.bottom() - area.height() * (hi > lo ? static_cast<double>(values[i] - lo) / span : 0.5));
+                     area.bottom() - area.height() * (hi > lo ? (height(values[i]) - base) / span : 0.5));
     pen ? path.lineTo(at) : path.moveTo(at);
     pen = true;
     end = at;

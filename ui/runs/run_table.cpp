@@ -3,6 +3,7 @@
 #include "ui/runs/run_delegates.h"
 #include "ui/theme/theme.h"
 
+#include <QGuiApplication>
 #include <QHBoxLayout>
 #include <QHeaderView>
 #include <QJsonArray>
@@ -13,6 +14,18 @@
 
 namespace rankscope::ui {
 
+namespace {
+
+constexpr int kCellPadding = 21;     // both sides: the style sheet's and the style's own
+constexpr int kTitlePadding = 8;     // more than a cell's
+constexpr int kSortArrow = 16;
+constexpr int kChipPadding = 12, kChipGap = 4, kWidestChip = 110;  // run_delegates.cpp
+constexpr int kStatePadding = 42;    // swatch and icon
+constexpr int kWidestCurve = 150;
+constexpr int kRowsMeasured = 60;
+
+}  // namespace
+
 RunTable::RunTable(RunsModel& model, QWidget* parent) : QWidget(parent), m_model(model) {
   auto* layout = new QHBoxLayout(this);
   layout->setContentsMargins(0, 0, 0, 0);
@@ -20,7 +33,6 @@ RunTable::RunTable(RunsModel& model, QWidget* parent) : QWidget(parent), m_model
   m_pinnedView = new QTableView(this);
   m_main = new QTableView(this);
   setFocusProxy(m_main);
-  for (const RunColumn& column : fixedRunColumns()) m_widths.insert(column.id, column.width);
   setUp(m_pinnedView, tr("Pinned columns"));
   setUp(m_main, tr("Runs"));
   m_pinnedView->setSelectionModel(m_main->selectionModel());
@@ -36,6 +48,13 @@ RunTable::RunTable(RunsModel& model, QWidget* parent) : QWidget(parent), m_model
   for (const RunColumn& column : fixedRunColumns())
     if (column.defaultShown) ids << column.id;
   rebuild(ids);
+  connect(&m_model, &RunsModel::loaded, this, [this] {
+    const auto before = m_content;
+    measure();
+    const bool scrolls = m_model.rowCount() * space::kRowHeight > m_main->viewport()->height();
+    if (before != m_content || scrolls != m_scrolls) fitColumns();
+  });
+  connect(&Theme::instance(), &Theme::changed, this, [this] { fitColumns(); });
 }
 
 void RunTable::setUp(QTableView* view, const QString& name) {
@@ -79,6 +98,8 @@ void RunTable::setUp(QTableView* view, const QString& name) {
   connect(header, &QHeaderView::sectionResized, this, [this](int column, int, int size) {
     if (m_rebuilding || size <= 0 || column >= m_model.columnCount()) return;
     m_widths[m_model.columns()[static_cast<size_t>(column)].id] = size;
+    // The others move once the mouse is let go: not under it.
+    if (!(QGuiApplication::mouseButtons() & Qt::LeftButton)) fitColumns();
     layoutPinned();
     Q_EMIT arrangementChanged();
   });
@@ -119,14 +140,100 @@ void RunTable::rebuild(const QStringList& wanted) {
       if (header->visualIndex(i) != i) header->moveSection(header->visualIndex(i), i);
     for (int i = 0; i < static_cast<int>(columns.size()); ++i) {
       const RunColumn& column = columns[static_cast<size_t>(i)];
-      view->setColumnWidth(i, m_widths.value(column.id, column.width));
       view->setColumnHidden(i, m_pinned.contains(column.id) != (view == m_pinnedView));
     }
   }
   m_rebuilding = false;
-  layoutPinned();
+  measure();
+  fitColumns();
   if (!m_model.query().sort.empty())
     showSort(QString::fromStdString(m_model.query().sort[0].key), m_model.query().sort[0].descending);
+}
+
+void RunTable::measure() {
+  const QFontMetrics metrics(Theme::tabular(m_main->font()));
+  const QFontMetrics small(Theme::instance().smallFont());
+  const auto& sort = m_model.query().sort;
+  const int first = std::max(0, m_main->rowAt(0));
+  const int last = std::min(m_model.rowCount(), first + kRowsMeasured);
+  for (const RunColumn& column : m_model.columns()) {
+    int& widest = m_content[column.id];
+    const bool sorted = !sort.empty() && !column.sortKey.isEmpty() && sort[0].key == column.sortKey.toStdString();
+    widest = std::max(widest, metrics.horizontalAdvance(column.title) + kTitlePadding + (sorted ? kSortArrow : 0));
+    const int at = m_model.columnOf(column.id);
+    for (int row = first; row < last; ++row) {
+      const RunRow* run = m_model.rowAt(row);
+      if (!run) continue;
+      int width = 0;
+      if (column.id == QLatin1String("tags")) {
+        for (const std::string& tag : run->tags)
+          width += std::min(small.horizontalAdvance(QString::fromStdString(tag)), kWidestChip) + kChipPadding + kChipGap;
+      } else {
+        width = metrics.horizontalAdvance(m_model.index(row, at).data().toString());
+        if (column.id == QLatin1String("status")) width += kStatePadding - kCellPadding;
+      }
+      widest = std::max(widest, width);
+    }
+  }
+}
+
+int RunTable::widthWanted(const RunColumn& column) const {
+  if (const auto set = m_widths.constFind(column.id); set != m_widths.cend()) return *set;
+  if (column.id == QLatin1String("star") || column.id == QLatin1String("loss_curve")) return column.width;
+  // The narrowest heading has to fit as well.
+  return std::clamp(m_content.value(column.id) + kCellPadding, std::min(column.least, column.width), column.width);
+}
+
+// Texts that may be cut short give up what is missing, each in proportion to what it could spare; room that is left makes
+// the loss curve wider, where it says most.
+void RunTable::fitColumns() {
+  const auto& columns = m_model.columns();
+  std::vector<int> widths;
+  int total = 0, spare = 0, curve = -1;
+  const auto spareOf = [this](const RunColumn& column, int width) {
+    return column.least > 0 && !m_widths.contains(column.id) ? std::max(0, width - column.least) : 0;
+  };
+  for (const RunColumn& column : columns) {
+    const int width = widthWanted(column);
+    if (column.id == QLatin1String("loss_curve") && !m_widths.contains(column.id)) curve = static_cast<int>(widths.size());
+    widths.push_back(width);
+    total += width;
+    spare += spareOf(column, width);
+  }
+  m_scrolls = m_model.rowCount() * space::kRowHeight > m_main->viewport()->height();
+  const int room = width() - (m_scrolls ? m_main->verticalScrollBar()->sizeHint().width() : 0);
+  if (total > room && spare > 0) {
+    const int missing = std::min(total - room, spare);
+    int taken = 0, seen = 0;
+    for (size_t i = 0; i < columns.size(); ++i) {
+      const int own = spareOf(columns[i], widths[i]);
+      seen += own;
+      const int upTo = static_cast<int>(static_cast<qint64>(missing) * seen / spare);
+      widths[i] -= upTo - taken;
+      taken = upTo;
+    }
+  } else if (total < room) {
+    if (curve >= 0) {
+      int& width = widths[static_cast<size_t>(curve)];
+      const int more = std::min(room - total, std::max(0, kWidestCurve - width));
+      width += more;
+      total += more;
+    }
+    // The rest goes to the last column, if its text begins at the left anyway.
+    if (!columns.empty() && columns.back().least > 0 && !m_widths.contains(columns.back().id)) widths.back() += room - total;
+  }
+  m_rebuilding = true;
+  for (int i = 0; i < static_cast<int>(columns.size()); ++i)
+    for (QTableView* view : {m_pinnedView, m_main})
+      if (view->columnWidth(i) != widths[static_cast<size_t>(i)] && !view->isColumnHidden(i))
+        view->setColumnWidth(i, widths[static_cast<size_t>(i)]);
+  m_rebuilding = false;
+  layoutPinned();
+}
+
+void RunTable::resizeEvent(QResizeEvent* event) {
+  QWidget::resizeEvent(event);
+  fitColumns();
 }
 
 void RunTable::layoutPinned() {
@@ -173,6 +280,8 @@ void RunTable::showSort(const QString& key, bool descending) {
     const QSignalBlocker quiet(header);
     header->setSortIndicator(at, descending ? Qt::DescendingOrder : Qt::AscendingOrder);
   }
+  measure();
+  fitColumns();
 }
 
 void RunTable::fillColumnsMenu(QMenu* menu) {
@@ -213,11 +322,11 @@ QJsonObject RunTable::saveState() const {
   for (auto it = m_widths.cbegin(); it != m_widths.cend(); ++it) widths.insert(it.key(), it.value());
   return {{QStringLiteral("columns"), QJsonArray::fromStringList(shownColumns())},
           {QStringLiteral("pinned"), QJsonArray::fromStringList(m_pinned)},
-          {QStringLiteral("widths"), widths}};
+          {QStringLiteral("setWidths"), widths}};
 }
 
 void RunTable::restoreState(const QJsonObject& state) {
-  const QJsonObject widths = state.value(QStringLiteral("widths")).toObject();
+  const QJsonObject widths = state.value(QStringLiteral("setWidths")).toObject();
   for (auto it = widths.begin(); it != widths.end(); ++it)
     if (it->toInt() >= 28 && it->toInt() < 2000) m_widths.insert(it.key(), it->toInt());
   QStringList ids;

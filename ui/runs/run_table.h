@@ -1,6 +1,7 @@
 #pragma once
 // The table of runs as two views over one model and one selection: pinned columns at the left, which stay, and the others,
-// which scroll. Columns are moved, resized, hidden and pinned by their headers; the arrangement is one JSON value. GUI thread.
+// which scroll. Columns are moved, resized, hidden and pinned by their headers; the arrangement is one JSON value. A column
+// that nobody has resized is as wide as what it shows, and texts give way where the window is narrow. GUI thread.
 
 #include "ui/runs/runs_model.h"
 
@@ -41,20 +42,25 @@ class RunTable : public QWidget {
 
  protected:
   bool eventFilter(QObject* object, QEvent* event) override;
+  void resizeEvent(QResizeEvent* event) override;
 
  private:
   void setUp(QTableView* view, const QString& name);
   void rebuild(const QStringList& ids);
   void layoutPinned();
+  void measure();     // what the rows in view need
+  void fitColumns();  // widths from that, and from the room there is
+  int widthWanted(const RunColumn& column) const;
   void headerMenu(QTableView* view, const QPoint& at);
 
   RunsModel& m_model;
   QTableView* m_pinnedView;
   QTableView* m_main;
   QStringList m_pinned;
-  QHash<QString, int> m_widths;
+  QHash<QString, int> m_widths;   // set by hand
+  QHash<QString, int> m_content;  // of the widest text seen so far; only grows, so that columns do not jump while typing
   QStringList m_metrics;
-  bool m_rebuilding = false;
+  bool m_rebuilding = false, m_scrolls = false;
 };
 
 }  // namespace rankscope::ui

@@ -155,7 +155,7 @@ void RunsView::buildCentre() {
   m_splitter->addWidget(m_pages);
   m_splitter->addWidget(m_details);
   m_splitter->setStretchFactor(0, 1);
-  m_splitter->setSizes({1000, 360});
+  m_splitter->setSizes({1030, 330});
   layout()->addWidget(m_splitter);
   static_cast<QVBoxLayout*>(layout())->setStretchFactor(m_splitter, 1);
 }

@@ -51,7 +51,7 @@ class RunlogRunFolder : public QObject {
     QCOMPARE(frozen->str("model.path"), std::string("models:tiny.model"));
     QCOMPARE(frozen->str("data.train"), (fs::current_path() / "rel/train.tsv").string());
     QCOMPARE(frozen->str("data.eval"), std::string("/abs/dev.tsv"));
-    QCOMPARE(frozen->str("name"), std::string("reflora-r32-tiny-train-s5"));
+    QCOMPARE(frozen->str("name"), std::string("reflora-r32-tiny.model-rel-s5"));
     const auto info = folder->info();
     QVERIFY(info.ok());
     QVERIFY(info->id == folder->id() && info->created > 1.6e9 && info->parent == parent && info->parentStep == 120);
@@ -67,6 +67,11 @@ class RunlogRunFolder : public QObject {
         config.assign({"method.name=full", "model.path=/a/b/llama-7b", "data.train=starter:data/reviews_train.jsonl"})
             .empty());
     QCOMPARE(defaultRunName(config), std::string("full-llama-7b-reviews_train-s0"));
+    // The starter's folder is called "model", and a point in a name is no ending.
+    QVERIFY(config.assign({"model.path=starter:model", "data.train=/glue/MRPC/train.tsv"}).empty());
+    QCOMPARE(defaultRunName(config), std::string("full-starter-MRPC-s0"));
+    QVERIFY(config.assign({"model.path=models:Llama-3.2-1B"}).empty());
+    QCOMPARE(defaultRunName(config), std::string("full-Llama-3.2-1B-MRPC-s0"));
   }
 
   void refusesWhatIsThere() {

@@ -2,6 +2,8 @@
 #include <QtTest/QtTest>
 
 #include <QClipboard>
+#include <QPlainTextEdit>
+#include <QScrollBar>
 #include <QTableView>
 #include <QToolButton>
 
@@ -204,6 +206,55 @@ class RunsViewTest : public QObject {
     QVERIFY(second.table()->shownColumns().contains("metric:eval/loss"));
     QCOMPARE(second.table()->shownColumns().first(), QString("name"));
     QVERIFY(second.table()->isPinned("name"));
+  }
+
+  // As wide as the table stands in a window of 1440 pixels, no default column hides a figure.
+  void defaultColumnsFitTheWindow() {
+    fill(11);
+    SyntheticRun longNamed;
+    longNamed.name = "reviews-reflora_s-r16-s12";
+    writeRun(fx->places, longNamed);
+    openView(12);
+    view->resize(1364, 800);
+    auto* table = view->table()->view();
+    QTRY_COMPARE(table->horizontalScrollBar()->maximum(), 0);
+    const QFontMetrics metrics(Theme::tabular(table->font()));
+    for (int column = 0; column < view->model()->columnCount(); ++column) {
+      const QString id = view->model()->columns()[static_cast<size_t>(column)].id;
+      if (id == "star" || id == "loss_curve" || runColumnById(id).least > 0) continue;  // texts may be cut short
+      for (int row = 0; row < 12; ++row) {
+        const QModelIndex cell = view->model()->index(row, column);
+        const int needed = metrics.horizontalAdvance(cell.data().toString()) + 18;
+        QVERIFY2(table->columnWidth(column) >= needed, qPrintable(id + ": " + cell.data().toString()));
+      }
+      QVERIFY2(table->columnWidth(column) >= metrics.horizontalAdvance(view->model()->headerData(column, Qt::Horizontal, Qt::DisplayRole).toString()) + 18, qPrintable(id));
+    }
+    // A narrow window shortens names before it hides figures; a width set by hand stays.
+    const int name = view->model()->columnOf("name"), best = view->model()->columnOf("best");
+    const int wide = table->columnWidth(name), figures = table->columnWidth(best);
+    view->table()->setColumnShown("created", true);
+    view->table()->setColumnShown("tokens", true);
+    view->resize(1030, 700);
+    QTRY_VERIFY(table->columnWidth(view->model()->columnOf("name")) < wide);
+    QCOMPARE(table->columnWidth(view->model()->columnOf("best")), figures);
+    table->setColumnWidth(view->model()->columnOf("name"), 222);
+    RunsView second(fx->context);
+    second.restoreState(view->saveState());
+    QCOMPARE(second.table()->view()->columnWidth(second.model()->columnOf("name")), 222);
+  }
+
+  // What is typed into a note is in the store soon after the typing pauses, without a press on Save.
+  void notesAreKeptWhileTyping() {
+    fill(2);
+    openView(2);
+    selectNamed("run 1");
+    action("Write a note")->trigger();
+    auto* text = view->findChild<QPlainTextEdit*>();
+    QTRY_VERIFY(text->isVisible());
+    QTest::keyClicks(text, "seen twice");
+    QTRY_COMPARE_WITH_TIMEOUT(rowNamed("run 1").note, std::string("seen twice"), 5000);
+    QTest::keyClicks(text, ", at 8");  // and typing goes on where it was
+    QTRY_COMPARE_WITH_TIMEOUT(rowNamed("run 1").note, std::string("seen twice, at 8"), 5000);
   }
 
   void tableIsCopied() {

@@ -1,6 +1,7 @@
 #include "ui/shell/queue_model.h"
 
 #include "ui/shell/format.h"
+#include "ui/shell/trainer_client.h"
 #include "ui/theme/theme.h"
 
 #include <QCoreApplication>
@@ -67,7 +68,10 @@ QVariant QueueModel::data(const QModelIndex& index, int role) const {
           return job->cancelRequested && job->state == JobState::Running ? tr("Stopping") : stateTitle(state);
         case Name: return QString::fromStdString(job->spec.name);
         case Kind: return jobKindTitle(QString::fromStdString(job->spec.kind));
-        case Slot: return job->spec.slot == "any" ? tr("any device") : QString::fromStdString(job->spec.slot);
+        case Slot:
+          return job->spec.slot == "any"                       ? tr("any device")
+                 : job->spec.slot == TrainerClient::kAsideSlot ? tr("beside runs")
+                                                               : QString::fromStdString(job->spec.slot);
         case Progress:
           return job->state == JobState::Running && job->progress >= 0 ? formatShare(job->progress) : QString();
         case Detail:

@@ -223,8 +223,14 @@ void QueuePanel::move(int by) {
   apply([to = place + by](Store& store, int64_t id) { return store.moveJob(id, to); }, tr("Job moved"));
 }
 
+// Jobs of the aside slot have a runner of their own; a runner with nothing to do ends at once.
 void QueuePanel::startRunner() {
-  const auto started = m_context.trainer->startQueueRunner();
+  bool aside = false, others = false;
+  for (int row = 0; const Job* job = m_model->jobAt(row); ++row)
+    if (waits(*job)) (job->spec.slot == TrainerClient::kAsideSlot ? aside : others) = true;
+  Result<qint64> started = 0;
+  if (aside) started = m_context.trainer->startAsideRunner();
+  if (started.ok() && (others || !aside)) started = m_context.trainer->startQueueRunner();
   Q_EMIT statusMessage(started.ok() ? tr("The queue is being worked through; it goes on when you close this window")
                                     : QString::fromStdString(started.error().message()));
 }

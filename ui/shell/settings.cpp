@@ -1,7 +1,7 @@
 #include "ui/shell/settings.h"
 
 #include "core/config/result.h"
-#include "core/runlog/atomic_file.h"
+#include "core/config/files.h"
 
 #include <QCoreApplication>
 #include <QFile>

@@ -207,6 +207,12 @@ Result<qint64> TrainerClient::startQueueRunner() {
   return startDetached({QStringLiteral("queue"), QStringLiteral("run")}, QStringLiteral("queue"));
 }
 
+Result<qint64> TrainerClient::startAsideRunner() {
+  return startDetached({QStringLiteral("queue"), QStringLiteral("run"), QStringLiteral("--slot"), QLatin1String(kAsideSlot),
+                        QStringLiteral("--group"), QLatin1String(kAsideGroup)},
+                       QStringLiteral("queue-aside"));
+}
+
 QString TrainerClient::findProgram() {
   const QString named = qEnvironmentVariable("RANKSCOPE_TRAIN");
   if (!named.isEmpty()) return named;

@@ -45,6 +45,11 @@ class TrainerClient : public QObject {
   // Starts the queue's runner; it takes jobs in order and ends when none is left. Starting a second one is harmless: the
   // runner itself makes sure that one slot has one runner.
   Result<qint64> startQueueRunner();
+  // The runner of short jobs that are not worth waiting for a training run to end (spectra): a slot and a group of their
+  // own, so that they run beside it.
+  static constexpr const char* kAsideSlot = "aside";
+  static constexpr const char* kAsideGroup = "aside";
+  Result<qint64> startAsideRunner();
 
   const QString& program() const { return m_program; }
   // The trainer that belongs to this program: $RANKSCOPE_TRAIN, else beside the executable, else in PATH.

@@ -1,86 +1,119 @@
 #include "ui/spectrum/spectrum_job.h"
 
-#include <QJsonDocument>
-#include <QJsonObject>
-#include <QTimer>
+#include "core/store/store.h"
+#include "ui/shell/store_service.h"
+#include "ui/shell/trainer_client.h"
 
 namespace rankscope::ui {
 namespace {
 
-constexpr qsizetype kLastWords = 4096;
+bool waitsOrRuns(const Job& job) {
+  return job.state == JobState::Queued || job.state == JobState::Held || job.state == JobState::Running;
+}
 
 }  // namespace
 
-SpectrumJob::SpectrumJob(QString program, std::filesystem::path home, QObject* parent)
-    : QObject(parent), m_program(std::move(program)), m_home(std::move(home)) {}
-
-SpectrumJob::~SpectrumJob() {
-  if (!m_process) return;
-  m_process->disconnect(this);
-  m_process->kill();
-  m_process->waitForFinished(200);
+SpectrumJob::SpectrumJob(StoreService* store, TrainerClient* trainer, QObject* parent)
+    : QObject(parent), m_store(store), m_trainer(trainer) {
+  connect(m_store, &StoreService::queueChanged, this, &SpectrumJob::refresh);
 }
 
-void SpectrumJob::start(const QString& runId) {
-  if (m_process) return;
-  m_runId = runId;
-  m_cancelled = false;
-  m_lines.clear();
-  m_lastWords.clear();
-  m_process = std::make_unique<QProcess>();
-  connect(m_process.get(), &QProcess::readyReadStandardError, this, &SpectrumJob::readProgress);
-  connect(m_process.get(), &QProcess::finished, this,
-          [this](int code, QProcess::ExitStatus status) { ended(code, status == QProcess::CrashExit); });
-  connect(m_process.get(), &QProcess::errorOccurred, this, [this](QProcess::ProcessError error) {
-    if (error != QProcess::FailedToStart) return;
-    m_process.release()->deleteLater();
-    Q_EMIT failed(m_runId, tr("%1 could not be started. Reinstall Rankscope, or point RANKSCOPE_TRAIN at the program.")
-                               .arg(m_program));
-  });
-  m_process->setStandardOutputFile(QProcess::nullDevice());
-  m_process->start(m_program, {"--home", QString::fromStdString(m_home.string()), "spectrum", runId});
-  Q_EMIT progress(0, 0, {});
+void SpectrumJob::follow(const QString& runId) {
+  if (runId == m_run) return;
+  m_run = runId;
+  m_job.reset();
+  m_known = m_starting = m_cancelStarting = false;
+  refresh();
+}
+
+bool SpectrumJob::active() const { return m_starting || (m_job && waitsOrRuns(*m_job)); }
+
+void SpectrumJob::start() {
+  if (m_run.isEmpty() || active()) return;
+  m_starting = true;
+  m_cancelStarting = false;
+  m_store->write(
+      this, {},
+      [run = m_run.toStdString()](Store& store) -> Result<Job> {
+        JobSpec spec;
+        spec.kind = "spectrum";
+        spec.runId = run;
+        spec.slot = TrainerClient::kAsideSlot;
+        spec.group = TrainerClient::kAsideGroup;
+        spec.config = {{"arguments", {run}}};
+        if (const auto row = store.run(run); row.ok()) spec.name = row->name;
+        return store.addJob(spec);
+      },
+      [this, run = m_run](Result<Job> added) {
+        if (run != m_run) {
+          if (added.ok()) startRunner();
+          return;
+        }
+        m_starting = false;
+        if (!added.ok()) {
+          Q_EMIT failed(QString::fromStdString(added.error().message()));
+          return;
+        }
+        m_job = std::move(*added);
+        m_known = true;
+        if (std::exchange(m_cancelStarting, false)) {
+          cancel();
+          return;
+        }
+        startRunner();
+        Q_EMIT changed();
+      });
+  Q_EMIT changed();
+}
+
+void SpectrumJob::startRunner() {
+  if (const auto started = m_trainer->startAsideRunner(); !started.ok())
+    Q_EMIT failed(QString::fromStdString(started.error().message()));
 }
 
 void SpectrumJob::cancel() {
-  if (!m_process) return;
-  m_cancelled = true;
-  m_process->terminate();
-  QTimer::singleShot(2000, m_process.get(), [process = m_process.get()] { process->kill(); });
+  if (m_starting) {
+    m_cancelStarting = true;
+    return;
+  }
+  if (!m_job || !waitsOrRuns(*m_job)) return;
+  m_store->write(
+      this, {}, [id = m_job->id](Store& store) { return store.cancelJob(id); },
+      [this](Result<void> done) {
+        if (!done.ok()) Q_EMIT failed(QString::fromStdString(done.error().message()));
+        refresh();
+      });
 }
 
-void SpectrumJob::readProgress() {
-  const QByteArray fresh = m_process->readAllStandardError();
-  m_lines += fresh;
-  qsizetype end = 0;
-  while ((end = m_lines.indexOf('\n')) >= 0) {
-    const QByteArray line = m_lines.left(end);
-    m_lines.remove(0, end + 1);
-    const auto document = QJsonDocument::fromJson(line).object();
-    if (document.contains("progress")) {
-      const auto said = document.value("progress").toObject();
-      Q_EMIT progress(said.value("done").toInt(), said.value("total").toInt(), said.value("what").toString());
-    } else {
-      m_lastWords = (m_lastWords + line + '\n').right(kLastWords);
-    }
-  }
-  if (m_lines.size() > kLastWords) m_lines.clear();
+void SpectrumJob::refresh() {
+  if (m_run.isEmpty()) return;
+  m_store->read(
+      this, "job",
+      [run = m_run.toStdString()](Store& store) -> Result<std::optional<Job>> {
+        const auto jobs = store.listJobs(true);
+        if (!jobs.ok()) return jobs.error();
+        std::optional<Job> newest;
+        for (const Job& job : *jobs)
+          if (job.spec.kind == "spectrum" && job.spec.runId == run && (!newest || job.id > newest->id)) newest = job;
+        return newest;
+      },
+      [this](Result<std::optional<Job>> job) {
+        if (job.ok()) take(std::move(*job));
+      });
 }
 
-void SpectrumJob::ended(int exitCode, bool crashed) {
-  readProgress();
-  m_process.release()->deleteLater();
-  if (m_cancelled) {
-    Q_EMIT cancelled();
-  } else if (exitCode == 0 && !crashed) {
-    Q_EMIT finished(m_runId);
-  } else {
-    const auto words = QString::fromUtf8(m_lastWords).trimmed();
-    Q_EMIT failed(m_runId, !words.isEmpty() ? words
-                           : crashed ? tr("The computation ended by a crash. Run `rankscope-train spectrum %1` in a terminal "
-                                          "to see why.").arg(m_runId)
-                                     : tr("The computation ended with code %1.").arg(exitCode));
-  }
+void SpectrumJob::take(std::optional<Job> job) {
+  const bool followed = m_known && m_job && job && m_job->id == job->id;
+  const bool wasActive = followed && waitsOrRuns(*m_job);
+  const bool first = !std::exchange(m_known, true);
+  m_job = std::move(job);
+  // A job that was left by an earlier session and has no runner any more finds one again.
+  if (first && m_job && (m_job->state == JobState::Queued || m_job->state == JobState::Running)) startRunner();
+  if (wasActive && m_job->state == JobState::Done) Q_EMIT finished();
+  if (wasActive && m_job->state == JobState::Cancelled) Q_EMIT cancelled();
+  if (m_job && m_job->state == JobState::Failed && (wasActive || first))
+    Q_EMIT failed(QString::fromStdString(m_job->error ? m_job->error->message() : std::string("The job failed.")));
+  Q_EMIT changed();
 }
 
 }  // namespace rankscope::ui

@@ -1,42 +1,50 @@
 #pragma once
-// `rankscope-train spectrum RUN` as a process of ours, with progress and cancel: the result is written into the run's
-// folder by rename, so a cancelled or killed job leaves nothing half done. GUI thread; never waits.
+// The newest spectrum job of one run in the queue: queues it, starts the runner that works beside the training runs, and
+// follows it. The work belongs to the runner, a process of its own, so it goes on when this program ends and is found
+// again at the next start; the result is written into the run's folder by rename, so that a cancelled or killed job leaves
+// nothing half done. GUI thread; never waits.
 
 #include <QObject>
-#include <QProcess>
-#include <filesystem>
-#include <memory>
+#include <QString>
+#include <optional>
 
-#include "core/config/result.h"
+#include "core/store/job_types.h"
 
 namespace rankscope::ui {
+
+class StoreService;
+class TrainerClient;
 
 class SpectrumJob : public QObject {
   Q_OBJECT
 
  public:
-  SpectrumJob(QString program, std::filesystem::path home, QObject* parent = nullptr);
-  ~SpectrumJob() override;
-  void start(const QString& runId);
+  SpectrumJob(StoreService* store, TrainerClient* trainer, QObject* parent = nullptr);
+  void follow(const QString& runId);  // from now on, that run's job
+  void start();                       // of the run that is followed
   void cancel();
-  bool running() const { return m_process != nullptr; }
-  const QString& runId() const { return m_runId; }
+
+  bool active() const;                                  // asked for, waiting or running
+  const std::optional<Job>& job() const { return m_job; }  // none: never asked for, or no longer in the list
 
  Q_SIGNALS:
-  void progress(int done, int total, const QString& what);
-  void finished(const QString& runId);
-  void failed(const QString& runId, const QString& message);
+  void changed();
+  void finished();  // while it was followed
+  void failed(const QString& message);
   void cancelled();
 
  private:
-  void readProgress();
-  void ended(int exitCode, bool crashed);
+  void refresh();
+  void take(std::optional<Job> job);
+  void startRunner();
 
-  QString m_program, m_runId;
-  std::filesystem::path m_home;
-  std::unique_ptr<QProcess> m_process;
-  QByteArray m_lines, m_lastWords;
-  bool m_cancelled = false;
+  StoreService* m_store;
+  TrainerClient* m_trainer;
+  QString m_run;
+  std::optional<Job> m_job;
+  bool m_starting = false;        // the job is being written
+  bool m_cancelStarting = false;  // and is to be cancelled as soon as it is there
+  bool m_known = false;           // m_job is what the store says, not yet what it will say
 };
 
 }  // namespace rankscope::ui

@@ -38,7 +38,7 @@ qint64 stepOf(const std::filesystem::path& file) {
 
 SpectrumView::SpectrumView(ViewContext& context, QWidget* parent) : View(context, parent) {
   setObjectName("spectrumView");
-  m_job = new SpectrumJob(trainer().program(), store().runsFolder().parent_path(), this);
+  m_job = new SpectrumJob(&store(), &trainer(), this);
   auto* column = new QVBoxLayout(this);
   column->setContentsMargins(space::kWide, space::kUnit, space::kWide, space::kUnit);
   column->setSpacing(space::kUnit);
@@ -78,18 +78,13 @@ SpectrumView::SpectrumView(ViewContext& context, QWidget* parent) : View(context
                                                                formatNumber(double(value), 4)));
   });
   connect(m_grid, &Heatmap::left, this, [this] { m_readout->setText(QStringLiteral(" ")); });
-  connect(m_job, &SpectrumJob::progress, this, [this](int done, int total, const QString& what) {
-    m_progress->setRange(0, total);
-    m_progress->setValue(done);
-    m_state->setText(total > 0 ? tr("Matrix %1 of %2: %3").arg(done + 1).arg(total).arg(what) : tr("Reading the weights…"));
-    showState();
-  });
-  connect(m_job, &SpectrumJob::finished, this, [this](const QString& run) {
+  connect(m_job, &SpectrumJob::changed, this, &SpectrumView::showState);
+  connect(m_job, &SpectrumJob::finished, this, [this] {
     m_problem.clear();
-    if (run == m_run) listSteps();
+    listSteps();
     showState();
   });
-  connect(m_job, &SpectrumJob::failed, this, [this](const QString&, const QString& message) {
+  connect(m_job, &SpectrumJob::failed, this, [this](const QString& message) {
     m_problem = message;
     showState();
   });
@@ -199,7 +194,7 @@ void SpectrumView::buildBar(QBoxLayout* column) {
   });
   connect(m_epsSlider, &QSlider::valueChanged, this, [this](int value) { m_eps->setValue(value / 100.0); });
   connect(m_k, &QSpinBox::valueChanged, this, changed);
-  connect(m_compute, &QPushButton::clicked, this, [this] { m_job->running() ? m_job->cancel() : compute(); });
+  connect(m_compute, &QPushButton::clicked, this, [this] { m_job->active() ? m_job->cancel() : compute(); });
 }
 
 void SpectrumView::onActivated() {
@@ -218,6 +213,7 @@ void SpectrumView::setRun(const QString& id) {
   if (id.isEmpty() || id == m_run) return;
   m_run = id;
   m_problem.clear();
+  m_job->follow(id);
   m_runs->choose(id);
   m_files.clear();
   m_spectrum.reset();
@@ -332,14 +328,29 @@ void SpectrumView::chooseSite(int index) {
 }
 
 void SpectrumView::compute() {
-  if (m_run.isEmpty() || m_job->running()) return;
+  if (m_run.isEmpty() || m_job->active()) return;
   m_problem.clear();
-  m_job->start(m_run);
-  showState();
+  m_job->start();
+}
+
+QString SpectrumView::jobText() const {
+  if (!m_job->job() || m_job->job()->state == JobState::Queued) return tr("Waits for its turn in the queue…");
+  if (m_job->job()->state == JobState::Held) return tr("Held in the queue. Release it there (Ctrl+Shift+Q).");
+  if (m_job->job()->cancelRequested) return tr("Stopping…");
+  const auto& detail = m_job->job()->detail;
+  return detail.empty() ? tr("Reading the weights…") : QString::fromStdString(detail);
 }
 
 void SpectrumView::showState() {
-  const bool running = m_job->running();
+  const bool running = m_job->active();
+  if (running) {
+    const double share = m_job->job() ? m_job->job()->progress : -1;
+    m_progress->setRange(0, share >= 0 ? 1000 : 0);
+    m_progress->setValue(static_cast<int>(std::max(0.0, share) * 1000));
+    m_state->setText(jobText());
+    m_state->setToolTip(tr("The job goes on when this window is closed; see the queue (Ctrl+Shift+Q)."));
+    m_problem.clear();
+  }
   m_progress->setVisible(running);
   m_compute->setText(running ? tr("Cancel") : m_spectrum ? tr("Compute again") : tr("Compute spectrum"));
   m_compute->setEnabled(running || !m_run.isEmpty());

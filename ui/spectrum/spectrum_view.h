@@ -1,6 +1,6 @@
 #pragma once
 // Spectrum: "what did the update do to the weights?" A grid of layers × matrices coloured by a measure for the chosen run
-// and step, and the chosen matrix beside it. Spectra are computed by a job and read from the run's folder on a reader
+// and step, and the chosen matrix beside it. Spectra are computed by a job of the queue and read from the run's folder on a reader
 // thread. GUI thread.
 
 #include <memory>
@@ -50,6 +50,7 @@ class SpectrumView : public View {
   void chooseSite(int index);
   void showState();
   void compute();
+  QString jobText() const;
 
   QString m_run;
   std::vector<std::filesystem::path> m_files;

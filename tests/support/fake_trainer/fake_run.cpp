@@ -152,7 +152,8 @@ int fakeRun(const FakeRunOptions& options) {
   return end(event::RunState::Finished, options.steps);
 }
 
-int fakeSpectrum(const std::filesystem::path& folder, int milliseconds) {
+int fakeSpectrum(const std::filesystem::path& folder, int milliseconds,
+                 const std::function<bool(size_t done, size_t total, const std::string& site)>& report) {
   RunSpectrum spectrum;
   spectrum.step = 200;
   spectrum.k = 64;
@@ -160,8 +161,7 @@ int fakeSpectrum(const std::filesystem::path& folder, int milliseconds) {
   spectrum.created = "2025-01-01T00:00:00Z";
   const auto sites = fakeSites(28);
   for (size_t i = 0; i < sites.size(); ++i) {
-    std::fprintf(stderr, "{\"progress\":{\"done\":%zu,\"total\":%zu,\"what\":\"%s\"}}\n", i, sites.size(), sites[i].name.c_str());
-    std::fflush(stderr);
+    if (!report(i, sites.size(), sites[i].name)) return 1;
     std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
     SiteSpectrum s;
     s.site = sites[i].name;

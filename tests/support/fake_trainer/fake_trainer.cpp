@@ -29,12 +29,14 @@ int fail(const Error& error) {
 // Knobs: FAKE_STEPS, FAKE_MS (per step), FAKE_FAIL_AT, FAKE_SITES.
 int main(int argc, char** argv) {
   std::vector<std::string> words(argv + 1, argv + argc);
-  std::string home, config, id, command, run;
+  std::string home, config, id, command, run, slot = "cpu", group;
   for (size_t i = 0; i < words.size(); ++i) {
     const auto next = [&] { return i + 1 < words.size() ? words[++i] : std::string(); };
     if (words[i] == "--home") home = next();
     else if (words[i] == "--config") config = next();
     else if (words[i] == "--id") id = next();
+    else if (words[i] == "--slot") slot = next();
+    else if (words[i] == "--group") group = next();
     else if (command.empty() && words[i][0] != '-') command = words[i];
     else if (words[i][0] != '-') run = words[i];
   }
@@ -59,7 +61,7 @@ int main(int argc, char** argv) {
   if (command == "resume" || command == "spectrum") {
     auto folder = resolveRun(places->runs, run);
     if (!folder.ok()) return fail(folder.error());
-    if (command == "spectrum") return test::fakeSpectrum(folder->path(), options.milliseconds);
+    if (command == "spectrum") return test::fakeSpectrum(folder->path(), options.milliseconds, [](size_t, size_t, const std::string&) { return true; });
     options.folder = folder->path();
     options.failAt = -1;
     options.life = 2;
@@ -70,7 +72,7 @@ int main(int argc, char** argv) {
     }
     return test::fakeRun(options);
   }
-  if (command == "queue") return 0;
+  if (command == "queue") return test::fakeQueue(*places, slot, group, options.milliseconds);
   std::fprintf(stderr, "unknown command %s\n", command.c_str());
   return 2;
 }

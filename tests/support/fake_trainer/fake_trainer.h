@@ -4,7 +4,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
+
+#include "core/config/places.h"
 
 namespace rankscope::test {
 
@@ -24,7 +27,12 @@ struct FakeRunOptions {
 };
 int fakeRun(const FakeRunOptions& options);
 
-// spectra/step-….json of a finished fake run, with one progress line a site on stderr.
-int fakeSpectrum(const std::filesystem::path& folder, int milliseconds);
+// spectra/step-….json of a finished fake run; `report` is called before each site and ends the work by false.
+int fakeSpectrum(const std::filesystem::path& folder, int milliseconds,
+                 const std::function<bool(size_t done, size_t total, const std::string& site)>& report);
+
+// `queue run`: takes the spectrum jobs of a slot and group, one after the other, as the real runner does; the other kinds
+// stay. FAKE_SPECTRUM_FAILS=1 lets them fail.
+int fakeQueue(const Places& places, const std::string& slot, const std::string& group, int milliseconds);
 
 }  // namespace rankscope::test

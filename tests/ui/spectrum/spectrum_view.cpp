@@ -8,6 +8,7 @@
 #include "core/config/files.h"
 #include "core/config/run_config.h"
 #include "core/runlog/uuid.h"
+#include "core/store/store.h"
 #include "tests/support/ui_fixture.h"
 #include "ui/plots/heatmap.h"
 #include "ui/plots/plot.h"
@@ -24,6 +25,18 @@ class SpectrumViewTest : public QObject {
   std::unique_ptr<UiFixture> m_fixture;
   std::unique_ptr<SpectrumView> m_view;
   QString m_run;
+
+  std::optional<Job> newestJob() {
+    std::optional<Job> newest;
+    bool done = false;
+    m_fixture->store->read(this, "job", [](Store& s) { return s.listJobs(true); }, [&](Result<std::vector<Job>> jobs) {
+      if (jobs.ok())
+        for (const Job& job : *jobs)
+          if (!newest || job.id > newest->id) newest = job;
+      done = true;
+    });
+    return QTest::qWaitFor([&] { return done; }, 5000) ? newest : std::nullopt;
+  }
 
  private Q_SLOTS:
   void init() {
@@ -57,7 +70,7 @@ class SpectrumViewTest : public QObject {
     QTRY_VERIFY_WITH_TIMEOUT(!m_view->grid()->isEmpty(), 10000);
     QCOMPARE(m_view->grid()->rows(), 4);
     QCOMPARE(m_view->grid()->columns(), 7);
-    QCOMPARE(m_view->computeButton()->text(), QString("Compute again"));
+    QTRY_COMPARE(m_view->computeButton()->text(), QString("Compute again"));
     // Layer 0's second matrix has one intruder at ε 0.5.
     QCOMPARE(m_view->grid()->value(0, 1), 1.0f);
     m_view->grid()->setFocus();
@@ -78,12 +91,38 @@ class SpectrumViewTest : public QObject {
     QCOMPARE(rankscope::test::unnamedControls(m_view.get()), QStringList());
   }
 
+  // The work is a job of the queue: it goes on without the view, and a view made later finds it.
+  void goesOnWithoutTheView() {
+    qputenv("FAKE_MS", "60");
+    QTest::mouseClick(m_view->computeButton(), Qt::LeftButton);
+    QTRY_VERIFY(newestJob() && newestJob()->state == JobState::Running && newestJob()->progress > 0);
+    QCOMPARE(newestJob()->spec.kind, std::string("spectrum"));
+    QCOMPARE(QString::fromStdString(newestJob()->spec.runId), m_run);
+    QTRY_VERIFY(m_view->findChild<QLabel*>("spectrumState")->text().contains("self_attn"));
+    m_view.reset();
+    m_view = std::make_unique<SpectrumView>(m_fixture->context);
+    m_view->show();
+    m_view->open({{"run", m_run}});
+    QTRY_COMPARE(m_view->computeButton()->text(), QString("Cancel"));
+    QTRY_VERIFY_WITH_TIMEOUT(!m_view->grid()->isEmpty(), 15000);
+    QCOMPARE(newestJob()->state, JobState::Done);
+  }
+
+  void aFailureIsSaid() {
+    qputenv("FAKE_SPECTRUM_FAILS", "1");
+    QTest::mouseClick(m_view->computeButton(), Qt::LeftButton);
+    QTRY_VERIFY(m_view->findChild<QLabel*>("spectrumState")->text().contains("saved no weights"));
+    qunsetenv("FAKE_SPECTRUM_FAILS");
+    QCOMPARE(m_view->computeButton()->text(), QString("Compute spectrum"));
+  }
+
   void cancelLeavesNothingHalfDone() {
     qputenv("FAKE_MS", "200");
     QTest::mouseClick(m_view->computeButton(), Qt::LeftButton);
     QTest::qWait(300);
     QTest::mouseClick(m_view->computeButton(), Qt::LeftButton);
     QTRY_COMPARE(m_view->computeButton()->text(), QString("Compute spectrum"));
+    QCOMPARE(newestJob()->state, JobState::Cancelled);
     QVERIFY(m_view->findChild<QLabel*>("spectrumState")->text().contains("Cancelled"));
     QVERIFY(listSpectra(m_fixture->store->runFolder(m_run)).empty());
   }

@@ -135,7 +135,7 @@ class Attention : public torch::autograd::Function<Attention> {
     auto [out, logSums] = op::attention(in, starts, cos, sin, args);
     ctx->save_for_backward({in, out, logSums, orUndefined(cos), orUndefined(sin)});
     ctx->saved_data["starts"] = c10::List<int64_t>(starts);
-    ctx->saved_data["shape"] = c10::List<int64_t>({args.heads, args.kvHeads, args.headDim, args.causal ? 1 : 0});
+    ctx->saved_data["shape"] = c10::List<int64_t>({args.heads, args.kvHeads, args.headDim, args.causal ? 1 : 0, args.window});
     ctx->saved_data["scale"] = args.scale;
     saveMask(ctx, args.mask);
     return out;
@@ -144,7 +144,7 @@ class Attention : public torch::autograd::Function<Attention> {
     const auto saved = ctx->get_saved_variables();
     const auto shape = ctx->saved_data["shape"].toIntVector(), starts = ctx->saved_data["starts"].toIntVector();
     op::AttentionArgs args{shape[0], shape[1], shape[2], shape[3] != 0, ctx->saved_data["scale"].toDouble(),
-                           savedMask(ctx)};
+                           savedMask(ctx), shape[4]};
     auto grad = op::attentionBackward(grads[0].contiguous(), saved[0], saved[1], saved[2], starts, maybe(saved[3]),
                                       maybe(saved[4]), args);
     return {grad, {}, {}, {}, {}};
@@ -299,10 +299,12 @@ at::Tensor packedAttention(const at::Tensor& qkv, const std::vector<int64_t>& st
               " do not fit rows of ", qkv.size(1));
   TORCH_CHECK(!starts.empty() && starts.front() == 0 && starts.back() == qkv.size(0),
               "attention: the boundaries do not cover the batch");
+  TORCH_CHECK(spec.window >= 0 && (spec.window == 0 || spec.causal), "attention: a window of ", spec.window,
+              spec.causal ? "" : " without causality");
   if (!supported(qkv)) return reference::packedAttention(qkv, starts, cos, sin, spec);
   return Attention::apply(qkv, starts, maybe(cos.defined() ? floatOf(cos) : cos), maybe(sin.defined() ? floatOf(sin) : sin),
                           op::AttentionArgs{spec.heads, spec.kvHeads, spec.headDim, spec.causal, spec.scale,
-                                            maskArgs(spec.dropoutP, spec.seed, spec.place)});
+                                            maskArgs(spec.dropoutP, spec.seed, spec.place), spec.window});
 }
 
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {

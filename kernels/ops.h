@@ -41,6 +41,7 @@ struct AttentionSpec {
   double scale = 1;  // of the scores: 1 / sqrt(headDim) unless the model says otherwise
   double dropoutP = 0;
   uint64_t seed = 0, place = 0;
+  int64_t window = 0;  // a causal query sees this many keys, its own the last of them; 0: all before it
 };
 // Attention within each sequence of a packed batch. qkv [T, (heads + 2 · kvHeads) · headDim] holds the three side by
 // side; starts are the S + 1 sequence boundaries; cos and sin [T, headDim / 2] float32 rotate queries and keys (halves

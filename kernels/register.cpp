@@ -19,10 +19,10 @@ TORCH_LIBRARY_FRAGMENT(rankscope, m) {
   m.def("gelu_backward(Tensor grad_y, Tensor x) -> Tensor");
   m.def("dropout(Tensor x, float p, int seed, int place) -> Tensor");
   m.def("attention(Tensor qkv, int[] starts, Tensor? cos, Tensor? sin, int heads, int kv_heads, int head_dim,"
-        " bool causal, float scale, float p, int seed, int place) -> (Tensor, Tensor)");
+        " bool causal, float scale, float p, int seed, int place, int window) -> (Tensor, Tensor)");
   m.def("attention_backward(Tensor grad_out, Tensor qkv, Tensor out, Tensor log_sums, int[] starts, Tensor? cos,"
-        " Tensor? sin, int heads, int kv_heads, int head_dim, bool causal, float scale, float p, int seed, int place)"
-        " -> Tensor");
+        " Tensor? sin, int heads, int kv_heads, int head_dim, bool causal, float scale, float p, int seed, int place,"
+        " int window) -> Tensor");
   m.def("low_rank_linear(Tensor x, Tensor weight, Tensor? bias, Tensor[] a, Tensor[] b, int[] rows, float[] scalings,"
         " float p, int seed, int place) -> (Tensor, Tensor)");
   m.def("low_rank_linear_backward(Tensor grad_y, Tensor x, Tensor weight, Tensor u, Tensor[] a, Tensor[] b, int[] rows,"
@@ -132,9 +132,9 @@ Two attention(const at::Tensor& qkv, at::IntArrayRef starts, const OptionalTenso
               const AttentionArgs& args) {
   static const auto h =
       find<Two(const at::Tensor&, at::IntArrayRef, const OptionalTensor&, const OptionalTensor&, int64_t, int64_t,
-               int64_t, bool, double, double, int64_t, int64_t)>("rankscope::attention");
+               int64_t, bool, double, double, int64_t, int64_t, int64_t)>("rankscope::attention");
   return callBelow(h, qkv, starts, cos, sin, args.heads, args.kvHeads, args.headDim, args.causal, args.scale,
-                   args.mask.p, args.mask.seed, args.mask.place);
+                   args.mask.p, args.mask.seed, args.mask.place, args.window);
 }
 
 at::Tensor attentionBackward(const at::Tensor& gradOut, const at::Tensor& qkv, const at::Tensor& out,
@@ -143,9 +143,9 @@ at::Tensor attentionBackward(const at::Tensor& gradOut, const at::Tensor& qkv, c
   static const auto h =
       find<at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&, at::IntArrayRef,
                       const OptionalTensor&, const OptionalTensor&, int64_t, int64_t, int64_t, bool, double, double,
-                      int64_t, int64_t)>("rankscope::attention_backward");
+                      int64_t, int64_t, int64_t)>("rankscope::attention_backward");
   return callBelow(h, gradOut, qkv, out, logSums, starts, cos, sin, args.heads, args.kvHeads, args.headDim,
-                   args.causal, args.scale, args.mask.p, args.mask.seed, args.mask.place);
+                   args.causal, args.scale, args.mask.p, args.mask.seed, args.mask.place, args.window);
 }
 
 Two lowRankLinear(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias, const LowRankArgs& args) {

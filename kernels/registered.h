@@ -44,6 +44,7 @@ struct AttentionArgs {
   bool causal = false;
   double scale = 1;
   MaskArgs mask;
+  int64_t window = 0;
 };
 // -> out [T, heads · headDim], log-sums [heads, T] float32
 std::tuple<at::Tensor, at::Tensor> attention(const at::Tensor& qkv, at::IntArrayRef starts, const OptionalTensor& cos,

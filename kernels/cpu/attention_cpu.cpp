@@ -67,6 +67,7 @@ void overTasks(const at::Tensor& qkv, at::IntArrayRef starts, const OptionalTens
         job.sin = sin->data_ptr<float>() + job.firstToken * args.headDim / 2;
       }
       job.causal = args.causal;
+      job.window = args.window;
       job.scale = static_cast<float>(args.scale);
       if (args.mask.p > 0) {
         job.dropThreshold = std::max(dropThreshold(args.mask.p), 1u);
@@ -84,8 +85,8 @@ void overTasks(const at::Tensor& qkv, at::IntArrayRef starts, const OptionalTens
 std::tuple<at::Tensor, at::Tensor> attention(const at::Tensor& qkv, at::IntArrayRef starts, const OptionalTensor& cos,
                                              const OptionalTensor& sin, int64_t heads, int64_t kvHeads,
                                              int64_t headDim, bool causal, double scale, double p, int64_t seed,
-                                             int64_t place) {
-  const op::AttentionArgs args{heads, kvHeads, headDim, causal, scale, {p, seed, place}};
+                                             int64_t place, int64_t window) {
+  const op::AttentionArgs args{heads, kvHeads, headDim, causal, scale, {p, seed, place}, window};
   checkArgs(qkv, starts, cos, sin, args);
   if (!packedPath(qkv)) return generic::attention(qkv, starts, cos, sin, args);
   const auto tokens = qkv.size(0), stride = heads * headDim;
@@ -101,8 +102,8 @@ std::tuple<at::Tensor, at::Tensor> attention(const at::Tensor& qkv, at::IntArray
 at::Tensor attentionBackward(const at::Tensor& gradOut, const at::Tensor& qkv, const at::Tensor& out,
                              const at::Tensor& logSums, at::IntArrayRef starts, const OptionalTensor& cos,
                              const OptionalTensor& sin, int64_t heads, int64_t kvHeads, int64_t headDim, bool causal,
-                             double scale, double p, int64_t seed, int64_t place) {
-  const op::AttentionArgs args{heads, kvHeads, headDim, causal, scale, {p, seed, place}};
+                             double scale, double p, int64_t seed, int64_t place, int64_t window) {
+  const op::AttentionArgs args{heads, kvHeads, headDim, causal, scale, {p, seed, place}, window};
   checkArgs(qkv, starts, cos, sin, args);
   TORCH_CHECK(gradOut.sizes() == out.sizes() && gradOut.is_contiguous() && gradOut.scalar_type() == qkv.scalar_type(),
               "attention backward: gradient ", gradOut.sizes());

@@ -38,8 +38,9 @@ at::Tensor rows(const at::Tensor& x, int64_t begin, int64_t length, int64_t grou
 at::Tensor scoresOf(const at::Tensor& q, const at::Tensor& k, const op::AttentionArgs& args) {
   auto scores = at::matmul(q, k.transpose(1, 2)).mul_(args.scale);
   if (args.causal) {
-    const auto future = at::ones({q.size(1), q.size(1)}, scores.options().dtype(at::kBool)).triu_(1);
-    scores.masked_fill_(future, -INFINITY);
+    auto hidden = at::ones({q.size(1), q.size(1)}, scores.options().dtype(at::kBool));
+    hidden = args.window > 0 ? hidden.triu(1).logical_or_(hidden.tril(-args.window)) : hidden.triu_(1);
+    scores.masked_fill_(hidden, -INFINITY);
   }
   return scores;
 }

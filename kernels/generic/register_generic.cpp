@@ -12,16 +12,16 @@ using op::OptionalTensor;
 std::tuple<at::Tensor, at::Tensor> attentionOp(const at::Tensor& qkv, at::IntArrayRef starts, const OptionalTensor& cos,
                                                const OptionalTensor& sin, int64_t heads, int64_t kvHeads,
                                                int64_t headDim, bool causal, double scale, double p, int64_t seed,
-                                               int64_t place) {
-  return attention(qkv, starts, cos, sin, {heads, kvHeads, headDim, causal, scale, {p, seed, place}});
+                                               int64_t place, int64_t window) {
+  return attention(qkv, starts, cos, sin, {heads, kvHeads, headDim, causal, scale, {p, seed, place}, window});
 }
 
 at::Tensor attentionBackwardOp(const at::Tensor& gradOut, const at::Tensor& qkv, const at::Tensor& out,
                                const at::Tensor& logSums, at::IntArrayRef starts, const OptionalTensor& cos,
                                const OptionalTensor& sin, int64_t heads, int64_t kvHeads, int64_t headDim, bool causal,
-                               double scale, double p, int64_t seed, int64_t place) {
+                               double scale, double p, int64_t seed, int64_t place, int64_t window) {
   return attentionBackward(gradOut, qkv, out, logSums, starts, cos, sin,
-                           {heads, kvHeads, headDim, causal, scale, {p, seed, place}});
+                           {heads, kvHeads, headDim, causal, scale, {p, seed, place}, window});
 }
 
 std::tuple<at::Tensor, at::Tensor> lowRankLinearOp(const at::Tensor& x, const at::Tensor& weight,

@@ -8,6 +8,9 @@ namespace rankscope::kernels::reference {
 
 namespace {
 
+// Sums are taken in float32, and in float64 where that is what came in (gradient checks).
+at::Tensor wide(const at::Tensor& x) { return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat); }
+
 at::Tensor lowRank(const at::Tensor& x, const at::Tensor& a, const at::Tensor& b, double scaling) {
   return at::matmul(at::matmul(x, a.to(x.scalar_type()).t()), b.to(x.scalar_type()).t()) * scaling;
 }
@@ -47,12 +50,12 @@ at::Tensor dropoutMask(at::IntArrayRef sizes, double p, uint64_t seed, uint64_t 
 
 at::Tensor dropout(const at::Tensor& x, double p, uint64_t seed, uint64_t place) {
   if (p <= 0) return x;
-  return (x.to(at::kFloat) * dropoutMask(x.sizes(), p, seed, place).to(x.device())).to(x.scalar_type());
+  return (wide(x) * dropoutMask(x.sizes(), p, seed, place).to(x.device())).to(x.scalar_type());
 }
 
 at::Tensor rmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
-  const auto f = x.to(at::kFloat);
-  return (f * at::rsqrt(f.square().mean(-1, true) + eps) * weight.to(at::kFloat)).to(x.scalar_type());
+  const auto f = wide(x);
+  return (f * at::rsqrt(f.square().mean(-1, true) + eps) * weight.to(f.scalar_type())).to(x.scalar_type());
 }
 
 std::pair<at::Tensor, at::Tensor> addRmsNorm(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight,
@@ -63,15 +66,15 @@ std::pair<at::Tensor, at::Tensor> addRmsNorm(const at::Tensor& x, const at::Tens
 
 at::Tensor addLayerNorm(const at::Tensor& x, const at::Tensor& residual, const at::Tensor& weight,
                         const at::Tensor& bias, double eps, double dropoutP, uint64_t seed, uint64_t place) {
-  auto f = x.to(at::kFloat);
+  auto f = wide(x);
   if (dropoutP > 0) f = f * dropoutMask(x.sizes(), dropoutP, seed, place).to(x.device());
-  if (residual.defined()) f = f + residual.to(at::kFloat);
-  return at::layer_norm(f, {x.size(-1)}, weight.to(at::kFloat), bias.to(at::kFloat), eps).to(x.scalar_type());
+  if (residual.defined()) f = f + residual.to(f.scalar_type());
+  return at::layer_norm(f, {x.size(-1)}, weight.to(f.scalar_type()), bias.to(f.scalar_type()), eps).to(x.scalar_type());
 }
 
 at::Tensor swiglu(const at::Tensor& gateUp) {
   const auto half = gateUp.size(-1) / 2;
-  const auto f = gateUp.to(at::kFloat);
+  const auto f = wide(gateUp);
   return (at::silu(f.narrow(-1, 0, half)) * f.narrow(-1, half, half)).to(gateUp.scalar_type());
 }
 
@@ -79,7 +82,7 @@ at::Tensor gelu(const at::Tensor& x) { return at::gelu(x); }
 
 at::Tensor packedAttention(const at::Tensor& qkv, const std::vector<int64_t>& starts, const at::Tensor& cos,
                            const at::Tensor& sin, const AttentionSpec& spec) {
-  const auto f = qkv.to(at::kFloat);
+  const auto f = wide(qkv);
   const auto tokens = f.size(0), qWidth = spec.heads * spec.headDim, kvWidth = spec.kvHeads * spec.headDim;
   auto q = f.narrow(1, 0, qWidth).reshape({tokens, spec.heads, spec.headDim});
   auto k = f.narrow(1, qWidth, kvWidth).reshape({tokens, spec.kvHeads, spec.headDim});
@@ -97,8 +100,9 @@ at::Tensor packedAttention(const at::Tensor& qkv, const std::vector<int64_t>& st
     const auto vs = v.narrow(0, begin, length).transpose(0, 1).repeat_interleave(groups, 0);
     auto scores = at::matmul(qs, ks.transpose(1, 2)) * spec.scale;
     if (spec.causal) {
-      const auto future = at::ones({length, length}, scores.options().dtype(at::kBool)).triu(1);
-      scores = scores.masked_fill(future, -INFINITY);
+      const auto all = at::ones({length, length}, scores.options().dtype(at::kBool));
+      scores = scores.masked_fill(all.triu(1), -INFINITY);
+      if (spec.window > 0) scores = scores.masked_fill(all.tril(-spec.window), -INFINITY);
     }
     auto probabilities = at::softmax(scores, -1);
     if (spec.dropoutP > 0) probabilities = probabilities * attentionDropout(spec, begin, length).to(qkv.device());
@@ -140,8 +144,8 @@ at::Tensor linearCrossEntropy(const at::Tensor& hidden, const at::Tensor& weight
 
 at::Tensor crossEntropy(const at::Tensor& logits, const at::Tensor& labels, double normaliser) {
   const auto keep = at::nonzero(labels.ge(0)).squeeze(1);
-  if (keep.numel() == 0) return logits.to(at::kFloat).sum() * 0;
-  const auto rows = at::log_softmax(logits.index_select(0, keep).to(at::kFloat), -1);
+  if (keep.numel() == 0) return wide(logits).sum() * 0;
+  const auto rows = at::log_softmax(wide(logits.index_select(0, keep)), -1);
   const auto picked = rows.gather(1, labels.index_select(0, keep).unsqueeze(1));
   return -picked.sum() / (normaliser > 0 ? normaliser : static_cast<double>(keep.numel()));
 }

@@ -109,9 +109,20 @@ Plan carve(void* base, int64_t length, int64_t dim, bool backward) {
 }
 
 void product(const Bf16* left, int64_t leftK, const Bf16* right, int64_t rightK, int64_t k, int64_t m, int64_t n,
-             int64_t panels, const Target& target) {
+             int64_t firstPanel, int64_t panels, const Target& target) {
   Segment segment{left, right, k, leftK, rightK};
-  multiply(&segment, 1, m, n, 0, tilesOf(m), 0, panels, target);
+  multiply(&segment, 1, m, n, 0, tilesOf(m), firstPanel, panels, target);
+}
+
+// left [m, k - from] times the rows from … k of a right operand [rightK, n]; `from` is even. A panel's pairs are as wide
+// as the panel, so each has its own place to begin.
+void productFrom(const Bf16* left, const Bf16* right, int64_t rightK, int64_t from, int64_t k, int64_t m, int64_t n,
+                 const Target& target) {
+  if (from == 0) return product(left, k, right, rightK, k, m, n, 0, panelsOf(n), target);
+  for (int64_t panel = 0; panel < panelsOf(n); ++panel) {
+    const auto width = std::min(kPanelColumns, (n - panel * kPanelColumns + 15) / 16 * 16);
+    product(left, k - from, right + from * width, rightK, k - from, m, n, panel, panel + 1, target);
+  }
 }
 
 void drawMask(const AttentionJob& job, int64_t head, int64_t query, int64_t keys, float* out) {
@@ -122,6 +133,17 @@ void drawMask(const AttentionJob& job, int64_t head, int64_t query, int64_t keys
 // The last key (exclusive) that rows up to `end` of the block see, and that one row sees.
 int64_t keysOfBlock(const AttentionJob& job, int64_t end) { return job.causal ? end : job.length; }
 int64_t keysOfRow(const AttentionJob& job, int64_t row) { return job.causal ? row + 1 : job.length; }
+// The first key that a row sees, and the first column of the panel in which a block's first one lies: everything
+// before it is left out of the block's products.
+int64_t firstOfRow(const AttentionJob& job, int64_t row) {
+  return job.window > 0 ? std::max<int64_t>(0, row + 1 - job.window) : 0;
+}
+int64_t firstOfBlock(const AttentionJob& job, int64_t begin) {
+  return firstOfRow(job, begin) / kPanelColumns * kPanelColumns;
+}
+__mmask16 seen(int64_t first, int64_t count, int64_t j) {
+  return static_cast<__mmask16>(firstOf(count - j) & ~firstOf(first - j));
+}
 
 const Bf16* queryColumns(const AttentionJob& job, int64_t head) { return job.qkv + head * job.headDim; }
 int64_t keyOffset(const AttentionJob& job) { return (job.heads + job.kvHead) * job.headDim; }
@@ -143,26 +165,29 @@ void attentionForward(const AttentionJob& job, Bf16* out, int64_t outStride, voi
   for (int64_t head = job.kvHead * groups; head < (job.kvHead + 1) * groups; ++head) {
     for (int64_t begin = 0; begin < length; begin += kBlock) {
       const auto rows = std::min(kBlock, length - begin), keys = keysOfBlock(job, begin + rows);
+      const auto from = firstOfBlock(job, begin);
       gather(queryColumns(job, head) + begin * job.width, job.width, rows, dim,
              job.cos ? job.cos + begin * half : nullptr, job.sin ? job.sin + begin * half : nullptr, p.q);
       packLeft(p.q, dim, rows, dim, 0, tilesOf(rows), p.left);
-      product(p.left, dim, p.keyPanels, dim, dim, rows, length, panelsOf(keys),
+      product(p.left, dim, p.keyPanels, dim, dim, rows, length, from / kPanelColumns, panelsOf(keys),
               {p.scores, p.columns, Target::Float, nullptr, job.scale});
       float sums[kBlock];
       for (int64_t i = 0; i < rows; ++i) {
-        const auto count = keysOfRow(job, begin + i);
+        const auto count = keysOfRow(job, begin + i), first = firstOfRow(job, begin + i);
         const float* s = p.scores + i * p.columns;
         auto top = _mm512_set1_ps(-INFINITY);
-        for (int64_t j = 0; j < count; j += 16)
-          top = _mm512_mask_max_ps(top, firstOf(count - j), top, _mm512_maskz_loadu_ps(firstOf(count - j), s + j));
+        for (int64_t j = from; j < count; j += 16) {
+          const auto mask = seen(first, count, j);
+          top = _mm512_mask_max_ps(top, mask, top, _mm512_maskz_loadu_ps(mask, s + j));
+        }
         const float highest = _mm512_reduce_max_ps(top);
         const auto offset = _mm512_set1_ps(highest);
         auto total = _mm512_setzero_ps();
         Bf16* w = p.weights + i * p.columns;
         const bool drops = job.dropThreshold > 0;
         if (drops) drawMask(job, head, begin + i, count, p.mask);
-        for (int64_t j = 0; j < keys; j += 16) {
-          const auto mask = firstOf(count - j);
+        for (int64_t j = from; j < keys; j += 16) {
+          const auto mask = seen(first, count, j);
           auto e = _mm512_maskz_mov_ps(mask, exponential(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, s + j), offset)));
           total = _mm512_add_ps(total, e);
           if (drops) e = _mm512_mul_ps(e, _mm512_maskz_loadu_ps(mask, p.mask + j));
@@ -171,8 +196,8 @@ void attentionForward(const AttentionJob& job, Bf16* out, int64_t outStride, voi
         sums[i] = _mm512_reduce_add_ps(total);
         job.logSums[head * job.tokens + job.firstToken + begin + i] = highest + std::log(sums[i]);
       }
-      packLeft(p.weights, p.columns, rows, keys, 0, tilesOf(rows), p.left);
-      product(p.left, keys, p.valuePanels, length, keys, rows, dim, panelsOf(dim), {p.block, dim, Target::Float});
+      packLeft(p.weights + from, p.columns, rows, keys - from, 0, tilesOf(rows), p.left);
+      productFrom(p.left, p.valuePanels, length, from, keys, rows, dim, {p.block, dim, Target::Float});
       for (int64_t i = 0; i < rows; ++i) {
         const auto inverse = _mm512_set1_ps(1.0f / sums[i]);
         Bf16* o = out + (begin + i) * outStride + head * dim;
@@ -199,16 +224,17 @@ void attentionBackward(const AttentionJob& job, const Bf16* out, const Bf16* gra
   for (int64_t head = job.kvHead * groups; head < (job.kvHead + 1) * groups; ++head) {
     for (int64_t begin = 0; begin < length; begin += kBlock) {
       const auto rows = std::min(kBlock, length - begin), keys = keysOfBlock(job, begin + rows);
+      const auto from = firstOfBlock(job, begin), seenKeys = keys - from;
       const float* cos = job.cos ? job.cos + begin * half : nullptr;
       const float* sin = job.sin ? job.sin + begin * half : nullptr;
       const Bf16* gradRows = gradOut + begin * outStride + head * dim;
       const Bf16* outRows = out + begin * outStride + head * dim;
       gather(queryColumns(job, head) + begin * job.width, job.width, rows, dim, cos, sin, p.q);
       packLeft(p.q, dim, rows, dim, 0, tilesOf(rows), p.left);
-      product(p.left, dim, p.keyPanels, dim, dim, rows, length, panelsOf(keys),
+      product(p.left, dim, p.keyPanels, dim, dim, rows, length, from / kPanelColumns, panelsOf(keys),
               {p.scores, p.columns, Target::Float, nullptr, job.scale});
       packLeft(gradRows, outStride, rows, dim, 0, tilesOf(rows), p.left);
-      product(p.left, dim, p.valuePanels, dim, dim, rows, length, panelsOf(keys),
+      product(p.left, dim, p.valuePanels, dim, dim, rows, length, from / kPanelColumns, panelsOf(keys),
               {p.gradScores, p.columns, Target::Float});
       for (int64_t i = 0; i < rows; ++i) {
         auto dot = _mm512_setzero_ps();
@@ -218,14 +244,14 @@ void attentionBackward(const AttentionJob& job, const Bf16* out, const Bf16* gra
                                 dot);
         }
         const auto delta = _mm512_set1_ps(_mm512_reduce_add_ps(dot));
-        const auto count = keysOfRow(job, begin + i);
+        const auto count = keysOfRow(job, begin + i), first = firstOfRow(job, begin + i);
         const auto logSum = _mm512_set1_ps(job.logSums[head * job.tokens + job.firstToken + begin + i]);
         const auto scale = _mm512_set1_ps(job.scale);
         const float *s = p.scores + i * p.columns, *g = p.gradScores + i * p.columns;
         const bool drops = job.dropThreshold > 0;
         if (drops) drawMask(job, head, begin + i, count, p.mask);
-        for (int64_t j = 0; j < keys; j += 16) {
-          const auto mask = firstOf(count - j);
+        for (int64_t j = from; j < keys; j += 16) {
+          const auto mask = seen(first, count, j);
           const auto w = _mm512_maskz_mov_ps(mask, exponential(_mm512_sub_ps(_mm512_maskz_loadu_ps(mask, s + j), logSum)));
           auto grad = _mm512_maskz_loadu_ps(mask, g + j);
           auto used = w;
@@ -239,14 +265,16 @@ void attentionBackward(const AttentionJob& job, const Bf16* out, const Bf16* gra
         }
       }
       // values += weightsᵀ · gradOut;  keys += gradWeightsᵀ · queries;  queries = gradWeights · keys
-      packLeftTransposed(p.weights, p.columns, keys, rows, 0, tilesOf(keys), p.left);
+      packLeftTransposed(p.weights + from, p.columns, seenKeys, rows, 0, tilesOf(seenKeys), p.left);
       packRight(gradRows, outStride, dim, rows, 0, panelsOf(dim), p.blockPanels);
-      product(p.left, rows, p.blockPanels, rows, rows, keys, dim, panelsOf(dim), {p.gradValue, dim, Target::FloatAdd});
-      packLeftTransposed(p.gradWeights, p.columns, keys, rows, 0, tilesOf(keys), p.left);
+      product(p.left, rows, p.blockPanels, rows, rows, seenKeys, dim, 0, panelsOf(dim),
+              {p.gradValue + from * dim, dim, Target::FloatAdd});
+      packLeftTransposed(p.gradWeights + from, p.columns, seenKeys, rows, 0, tilesOf(seenKeys), p.left);
       packRight(p.q, dim, dim, rows, 0, panelsOf(dim), p.blockPanels);
-      product(p.left, rows, p.blockPanels, rows, rows, keys, dim, panelsOf(dim), {p.gradKey, dim, Target::FloatAdd});
-      packLeft(p.gradWeights, p.columns, rows, keys, 0, tilesOf(rows), p.left);
-      product(p.left, keys, p.keyRows, length, keys, rows, dim, panelsOf(dim), {p.block, dim, Target::Float});
+      product(p.left, rows, p.blockPanels, rows, rows, seenKeys, dim, 0, panelsOf(dim),
+              {p.gradKey + from * dim, dim, Target::FloatAdd});
+      packLeft(p.gradWeights + from, p.columns, rows, seenKeys, 0, tilesOf(rows), p.left);
+      productFrom(p.left, p.keyRows, length, from, keys, rows, dim, {p.block, dim, Target::Float});
       scatter(p.block, rows, dim, cos, sin, gradQkv + begin * job.width + head * dim, job.width);
     }
   }

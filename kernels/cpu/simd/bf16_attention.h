@@ -18,6 +18,7 @@ struct AttentionJob {
   const float* cos = nullptr;  // [length, headDim / 2] of this sequence, or null
   const float* sin = nullptr;
   bool causal = false;
+  int64_t window = 0;  // keys that a causal query sees; 0: all before it
   float scale = 1;
   uint32_t dropThreshold = 0;  // 0: no dropout
   float keep = 1;

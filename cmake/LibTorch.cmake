@@ -26,6 +26,9 @@ target_include_directories(rs_torch SYSTEM INTERFACE "${CMAKE_BINARY_DIR}/fmt_fi
                            "${LIBTORCH_ROOT}/include/torch/csrc/api/include")
 target_link_libraries(rs_torch INTERFACE "${LIBTORCH_ROOT}/lib/libtorch_cpu.so" "${LIBTORCH_ROOT}/lib/libc10.so"
                       "${LIBTORCH_ROOT}/lib/libgomp.so.1")
+# at::parallel_for is a template: without this flag it quietly becomes a plain loop. The library itself is LibTorch's own
+# libgomp above, so that one process has one pool of threads.
+target_compile_options(rs_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
 target_link_options(rs_torch INTERFACE "LINKER:-rpath-link,${cuda_lib}" "LINKER:--disable-new-dtags"
                     "LINKER:-rpath,${LIBTORCH_ROOT}/lib" "LINKER:-rpath,${cuda_lib}")
 

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -11,6 +10,9 @@
 #include <cstring>
 #include <system_error>
 #include <utility>
+
+#include "core/config/atomic_file.h"
+#include "core/config/text_shown.h"
 
 namespace rankscope {
 
@@ -27,11 +29,6 @@ class Descriptor {
     if (m_number >= 0) ::close(m_number);
   }
   int get() const { return m_number; }
-  // close() reports a delayed write error on some file systems.
-  bool close() {
-    const int number = std::exchange(m_number, -1);
-    return ::close(number) == 0;
-  }
 
  private:
   int m_number;
@@ -56,44 +53,6 @@ std::string hintFor(int errorNumber) {
   }
 }
 
-// UTF-8 sequence length at `i`, or 0 when the bytes there are not valid UTF-8.
-size_t sequenceLength(std::string_view text, size_t i) {
-  const auto byte = [&](size_t k) { return static_cast<unsigned char>(text[k]); };
-  const unsigned char lead = byte(i);
-  if (lead < 0x80) return 1;
-  const size_t length = lead >= 0xC2 && lead <= 0xDF   ? 2
-                        : (lead & 0xF0) == 0xE0        ? 3
-                        : lead >= 0xF0 && lead <= 0xF4 ? 4
-                                                       : 0;
-  if (length == 0 || i + length > text.size()) return 0;
-  for (size_t k = 1; k < length; ++k)
-    if ((byte(i + k) & 0xC0) != 0x80) return 0;
-  if (lead == 0xE0 && byte(i + 1) < 0xA0) return 0;
-  if (lead == 0xED && byte(i + 1) > 0x9F) return 0;  // surrogates
-  if (lead == 0xF0 && byte(i + 1) < 0x90) return 0;
-  if (lead == 0xF4 && byte(i + 1) > 0x8F) return 0;
-  return length;
-}
-
-bool writeAll(int file, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(file, bytes.data(), bytes.size());
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      return false;
-    }
-    bytes.remove_prefix(static_cast<size_t>(n));
-  }
-  return true;
-}
-
-bool syncFolder(const fs::path& folder) {
-  const Descriptor handle(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (handle.get() < 0) return false;
-  // Some network file systems cannot sync a folder; the rename is then as durable as they make it.
-  return ::fsync(handle.get()) == 0 || errno == EINVAL || errno == ENOTSUP || errno == EBADF;
-}
-
 }  // namespace
 
 Error systemError(int errorNumber, const std::string& what, const fs::path& path) {
@@ -108,25 +67,10 @@ Result<void> writeFileAtomically(const fs::path& path, std::string_view bytes, D
   if (!folder.empty()) fs::create_directories(folder, code);
   if (code) return systemError(code.value(), "cannot create the folder", folder);
 
-  uint32_t random = 0;
-  if (::getrandom(&random, sizeof random, 0) != sizeof random) random = static_cast<uint32_t>(::getpid());
-  fs::path temporary = path;
-  temporary += fmt::format(".{:08x}.tmp", random);
-  const auto failed = [&](const char* what) {
-    const int number = errno;
-    ::unlink(temporary.c_str());
-    return systemError(number, what, path);
-  };
-
-  Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
-  if (file.get() < 0) return systemError(errno, "cannot write the file", path);
-  if (!writeAll(file.get(), bytes)) return failed("cannot write the file");
-  if (durability == Durability::Synced && ::fsync(file.get()) != 0) return failed("cannot write the file to disk");
-  if (!file.close()) return failed("cannot write the file");
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return failed("cannot put the file in its place");
-  if (durability == Durability::Synced && !syncFolder(folder))
-    return systemError(errno, "cannot sync the folder", folder);
-  return {};
+  Result<AtomicFile> file = AtomicFile::create(path, durability);
+  if (!file) return file.error();
+  if (Result<void> written = file->write(bytes); !written) return written;
+  return file->commit();
 }
 
 Result<std::string> readFileBounded(const fs::path& path, size_t limit) {
@@ -169,7 +113,7 @@ std::string cleanUtf8(std::string_view text, size_t limit) {
   std::string out;
   out.reserve(std::min(text.size(), limit));
   for (size_t i = 0; i < text.size();) {
-    const size_t length = sequenceLength(text, i);
+    const size_t length = utf8Length(text, i);
     const std::string_view piece = length > 0 ? text.substr(i, length) : std::string_view("\xEF\xBF\xBD");
     if (out.size() + piece.size() > limit) return out + "…";
     out += piece;

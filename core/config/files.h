@@ -1,19 +1,16 @@
 #pragma once
 // Whole small files: written so that a reader or a crash sees the old or the new content and never a mixture, and read
-// with a bound. core/runlog/atomic_file.h re-exports these; they live here because presets are saved with them too.
+// with a bound. Streams too large for one string are written with core/config/atomic_file.h.
 
 #include <filesystem>
 #include <string>
 #include <string_view>
 
+#include "core/config/atomic_file.h"
 #include "core/config/result.h"
 
 namespace rankscope {
 
-enum class Durability {
-  Synced,   // survives a power cut: file and folder are synced
-  Renamed   // whole after a crash of the program; not synced (heartbeats, rewritten every second)
-};
 // Writes "<path>.<random>.tmp" beside, syncs, renames over `path`, syncs the folder. Creates missing parent folders.
 Result<void> writeFileAtomically(const std::filesystem::path& path, std::string_view bytes,
                                  Durability durability = Durability::Synced);

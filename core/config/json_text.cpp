@@ -2,21 +2,17 @@
 
 #include <fmt/format.h>
 
-#include <set>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "core/config/files.h"
-#include "core/config/limits.h"
+#include "core/config/text_shown.h"
 
 namespace rankscope {
-
 namespace {
 
 using nlohmann::json;
-
-Error malformed(std::string what, const std::string& where, std::string hint) {
-  return {ErrorCode::BadInput, std::move(what), where, "", "", std::move(hint)};
-}
 
 // Nesting is counted before parsing, since nlohmann's writer and comparison recurse. Returns the offset at which the
 // document gets too deep.
@@ -54,53 +50,142 @@ std::string position(std::string_view text, size_t offset) {
   return fmt::format("line {}, column {}", line, column);
 }
 
-struct DoubledKey {
-  std::string key;
+// The library's texts open with its error number and its own idea of the place; what follows is for people.
+std::string reasonOf(const json::exception& error) {
+  std::string reason = error.what();
+  if (const size_t bracket = reason.find("] "); bracket != std::string::npos && reason[0] == '[')
+    reason.erase(0, bracket + 2);
+  if (reason.starts_with("parse error"))
+    if (const size_t colon = reason.find(": "); colon != std::string::npos) reason.erase(0, colon + 2);
+  return cleanUtf8(reason, 300);
+}
+
+Error notJson(const std::string& where, std::string found) {
+  return {ErrorCode::BadInput,
+          "not valid JSON",
+          where,
+          std::move(found),
+          "one well-formed JSON document",
+          "Correct the document at this place; perhaps the file is cut off, or is another kind of file."};
+}
+
+// Builds the document while counting, so that a small file cannot grow into a deep or huge tree.
+class BoundedBuilder : public nlohmann::json_sax<json> {
+ public:
+  BoundedBuilder(json& root, const JsonLimits& limits) : m_root(root), m_limits(limits) {}
+
+  bool null() override { return put(nullptr) != nullptr; }
+  bool boolean(bool value) override { return put(value) != nullptr; }
+  bool number_integer(number_integer_t value) override { return put(value) != nullptr; }
+  bool number_unsigned(number_unsigned_t value) override { return put(value) != nullptr; }
+  bool number_float(number_float_t value, const string_t&) override { return put(value) != nullptr; }
+  bool string(string_t& value) override { return put(std::move(value)) != nullptr; }
+  bool binary(binary_t&) override { return fail("binary value"); }
+  bool start_object(std::size_t) override { return open(json::object()); }
+  bool start_array(std::size_t) override { return open(json::array()); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool key(string_t& value) override {
+    if (!m_limits.allowRepeatedKeys && m_stack.back()->contains(value))
+      return fail(fmt::format("key {} appears twice in one object", shown(value)));
+    m_key = std::move(value);
+    return true;
+  }
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::json::exception& error) override {
+    m_position = position > 0 ? position - 1 : 0;
+    m_problem = reasonOf(error);
+    return false;
+  }
+  const std::string& problem() const { return m_problem; }
+  // Offset of a syntax error; none for a limit or a repeated key.
+  std::optional<size_t> position() const { return m_position; }
+
+ private:
+  bool fail(std::string text) {
+    m_problem = std::move(text);
+    return false;
+  }
+  template <typename Value>
+  json* put(Value&& value) {
+    if (++m_count > m_limits.maxValues) {
+      fail(fmt::format("more than {} values", m_limits.maxValues));
+      return nullptr;
+    }
+    if (m_stack.empty()) {
+      m_root = json(std::forward<Value>(value));
+      return &m_root;
+    }
+    json* parent = m_stack.back();
+    if (parent->is_array()) {
+      parent->push_back(json(std::forward<Value>(value)));
+      return &parent->back();
+    }
+    json& slot = (*parent)[m_key];
+    slot = json(std::forward<Value>(value));
+    return &slot;
+  }
+  bool open(json container) {
+    if (static_cast<int>(m_stack.size()) >= m_limits.maxDepth)
+      return fail(fmt::format("nested deeper than {} levels", m_limits.maxDepth));
+    json* slot = put(std::move(container));
+    if (!slot) return false;
+    m_stack.push_back(slot);
+    return true;
+  }
+  bool close() {
+    m_stack.pop_back();
+    return true;
+  }
+
+  json& m_root;
+  const JsonLimits& m_limits;
+  // Pointers into the tree stay valid: while a container is open only its last element grows.
+  std::vector<json*> m_stack;
+  std::string m_key;
+  std::string m_problem;
+  size_t m_count = 0;
+  std::optional<size_t> m_position;
 };
 
 }  // namespace
 
-Result<json> parseJsonRecord(std::string_view text, const std::string& where) {
-  if (const size_t at = tooDeepAt(text); at != std::string_view::npos)
-    return malformed(fmt::format("JSON is nested deeper than {} levels", limits::kJsonDepth),
-                     where + ", " + position(text, at), "The file is damaged or not one of this program's.");
-  json document = json::parse(text, nullptr, false);
-  if (!document.is_discarded()) return document;
-  try {  // the second pass, for the place and the reason
-    document = json::parse(text);
-  } catch (const json::parse_error& e) {
-    std::string reason = e.what();
-    if (const size_t colon = reason.find(": ", reason.find("parse error")); colon != std::string::npos)
-      reason = reason.substr(colon + 2);
-    return malformed("not valid JSON", where + ", " + position(text, e.byte > 0 ? e.byte - 1 : 0),
-                     "Correct the document at this place: " + cleanUtf8(reason, 300));
-  } catch (const json::exception&) {
-    return malformed("a number is too large", where, "Numbers must be finite: at most about 1.8e308.");
+Result<json> parseJson(std::string_view text, const std::string& where, const JsonLimits& limits) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // a byte-order mark, as some editors leave
+  if (text.size() > limits.maxBytes)
+    return Error{ErrorCode::BadInput,
+                 "JSON text is too large",
+                 where,
+                 fmt::format("{} bytes", text.size()),
+                 fmt::format("at most {} bytes", limits.maxBytes),
+                 "Check that this is the right file."};
+  // The library takes a zero byte for the end of the text and would ignore what follows.
+  if (const size_t at = text.find('\0'); at != std::string_view::npos)
+    return notJson(where + ", " + position(text, at), "a zero byte");
+  json root;
+  BoundedBuilder builder(root, limits);
+  try {
+    if (json::sax_parse(text.begin(), text.end(), &builder)) return root;
+  } catch (const json::exception& error) {
+    return notJson(where, reasonOf(error));
   }
-  return document;
+  return notJson(builder.position() ? where + ", " + position(text, *builder.position()) : where, builder.problem());
 }
 
-Result<json> parseJson(std::string_view text, const std::string& where) {
-  if (text.substr(0, 3) == "\xEF\xBB\xBF") text.remove_prefix(3);  // a byte-order mark, as some editors leave
-  Result<json> plain = parseJsonRecord(text, where);
-  if (!plain) return plain;
-  std::vector<std::set<std::string>> keys;
-  const json::parser_callback_t watch = [&](int, json::parse_event_t event, json& parsed) {
-    if (event == json::parse_event_t::object_start) {
-      keys.emplace_back();
-    } else if (event == json::parse_event_t::object_end) {
-      keys.pop_back();
-    } else if (event == json::parse_event_t::key) {
-      if (!keys.back().insert(parsed.get<std::string>()).second) throw DoubledKey{parsed.get<std::string>()};
-    }
-    return true;
-  };
-  try {
-    return json::parse(text, watch);
-  } catch (const DoubledKey& doubled) {
-    return malformed(fmt::format("the key \"{}\" is given twice", cleanUtf8(doubled.key, 200)), where,
-                     "Keep one of the two.");
-  }
+Result<json> readJsonFile(const std::filesystem::path& path, const JsonLimits& limits) {
+  const Result<std::string> bytes = readFileBounded(path, limits.maxBytes);
+  if (!bytes) return bytes.error();
+  return parseJson(*bytes, pathText(path), limits);
+}
+
+Result<json> parseJsonRecord(std::string_view text, const std::string& where) {
+  // nlohmann's parser is iterative, its writer, comparison and destructor recurse: depth is checked before.
+  const bool plain = tooDeepAt(text) == std::string_view::npos && text.find('\0') == std::string_view::npos;
+  if (plain)
+    if (json document = json::parse(text, nullptr, false); !document.is_discarded()) return document;
+  JsonLimits limits;  // the slow reader again, for the place and the reason
+  limits.maxBytes = limits.maxValues = SIZE_MAX;
+  limits.allowRepeatedKeys = true;
+  return parseJson(text, where, limits);
 }
 
 std::string jsonText(const json& document, int indent) {

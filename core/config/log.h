@@ -15,7 +15,7 @@
 namespace rankscope {
 
 enum class LogLevel { Debug, Info, Warning, Error };
-const char* logLevelName(LogLevel level);                        // "debug", "info", "warning", "error"
+const char* logLevelName(LogLevel level);  // "debug", "info", "warning", "error"
 std::optional<LogLevel> logLevelFromName(std::string_view name);
 
 struct LogLine {
@@ -26,9 +26,9 @@ struct LogLine {
 };
 
 struct LogSettings {
-  LogLevel level = LogLevel::Info;       // of stderr and the file; the ring keeps debug lines as well
-  bool toStderr = true;                  // never stdout, which belongs to results
-  std::filesystem::path file;            // empty: none; rotates at 5 MB, three kept
+  LogLevel level = LogLevel::Info;  // of stderr and the file; the ring keeps debug lines as well
+  bool toStderr = true;             // never stdout, which belongs to results
+  std::filesystem::path file;       // empty: none; rotates at 5 MB, three kept
 };
 
 // Called once at the start of a program; before it, lines go to stderr at level Info. A file that cannot be opened is

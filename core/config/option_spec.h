@@ -14,15 +14,15 @@ namespace rankscope {
 class RunConfig;
 
 enum class OptionType {
-  Text,     // one line
-  LongText, // several lines (notes, prompt template)
-  Path,     // file or folder: absolute, relative, "starter:…" or "models:…" (Places::resolve)
+  Text,      // one line
+  LongText,  // several lines (notes, prompt template)
+  Path,      // file or folder: absolute, relative, "starter:…" or "models:…" (Places::resolve)
   Integer,
   Real,
   Flag,
-  Choice,   // one of `choices`
-  List,     // texts in order
-  Map       // text -> number
+  Choice,  // one of `choices`
+  List,    // texts in order
+  Map      // text -> number
 };
 const char* optionTypeName(OptionType type);  // "text", "long text", "path", "integer", …
 
@@ -41,21 +41,21 @@ struct AppliesWhen {
 };
 
 struct OptionSpec {
-  std::string key;    // "method.rank"
+  std::string key;  // "method.rank"
   OptionType type = OptionType::Text;
   std::string title;  // "Rank": the label in a form
   std::string unit;   // "steps", "tokens", "" when the value has none
   nlohmann::json defaultValue;
-  std::optional<double> min, max;          // of numbers (of each number in a Map)
-  bool minOpen = false, maxOpen = false;   // the bound itself is outside
-  std::vector<OptionChoice> choices;       // of Choice; of List: suggestions
-  std::vector<AppliesWhen> appliesTo;      // all must hold; empty: always
-  std::string emptyMeans;                  // what 0 / "" / [] stands for: "all", "each epoch"; "" when nothing special
-  std::string help;                        // one or two sentences
-  std::string paper;                       // where the option comes from; "" when it is ours
-  std::string group;                       // "model", "data", "method", "optim", "train", "run"
-  bool advanced = false;                   // folded away in forms
-  bool logScale = false;                   // a slider or spin box moves by factors
+  std::optional<double> min, max;         // of numbers (of each number in a Map)
+  bool minOpen = false, maxOpen = false;  // the bound itself is outside
+  std::vector<OptionChoice> choices;      // of Choice; of List: suggestions
+  std::vector<AppliesWhen> appliesTo;     // all must hold; empty: always
+  std::string emptyMeans;                 // what 0 / "" / [] stands for: "all", "each epoch"; "" when nothing special
+  std::string help;                       // one or two sentences
+  std::string paper;                      // where the option comes from; "" when it is ours
+  std::string group;                      // "model", "data", "method", "optim", "train", "run"
+  bool advanced = false;                  // folded away in forms
+  bool logScale = false;                  // a slider or spin box moves by factors
 };
 
 struct OptionGroup {

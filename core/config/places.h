@@ -16,9 +16,9 @@ namespace rankscope {
 
 struct Places {
   std::filesystem::path home;
-  std::filesystem::path store;      // the SQLite file: <home>/store.sqlite
-  std::filesystem::path runs;       // <home>/runs
-  std::filesystem::path models;     // <home>/models
+  std::filesystem::path store;   // the SQLite file: <home>/store.sqlite
+  std::filesystem::path runs;    // <home>/runs
+  std::filesystem::path models;  // <home>/models
   std::filesystem::path cache;
   std::filesystem::path resources;  // empty when none were found
 

@@ -1,5 +1,6 @@
 #pragma once
-// Presets: named configs in resources/presets (those of the program) and <home>/presets (the user's), one JSON file each:
+// Presets: named configs in resources/presets (those of the program) and <home>/presets (the user's), one JSON file
+// each:
 // {"title": "…", "help": "…", "base": "preset it was made from (optional)", "config": {only what is set}}.
 // The name of a preset is its file name without ".json"; a user's preset hides the program's of the same name.
 
@@ -13,11 +14,11 @@
 namespace rankscope {
 
 struct Preset {
-  std::string name;   // "starter-lora"
+  std::string name;  // "starter-lora"
   std::string title;
   std::string help;
-  std::string base;   // name of the preset below it in the chain, "" for none
-  RunConfig config;   // sparse, complete in itself: what the base sets is in it
+  std::string base;  // name of the preset below it in the chain, "" for none
+  RunConfig config;  // sparse, complete in itself: what the base sets is in it
   bool user = false;
   std::filesystem::path file;
 };

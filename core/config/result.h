@@ -46,12 +46,13 @@ class [[nodiscard]] Result {
   explicit operator bool() const { return ok(); }
   T& value() & { return std::get<T>(m_state); }
   const T& value() const& { return std::get<T>(m_state); }
-  T&& value() && { return std::get<T>(std::move(m_state)); }
+  // By value, not T&&: `for (auto& x : *call())` must keep what it walks over alive.
+  T value() && { return std::get<T>(std::move(m_state)); }
   T* operator->() { return &std::get<T>(m_state); }
   const T* operator->() const { return &std::get<T>(m_state); }
   T& operator*() & { return std::get<T>(m_state); }
   const T& operator*() const& { return std::get<T>(m_state); }
-  T&& operator*() && { return std::get<T>(std::move(m_state)); }
+  T operator*() && { return std::get<T>(std::move(m_state)); }
   const Error& error() const { return std::get<Error>(m_state); }
 
  private:

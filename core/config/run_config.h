@@ -61,7 +61,7 @@ class RunConfig {
   // The value, or the default when unset. The key must exist with this type (assertion otherwise).
   std::string str(std::string_view key) const;  // Text, LongText, Path, Choice
   int64_t integer(std::string_view key) const;
-  double real(std::string_view key) const;      // Integer options too
+  double real(std::string_view key) const;  // Integer options too
   bool flag(std::string_view key) const;
   std::vector<std::string> list(std::string_view key) const;
   std::map<std::string, double> map(std::string_view key) const;

@@ -6,6 +6,10 @@
 #include "kernels/cpu/simd/bf16_gemm.h"
 #include "kernels/cpu/workspace.h"
 
+#ifndef _OPENMP
+#error "Compile with -fopenmp: without it at::parallel_for is a plain loop and every operator runs on one thread."
+#endif
+
 namespace rankscope::kernels::cpu {
 
 // f(begin, end) over fixed shares of `count`, one per thread: the same split however the threads run.

@@ -2,6 +2,13 @@
 
 #include <torch/csrc/autograd/autograd.h>
 
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "kernels/cpu/packed_products.h"
 #include "kernels/reference/reference.h"
 
 using namespace rankscope::kernels;
@@ -268,6 +275,23 @@ class KernelOps : public QObject {
       QVERIFY(at::equal(first, y));
       QVERIFY(at::equal(firstGrad, grads[1]));
     }
+  }
+
+  // Each share has its own thread: the first waits until the second has begun, which a plain loop would never let it.
+  void sharesRunAtTheSameTime() {
+    const int before = at::get_num_threads();
+    at::set_num_threads(2);
+    std::atomic<int> begun{0};
+    std::set<std::thread::id> threads;
+    std::mutex guard;
+    cpu::overShares(2, [&](int64_t, int64_t) {
+      ++begun;
+      for (int i = 0; i < 5000 && begun < 2; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      const std::lock_guard lock(guard);
+      threads.insert(std::this_thread::get_id());
+    });
+    at::set_num_threads(before);
+    QCOMPARE(threads.size(), size_t{2});
   }
 
   void misuseIsRefused() {

@@ -10,8 +10,11 @@
 #include <fstream>
 #include <thread>
 
+#include "core/config/atomic_file.h"
 #include "core/config/files.h"
+#include "core/config/json_text.h"
 #include "core/config/log.h"
+#include "core/config/text_shown.h"
 
 using namespace rankscope;
 namespace fs = std::filesystem;
@@ -149,6 +152,73 @@ class ConfigFiles : public QObject {
     QCOMPARE(recentLog().back().text, std::string("2999"));
     startLog({LogLevel::Info, false, "/proc/nowhere/x.log"});
     QVERIFY(recentLog().back().level == LogLevel::Warning);  // said, and the program goes on
+  }
+
+  void jsonLimits() {
+    QVERIFY(parseJson("{\"a\":[1,2.5,\"x\",null,true]}", "t").ok());
+    const auto parsed = parseJson("{\"a\":{\"b\":[1,{\"c\":2}]},\"d\":-3}", "t");
+    QVERIFY(parsed.ok());
+    QCOMPARE((*parsed)["a"]["b"][1]["c"].get<int>(), 2);
+    QCOMPARE((*parsed)["d"].get<int>(), -3);
+    QVERIFY(!parseJson("{\"a\":1,\"a\":2}", "t").ok());
+    QVERIFY(parseJson("{\"a\":1}{", "t").ok() == false);
+    QVERIFY(!parseJson("", "t").ok());
+    QVERIFY(!parseJson("{\"a\":\"\xff\"}", "t").ok());
+    QVERIFY(!parseJson("[1e999]", "t").ok());
+    QVERIFY(!parseJson("[1,", "t").ok());
+    QVERIFY(!parseJson(std::string("[1]\0[2]", 7), "t").ok());
+    JsonLimits limits;
+    limits.maxDepth = 10;
+    QVERIFY(parseJson(std::string(10, '[') + std::string(10, ']'), "t", limits).ok());
+    QVERIFY(!parseJson(std::string(11, '[') + std::string(11, ']'), "t", limits).ok());
+    // Far deeper than any stack: refused at the limit, before recursion could matter.
+    QVERIFY(!parseJson(std::string(1000000, '['), "t", limits).ok());
+    limits.maxValues = 5;
+    QVERIFY(parseJson("[1,2,3,4]", "t", limits).ok());
+    QVERIFY(!parseJson("[1,2,3,4,5]", "t", limits).ok());
+    limits.maxBytes = 3;
+    const auto large = parseJson("[1,2]", "t", limits);
+    QVERIFY(!large.ok());
+    QVERIFY(!large.error().hint.empty());
+    // The place of a syntax error, in lines and columns.
+    const auto broken = parseJson("{\n  \"rank\": 4,\n}", "c.json");
+    QVERIFY2(broken.error().where == "c.json, line 3, column 1", broken.error().message().c_str());
+    QVERIFY(!parseJsonRecord(std::string("{}\0{}", 5), "t").ok());
+    QVERIFY(parseJsonRecord("{\"a\":1,\"a\":2}", "t").ok());
+  }
+
+  void resultsCanBeWalkedOver() {
+    const auto make = [] { return Result<std::vector<std::string>>({std::string(100, 'a'), std::string(100, 'b')}); };
+    size_t length = 0;
+    for (const std::string& text : *make()) length += text.size();
+    for (const std::string& text : make().value()) length += text.size();
+    QCOMPARE(length, size_t{400});
+  }
+
+  void foreignTextIsShownSafely() {
+    QCOMPARE(shown("a\"b"), std::string("\"a\"b\""));
+    QCOMPARE(shown(std::string("\x01\n\xff", 3)), std::string("\"\\x01\\n\\xff\""));
+    QCOMPARE(shown("éé", 2), std::string("\"é…\""));
+    QVERIFY(isValidUtf8("é你🙂"));
+    for (const char* bad : {"\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE4\xBD", "\x80"}) QVERIFY(!isValidUtf8(bad));
+  }
+
+  void atomicFileKeepsTheOld() {
+    QTemporaryDir dir;
+    const fs::path path = fs::path(dir.path().toStdString()) / "file";
+    QVERIFY(writeFileAtomically(path, "old").ok());
+    {
+      Result<AtomicFile> file = AtomicFile::create(path);
+      QVERIFY(file.ok());
+      QVERIFY(file->write("half").ok());
+    }
+    QCOMPARE(*readFileBounded(path, 99), std::string("old"));
+    Result<AtomicFile> file = AtomicFile::create(path);
+    QVERIFY(file->write("new content").ok());
+    QVERIFY(file->commit().ok());
+    QCOMPARE(*readFileBounded(path, 99), std::string("new content"));
+    QCOMPARE(std::distance(fs::directory_iterator(path.parent_path()), fs::directory_iterator()), std::ptrdiff_t{1});
+    QVERIFY(!AtomicFile::create("/proc/nowhere/file").ok());
   }
 };
 

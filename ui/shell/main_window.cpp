@@ -24,6 +24,7 @@
 #include <QMenuBar>
 #include <QStackedWidget>
 #include <QStatusBar>
+#include <QTimer>
 #include <QToolButton>
 #include <QUrl>
 
@@ -33,6 +34,7 @@ namespace {
 
 constexpr int kNavigationWidth = 76;
 constexpr int kMessageMs = 6000;
+constexpr int kRememberMs = 3000;
 
 }  // namespace
 
@@ -100,6 +102,10 @@ MainWindow::MainWindow(ViewContext context, QWidget* parent) : QMainWindow(paren
   });
   restoreLayout();
   updateStoreStatus();
+  // A window that is killed has said no good-bye: what it looked like is noted every few seconds, where it has changed.
+  auto* remember = new QTimer(this);
+  connect(remember, &QTimer::timeout, this, &MainWindow::saveLayout);
+  remember->start(kRememberMs);
 }
 
 MainWindow::~MainWindow() = default;

@@ -11,6 +11,7 @@ const std::vector<CommandEntry>& commandEntries() {
       {"Runs", addBranchCommand},
       {"Runs", addControlCommand},
       {"Runs", addQueueCommand},
+      {"Runs", addSweepCommand},
       {"Results", addStoreCommand},
       {"Results", addEvalCommand},
       {"Results", addGenerateCommand},

@@ -20,6 +20,7 @@ void addTwinsCommand(CLI::App& root, CommandContext& context);
 void addCheckCommand(CLI::App& root, CommandContext& context);
 void addStoreCommand(CLI::App& root, CommandContext& context);
 void addQueueCommand(CLI::App& root, CommandContext& context);
+void addSweepCommand(CLI::App& root, CommandContext& context);
 void addServeCommand(CLI::App& root, CommandContext& context);
 void addEvalCommand(CLI::App& root, CommandContext& context);
 void addGenerateCommand(CLI::App& root, CommandContext& context);

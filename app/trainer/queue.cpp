@@ -2,20 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <atomic>
-#include <csignal>
-
 #include "app/trainer/commands.h"
 #include "app/trainer/config_arguments.h"
+#include "app/trainer/queue_job.h"
 #include "app/trainer/queue_runner.h"
 #include "app/trainer/store_documents.h"
 #include "core/runlog/run_folder.h"
 
 namespace rankscope {
 namespace {
-
-std::atomic<bool> stopAsked = false;
-static_assert(std::atomic<bool>::is_always_lock_free, "set in a signal handler");
 
 struct AddArguments {
   ConfigArguments config;
@@ -159,6 +154,7 @@ void addMove(CLI::App* queue, CommandContext& context) {
 void addRun(CLI::App* queue, CommandContext& context) {
   struct Arguments {
     std::vector<std::string> slots;
+    std::string group;
     bool keep = false;
   };
   auto arguments = std::make_shared<Arguments>();
@@ -166,18 +162,17 @@ void addRun(CLI::App* queue, CommandContext& context) {
   sub->add_option("--slot", arguments->slots, "Devices to use: cpu, cuda:0, … (default: every GPU, else cpu)")
       ->delimiter(',')
       ->type_name("SLOT");
+  sub->add_option("--group", arguments->group, "Only the jobs of this group")->type_name("TEXT");
   sub->add_flag("--keep", arguments->keep, "Stay and wait for more when the queue is empty");
   context.run(sub, [&context, arguments]() -> int {
     if (auto made = context.places.ensure(); !made) return context.fail(made.error());
-    struct sigaction action {};
-    action.sa_handler = [](int) { stopAsked = true; };
-    for (const int number : {SIGINT, SIGTERM}) sigaction(number, &action, nullptr);
     QueueRunnerSettings settings;
     settings.program = context.program;
     settings.slots = arguments->slots;
+    settings.group = arguments->group;
     settings.keepWaiting = arguments->keep;
     settings.say = [&context](const std::string& line) { context.note(line); };
-    Result<QueueRunnerReport> report = runQueue(context.places, settings, stopAsked);
+    Result<QueueRunnerReport> report = runQueue(context.places, settings, stopOnSignals());
     if (!report) return context.fail(report.error());
     for (const std::string& slot : report->busySlots) context.note("another runner looks after " + slot);
     context.print({{"done", report->done},

@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "app/trainer/child_process.h"
+#include "app/trainer/queue_job.h"
 #include "app/trainer/queue_slot.h"
 #include "core/config/files.h"
 #include "core/config/json_text.h"
@@ -33,43 +34,9 @@ constexpr auto kStopPatience = seconds(60);   // after a stop wish, before SIGTE
 constexpr auto kTermPatience = seconds(120);  // after SIGTERM (a checkpoint is being written), before SIGKILL
 constexpr size_t kOutputBytes = 4 << 20;
 constexpr int kMostAttempts = 3;
-const char* kCommandKinds[] = {"resume", "branch", "eval",     "spectrum", "merge",
-                               "export", "import", "generate", "check",    "bench"};
 
-bool aboutRun(const Job& job) { return job.spec.kind == "train" || job.spec.kind == "resume"; }
-
-Error errorOfChild(const ChildProcess& child, const std::string& output, const std::string& errors) {
-  Result<nlohmann::json> document = parseJson(output, "output");
-  if (document && document->is_object() && document->contains("error") && (*document)["error"].is_object()) {
-    const nlohmann::json& body = (*document)["error"];
-    const auto text = [&body](const char* key) {
-      return body.contains(key) && body[key].is_string() ? body[key].get<std::string>() : "";
-    };
-    ErrorCode code = ErrorCode::Internal;
-    for (const ErrorCode each : {ErrorCode::Usage, ErrorCode::BadInput, ErrorCode::Training, ErrorCode::Interrupted,
-                                 ErrorCode::Store, ErrorCode::Io})
-      if (text("code") == errorCodeName(each)) code = each;
-    return {code, text("what"), text("where"), text("found"), text("expected"), text("hint")};
-  }
-  std::string last = errors.substr(errors.size() > 1000 ? errors.size() - 1000 : 0);
-  if (child.signal() == SIGKILL)
-    return {ErrorCode::Training,
-            "the job's process was killed",
-            "",
-            cleanUtf8(last, 1000),
-            "",
-            "If it was out of memory, lower train.batch_size or data.max_length; then retry the job."};
-  if (child.exitCode() == 5)
-    return {ErrorCode::Interrupted,        "the run was interrupted after a checkpoint", "", cleanUtf8(last, 1000), "",
-            "Resume it, or retry the job."};
-  return {ErrorCode::Internal,
-          child.signal() ? fmt::format("the job's process ended by signal {}", child.signal())
-                         : fmt::format("the job's process ended with exit code {}", child.exitCode()),
-          "",
-          cleanUtf8(last, 1000),
-          "",
-          "Look at the log of the run, then retry the job."};
-}
+std::atomic<bool> stopAsked = false;
+static_assert(std::atomic<bool>::is_always_lock_free, "set in a signal handler");
 
 class QueueRunner {
  public:
@@ -110,7 +77,8 @@ class QueueRunner {
   };
 
   bool forUs(const Job& job) const {
-    return job.state == JobState::Queued && std::any_of(m_slots.begin(), m_slots.end(), [&job](const auto& slot) {
+    return job.state == JobState::Queued && (m_settings.group.empty() || job.spec.group == m_settings.group) &&
+           std::any_of(m_slots.begin(), m_slots.end(), [&job](const auto& slot) {
              return job.spec.slot == "any" || job.spec.slot == slot->name;
            });
   }
@@ -135,7 +103,7 @@ class QueueRunner {
       for (auto& slot : m_slots) {
         if (!slot->lock.held()) continue;
         if (!slot->job && !m_stop) {
-          Result<std::optional<Job>> next = m_store->claimNextJob(slot->name, workerName(slot->name));
+          Result<std::optional<Job>> next = m_store->claimNextJob(slot->name, workerName(slot->name), m_settings.group);
           if (!next) return next.error();
           if (*next) start(*slot, **next);
         }
@@ -282,7 +250,13 @@ class QueueRunner {
   }
 
   void report(const Job& job) {
-    if (!aboutRun(job)) return;
+    if (!aboutRun(job)) {
+      const std::optional<JobProgress> said = progressOfJob(jobFile(job, ".err"));
+      if (!said) return;
+      if (Result<void> noted = m_store->reportJob(job.id, said->share, said->what); !noted)
+        logWarning("queue", "{}", noted.error().message());
+      return;
+    }
     const Result<RunRow> run = m_store->run(job.spec.runId);
     if (!run || run->totalSteps <= 0) return;
     const double share = static_cast<double>(run->step) / static_cast<double>(run->totalSteps);
@@ -316,7 +290,7 @@ class QueueRunner {
       Result<nlohmann::json> result = parseJson(output, "output");
       finish(slot, JobState::Done, std::nullopt, result ? *result : nlohmann::json());
     } else {
-      finish(slot, JobState::Failed, errorOfChild(child, output, errors), nullptr);
+      finish(slot, JobState::Failed, errorOfJob(child.exitCode(), child.signal(), output, errors), nullptr);
     }
   }
 
@@ -376,40 +350,11 @@ class QueueRunner {
 
 }  // namespace
 
-std::vector<std::string> deviceSlots() {
-  std::vector<std::string> slots;
-  std::error_code failure;
-  for (int number = 0; number < 64; ++number)
-    if (fs::exists(fmt::format("/dev/nvidia{}", number), failure))
-      slots.push_back(fmt::format("cuda:{}", slots.size()));
-  if (slots.empty()) slots.push_back("cpu");
-  return slots;
-}
-
-Result<std::vector<std::string>> jobArguments(const Job& job, const Places& places, const fs::path& configFile) {
-  if (job.spec.kind == "train") {
-    // A run that has begun goes on; its folder holds the same frozen config.
-    std::error_code failure;
-    if (fs::exists(places.runs / job.spec.runId / "config.json", failure))
-      return std::vector<std::string>{"resume", job.spec.runId};
-    return std::vector<std::string>{"train", "--config", configFile.string(), "--id", job.spec.runId};
-  }
-  std::vector<std::string> line = {job.spec.kind};
-  const auto arguments = job.spec.config.is_object() ? job.spec.config.find("arguments") : job.spec.config.end();
-  const bool known = std::any_of(std::begin(kCommandKinds), std::end(kCommandKinds),
-                                 [&job](const char* kind) { return job.spec.kind == kind; });
-  const bool whole =
-      job.spec.config.is_object() && arguments != job.spec.config.end() && arguments->is_array() &&
-      std::all_of(arguments->begin(), arguments->end(), [](const nlohmann::json& each) { return each.is_string(); });
-  if (!known || !whole)
-    return Error{ErrorCode::Usage,
-                 "the job cannot be run",
-                 fmt::format("job {}", job.id),
-                 cleanUtf8(job.spec.kind, 40),
-                 fmt::format("train, {} with its arguments", fmt::join(kCommandKinds, ", ")),
-                 "Remove it and queue it again."};
-  for (const nlohmann::json& each : *arguments) line.push_back(each.get<std::string>());
-  return line;
+const std::atomic<bool>& stopOnSignals() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { stopAsked = true; };
+  for (const int number : {SIGINT, SIGTERM}) sigaction(number, &action, nullptr);
+  return stopAsked;
 }
 
 Result<QueueRunnerReport> runQueue(const Places& places, const QueueRunnerSettings& settings,

@@ -17,6 +17,7 @@ namespace rankscope {
 struct QueueRunnerSettings {
   std::string program;                          // rankscope-train itself
   std::vector<std::string> slots;               // empty: one per GPU, else "cpu"
+  std::string group;                            // only jobs of this group; empty: all
   bool keepWaiting = false;                     // stay when the queue is empty
   std::function<void(const std::string&)> say;  // progress for people
 };
@@ -27,13 +28,11 @@ struct QueueRunnerReport {
   bool stopped = false;                // asked to leave before the queue was empty
 };
 
+// Lets SIGINT and SIGTERM set the flag that is returned; for runQueue().
+const std::atomic<bool>& stopOnSignals();
+
 // `stop` (set by a signal handler) makes children checkpoint and leave; their jobs wait again.
 Result<QueueRunnerReport> runQueue(const Places& places, const QueueRunnerSettings& settings,
                                    const std::atomic<bool>& stop);
-
-std::vector<std::string> deviceSlots();  // "cuda:0", … or "cpu"
-// The command line of a job, without the program; an error for a kind that is not known.
-Result<std::vector<std::string>> jobArguments(const Job& job, const Places& places,
-                                              const std::filesystem::path& configFile);
 
 }  // namespace rankscope

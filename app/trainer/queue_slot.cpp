@@ -13,6 +13,16 @@
 
 namespace rankscope {
 
+std::vector<std::string> deviceSlots() {
+  std::vector<std::string> slots;
+  std::error_code failure;
+  for (int number = 0; number < 64; ++number)
+    if (std::filesystem::exists(fmt::format("/dev/nvidia{}", number), failure))
+      slots.push_back(fmt::format("cuda:{}", slots.size()));
+  if (slots.empty()) slots.push_back("cpu");
+  return slots;
+}
+
 std::string workerName(const std::string& slot) {
   return fmt::format("{} {} {} {} {}", hostName(), ::getpid(), processStartTicks(::getpid()), bootId(), slot);
 }

@@ -4,10 +4,13 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "core/runlog/heartbeat.h"
 
 namespace rankscope {
+
+std::vector<std::string> deviceSlots();  // "cuda:0", … or "cpu"
 
 // "host pid start-ticks boot-id slot": enough to tell later whether that runner still lives.
 std::string workerName(const std::string& slot);

@@ -6,8 +6,7 @@
 #include <fmt/format.h>
 
 #include "app/trainer/commands.h"
-#include "core/runlog/event_log.h"
-#include "core/runlog/events.h"
+#include "core/runlog/event_search.h"
 #include "core/runlog/run_folder.h"
 #include "core/spectrum/run_spectrum.h"
 
@@ -30,20 +29,6 @@ Result<std::filesystem::path> updateFolder(const RunFolder& run) {
                "a finished run", "Let the run finish (or resume it), then compute its spectrum."};
 }
 
-// Step at which the run ended; 0 when its log does not say.
-int64_t lastStep(const RunFolder& run) {
-  auto reader = EventReader::open(run.eventsFile());
-  int64_t step = 0;
-  if (!reader) return step;
-  (void)reader->read([&step](const EventRecord& record) {
-    if (record.payload.find("\"end\"") == std::string_view::npos) return true;
-    if (const auto parsed = event::parseEvent(record.payload))
-      if (const auto* end = std::get_if<event::End>(&parsed->body)) step = end->step;
-    return true;
-  });
-  return step;
-}
-
 Result<RunSpectrum> compute(const CommandContext& context, const RunFolder& run, const Options& options) {
   const auto config = run.config();
   if (!config) return config.error();
@@ -52,13 +37,13 @@ Result<RunSpectrum> compute(const CommandContext& context, const RunFolder& run,
   const auto update = updateFolder(run);
   if (!update) return update.error();
   RunSpectrumRequest request{*model, *update, context.places.cache, 0, {options.k, options.k}};
-  request.step = lastStep(run);
+  if (const std::optional<event::End> end = lastEnd(run.eventsFile())) request.step = end->step;
   const bool terminal = isatty(STDERR_FILENO) != 0;
   return computeRunSpectrum(request, [&](int64_t done, int64_t total, const std::string& site) {
     if (terminal)
       context.note(fmt::format("\r\x1b[K{}/{} {}\x1b[A", done, total, site));
-    else
-      context.note(fmt::format("{{\"progress\":{{\"done\":{},\"total\":{},\"what\":\"{}\"}}}}", done, total, site));
+    else if (context.json)  // for the queue's runner
+      fmt::print(stderr, "{{\"progress\":{{\"done\":{},\"total\":{},\"what\":\"{}\"}}}}\n", done, total, site);
     return true;
   });
 }

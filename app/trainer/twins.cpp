@@ -11,7 +11,7 @@
 #include "app/trainer/commands.h"
 #include "app/trainer/config_arguments.h"
 #include "core/methods/registry.h"
-#include "core/runlog/event_log.h"
+#include "core/runlog/event_search.h"
 #include "core/runlog/run_folder.h"
 #include "core/store/ingest.h"
 #include "core/store/store.h"
@@ -58,21 +58,6 @@ int runSelf(const CommandContext& context, const std::vector<std::string>& argum
   }
   childProcess = 0;
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-// Summary of the run's last end event.
-nlohmann::json endSummary(const RunFolder& run) {
-  nlohmann::json summary = nlohmann::json::object();
-  Result<EventReader> reader = EventReader::open(run.eventsFile());
-  if (!reader) return summary;
-  const auto tail = reader->read([&](const EventRecord& record) {
-    if (record.payload.find("\"end\"") == std::string_view::npos) return true;
-    const Result<event::Event> parsed = event::parseEvent(record.payload);
-    if (parsed && std::holds_alternative<event::End>(parsed->body)) summary = std::get<event::End>(parsed->body).summary;
-    return true;
-  });
-  if (!tail) return nlohmann::json::object();
-  return summary;
 }
 
 double valueOf(const nlohmann::json& summary, const char* series) {
@@ -158,7 +143,8 @@ int runTwins(CommandContext& context, const TwinsArguments& arguments) {
     std::vector<std::string> words = {"resume", run->id()};
     if (!context.home.empty()) words.insert(words.begin(), {"--home", context.home});
     if (context.verbosity < 0) words.emplace_back("-q");
-    TwinResult twin{arguments.methods[i], run->id(), runSelf(context, words), endSummary(*run)};
+    TwinResult twin{arguments.methods[i], run->id(), runSelf(context, words)};
+    if (const std::optional<event::End> end = lastEnd(run->eventsFile())) twin.summary = end->summary;
     worst = worst == 0 ? twin.exitCode : worst;
     const bool interrupted = twin.exitCode == exitCode(ErrorCode::Interrupted) || twin.exitCode >= 128;
     twins.push_back(std::move(twin));

@@ -159,7 +159,7 @@ Result<MergeReport> Store::merge(const fs::path& otherStore) {
                  "",
                  "Run `rankscope-train store rebuild` with that store's --home first."};
   StoreDatabase& from = (*other)->database();
-  Result<std::vector<std::string>> ids = (*other)->listRunIds(RunQuery{.includeArchived = true});
+  Result<std::vector<std::string>> ids = (*other)->listRunIds(RunQuery{.limit = -1, .includeArchived = true});
   if (!ids) return ids.error();
 
   const auto takeRun = [&](const std::string& id) -> Result<void> {

@@ -65,7 +65,7 @@ class Store {
 
   // --- runs (store_runs.cpp) ---
   Result<RunPage> listRuns(const RunQuery& query);
-  Result<std::vector<std::string>> listRunIds(const RunQuery& query);  // in order, all pages
+  Result<std::vector<std::string>> listRunIds(const RunQuery& query);  // the ids of listRuns()
   Result<RunRow> run(const std::string& id);
   // A uuid, a unique prefix of one (4 characters or more) or a name; several matches are an error that lists them.
   Result<std::string> resolveRun(const std::string& text);
@@ -127,8 +127,9 @@ class Store {
   Result<Job> retryJob(int64_t id);    // a failed, cancelled or done one waits again, at the end
   Result<void> removeJob(int64_t id);  // a finished or cancelled one leaves the list
   // The first waiting job of that slot (or of any), now Running and owned by `worker`; none if nothing waits. Two
-  // runners never get the same one.
-  Result<std::optional<Job>> claimNextJob(const std::string& slot, const std::string& worker);
+  // runners never get the same one. With `group`, only jobs of that group.
+  Result<std::optional<Job>> claimNextJob(const std::string& slot, const std::string& worker,
+                                          const std::string& group = {});
   Result<void> reportJob(int64_t id, double progress, const std::string& detail);
   Result<void> finishJob(int64_t id, JobState state, const std::optional<Error>& error = std::nullopt,
                          const nlohmann::json& result = nullptr);

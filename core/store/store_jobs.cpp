@@ -200,14 +200,15 @@ Result<void> Store::removeJob(int64_t id) {
   });
 }
 
-Result<std::optional<Job>> Store::claimNextJob(const std::string& slot, const std::string& worker) {
+Result<std::optional<Job>> Store::claimNextJob(const std::string& slot, const std::string& worker,
+                                               const std::string& group) {
   return m_database->write("a job is taken", kDurable, [&]() -> Result<std::optional<Job>> {
     int64_t id = 0;
     {
       Query query(*m_database,
-                  "SELECT id FROM jobs WHERE state = 'queued' AND (slot = 'any' OR slot = ? OR ? = 'any') "
-                  "ORDER BY position, id LIMIT 1");
-      query.bind(slot, slot);
+                  "SELECT id FROM jobs WHERE state = 'queued' AND (slot = 'any' OR slot = ?1 OR ?1 = 'any') "
+                  "AND (?2 = '' OR grouping = ?2) ORDER BY position, id LIMIT 1");
+      query.bind(slot, group);
       if (!query.step()) return std::optional<Job>();
       id = query.integer(0);
     }

@@ -22,6 +22,12 @@ std::string cellText(const Query& row, int column) {
   return row.text(column);
 }
 
+// Places [begin, end) of the page among `total` rows that match; a negative limit means all of them.
+std::pair<int64_t, int64_t> pageOf(const RunQuery& query, int64_t total) {
+  const int64_t begin = std::clamp<int64_t>(query.offset, 0, total);
+  return {begin, query.limit < 0 ? total : std::min(total, begin + query.limit)};
+}
+
 }  // namespace
 
 Result<RunPage> Store::listRuns(const RunQuery& query) {
@@ -30,8 +36,7 @@ Result<RunPage> Store::listRuns(const RunQuery& query) {
     if (!rids) return rids.error();
     RunPage page;
     page.total = static_cast<int64_t>(rids->size());
-    const int64_t begin = std::clamp<int64_t>(query.offset, 0, page.total);
-    const int64_t end = query.limit < 0 ? page.total : std::min(page.total, begin + query.limit);
+    const auto [begin, end] = pageOf(query, page.total);
     page.rows =
         loadRows(*m_database, {rids->begin() + begin, rids->begin() + end}, query.withMetrics, query.withSparkline);
     return page;
@@ -42,12 +47,13 @@ Result<std::vector<std::string>> Store::listRunIds(const RunQuery& query) {
   return m_database->read("the runs are listed", [&]() -> Result<std::vector<std::string>> {
     Result<std::vector<int64_t>> rids = selectRuns(*m_database, query, storeNames(*m_database));
     if (!rids) return rids.error();
+    const auto [begin, end] = pageOf(query, static_cast<int64_t>(rids->size()));
     std::vector<std::string> ids;
-    ids.reserve(rids->size());
+    ids.reserve(static_cast<size_t>(end - begin));
     Query uuid(*m_database, "SELECT uuid FROM runs WHERE rid = ?");
-    for (const int64_t rid : *rids) {
+    for (int64_t i = begin; i < end; ++i) {
       uuid.restart();
-      uuid.bind(rid);
+      uuid.bind((*rids)[static_cast<size_t>(i)]);
       if (uuid.step()) ids.push_back(uuid.text(0));
     }
     return ids;

@@ -90,6 +90,8 @@ Result<int64_t> Store::emptyTrash(const std::vector<std::string>& ids) {
   if (ids.empty()) {
     RunQuery trashed;
     trashed.onlyTrashed = true;
+    trashed.limit = -1;
+    trashed.includeArchived = true;
     chosen = listRunIds(trashed);
   }
   if (!chosen) return chosen.error();

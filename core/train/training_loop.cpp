@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "core/methods/trained_parameters.h"
+#include "core/runlog/event_search.h"
 #include "core/train/packing.h"
 #include "core/train/process_memory.h"
 #include "core/train/run_output.h"
@@ -24,18 +25,11 @@ double secondsSince(Clock::time_point start) { return std::chrono::duration<doub
 
 // How often this run was started before, from its own record.
 int64_t livesBefore(const std::filesystem::path& eventsFile) {
-  Result<EventReader> reader = EventReader::open(eventsFile);
-  if (!reader) return 0;
   int64_t lives = 0;
-  const auto tail = reader->read([&](const EventRecord& record) {
-    // Cheap first: the kind's text also occurs inside other events, so a hit is parsed.
-    if (record.payload.find("\"start\"") == std::string_view::npos) return true;
-    const Result<event::Event> parsed = event::parseEvent(record.payload);
-    if (parsed && std::holds_alternative<event::Start>(parsed->body))
-      lives = std::max(lives, std::get<event::Start>(parsed->body).life);
-    return true;
+  const Result<void> read = visitEvents(eventsFile, "start", [&lives](const event::Event& item) {
+    if (const auto* start = std::get_if<event::Start>(&item.body)) lives = std::max(lives, start->life);
   });
-  return tail ? lives : 0;
+  return read ? lives : 0;
 }
 
 }  // namespace

@@ -163,7 +163,7 @@ Result<json> estimate(const ServeCall& call) {
   if (!config->str("data.train").empty()) {
     std::unique_ptr<Tokenizer> tokenizer;
     if (Result<PreparedData> data = prepare(call, *config, tokenizer); data) {
-      shape = dataShape(*config, data->train, data->labels.size());
+      shape = dataShape(*config, *data);
       known = true;
     }
   }

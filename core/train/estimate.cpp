@@ -1,5 +1,7 @@
 #include "core/train/estimate.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -7,32 +9,55 @@
 #include "core/methods/registry.h"
 #include "core/methods/site_selection.h"
 #include "core/models/registry.h"
+#include "core/train/evaluation.h"
+#include "core/train/packing.h"
+#include "core/train/pass_memory.h"
 #include "core/train/process_memory.h"
 #include "core/train/setup.h"
+#include "kernels/ops.h"
 
 namespace rankscope {
 namespace {
 
 using nlohmann::json;
 
-// The program with LibTorch's pages that a training run touches, and the small change of its heap.
-constexpr int64_t kProgramBytes = 170'000'000;
+// Measured where nothing but the program is there: a run that fails in its config peaks at 127 MB, and reading a
+// tokenizer and opening the event log brings that to 136. The matrix libraries' code and threads come with the first
+// product.
+constexpr int64_t kProgramBytes = 136'000'000;
+constexpr int64_t kPackedProductsBytes = 12'000'000, kMatrixLibraryBytes = 19'000'000;
+// A token of a set: its id, type and mask. The set is built once more while it is tokenised.
+constexpr int64_t kDataBytesPerToken = 2 * 6;
+// glibc's heap keeps freed blocks that are too small or too far from its end to go back to the system. Measured as the
+// resident size beyond the live blocks at their peak: a tenth to a quarter of what is allocated and freed in every step.
+constexpr double kHeldBack = 0.18;
 
 int64_t numberOf(const json& config, const char* key, int64_t standard) {
   const auto found = config.find(key);
   return found != config.end() && found->is_number_integer() ? std::max<int64_t>(1, found->get<int64_t>()) : standard;
 }
 
-// Sizes that the activation model needs; the names are those of Hugging Face's config.json for every family.
+// Sizes that the memory of a pass depends on; GPT-2 has names of its own for them.
 struct Sizes {
-  int64_t hidden, inner, layers, heads, kvHeads, vocab;
+  int64_t hidden, inner, layers, heads, vocab;
 };
 
 Sizes sizesOf(const json& config) {
-  const int64_t hidden = numberOf(config, "hidden_size", 1);
-  const int64_t heads = numberOf(config, "num_attention_heads", 1);
-  return {hidden, numberOf(config, "intermediate_size", 4 * hidden), numberOf(config, "num_hidden_layers", 1), heads,
-          numberOf(config, "num_key_value_heads", heads), numberOf(config, "vocab_size", 1)};
+  const int64_t hidden = numberOf(config, "hidden_size", numberOf(config, "n_embd", 1));
+  return {hidden, numberOf(config, "intermediate_size", numberOf(config, "n_inner", 4 * hidden)),
+          numberOf(config, "num_hidden_layers", numberOf(config, "n_layer", 1)),
+          numberOf(config, "num_attention_heads", numberOf(config, "n_head", 1)), numberOf(config, "vocab_size", 1)};
+}
+
+// Tokens of some examples, and how many of them are predicted.
+std::pair<int64_t, int64_t> sizeOf(const TokenizedSet& set, const std::vector<uint32_t>& indices) {
+  int64_t tokens = 0, labels = 0;
+  for (const uint32_t index : indices) {
+    const ExampleView row = set[index];
+    tokens += static_cast<int64_t>(row.length());
+    for (size_t i = 1; i < row.lossMask.size(); ++i) labels += row.lossMask[i] != 0;
+  }
+  return {tokens, labels};
 }
 
 bool matches(const TargetMatcher& targets, const LayerFilter& layers, const SiteShape& site) {
@@ -42,7 +67,7 @@ bool matches(const TargetMatcher& targets, const LayerFilter& layers, const Site
 struct Counts {
   int64_t factors = 0, whole = 0;  // trained: in factors, and in parameters of the model itself
   int64_t sites = 0;
-  int64_t rankSum = 0;
+  std::vector<int64_t> rankAt;  // of each of the model's sites, 0 where nothing is adapted
 };
 
 // Parameters that are not linear weights of blocks: embeddings, norms, biases and the head, from the checkpoint's headers
@@ -56,28 +81,10 @@ int64_t checkpointParameters(const std::filesystem::path& folder, const std::vec
   return count + (2 * sizes.layers + 1) * sizes.hidden;
 }
 
-// What a training pass over `tokens` tokens keeps for backward, plus the buffers of one block at work.
-int64_t activationBytes(const Sizes& s, int64_t tokens, int64_t computeBytes, int64_t rankSum, bool full,
-                        bool checkpointing) {
-  const double perToken = static_cast<double>(computeBytes);
-  // Kept per block: inputs of the norms, q, k, v, the attention's output, and the feed-forward layer's inner values.
-  const double kv = static_cast<double>(s.hidden) * static_cast<double>(s.kvHeads) / static_cast<double>(s.heads);
-  const double block = 5.0 * static_cast<double>(s.hidden) + 2.0 * kv + 3.0 * static_cast<double>(s.inner);
-  const double kept = checkpointing ? static_cast<double>(s.hidden) * static_cast<double>(s.layers) + block
-                                    : block * static_cast<double>(s.layers) + (full ? 0.0 : static_cast<double>(rankSum));
-  const double working = 4.0 * (static_cast<double>(s.hidden) + static_cast<double>(s.inner));
-  return static_cast<int64_t>(static_cast<double>(tokens) * perToken * (kept + working));
-}
-
-// The head's cross-entropy runs in chunks: one chunk's logits and their gradient in float32.
-int64_t logitBytes(const Sizes& s, int64_t tokens) {
-  constexpr int64_t kChunkTokens = 256;
-  return 2 * 4 * std::min(tokens, kChunkTokens) * s.vocab;
-}
-
 Result<Counts> countTrainable(const MethodSettings& settings, const MethodEntry& entry, const std::vector<SiteShape>& sites,
                               int64_t parameters, int64_t headParameters) {
   Counts counts;
+  counts.rankAt.assign(sites.size(), 0);
   if (!entry.lowRank) {
     counts.whole = parameters;
     return counts;
@@ -86,13 +93,14 @@ Result<Counts> countTrainable(const MethodSettings& settings, const MethodEntry&
   if (!targets) return targets.error();
   Result<LayerFilter> layers = LayerFilter::make(settings.layersToTransform);
   if (!layers) return layers.error();
-  for (const SiteShape& site : sites) {
+  for (size_t i = 0; i < sites.size(); ++i) {
+    const SiteShape& site = sites[i];
     if (settings.bias == "all" && site.hasBias) counts.whole += site.outFeatures;
     if (!matches(*targets, *layers, site)) continue;
     const int64_t* special = findPattern(settings.rankPattern, site.name);
     const int64_t rank = special ? *special : settings.rank;
     counts.factors += entry.countAtSite(site.outFeatures, site.inFeatures, site.hasBias, rank);
-    counts.rankSum += rank;
+    counts.rankAt[i] = rank;
     ++counts.sites;
     if (settings.bias == "lora_only" && site.hasBias) counts.whole += site.outFeatures;
   }
@@ -105,24 +113,93 @@ Result<Counts> countTrainable(const MethodSettings& settings, const MethodEntry&
   return counts;
 }
 
+PassModel passModel(const RunConfig& config, const MethodEntry& entry, const Sizes& sizes,
+                    const std::vector<SiteShape>& sites, const std::vector<int64_t>& rankAt, at::ScalarType dtype) {
+  PassModel pass;
+  pass.hidden = sizes.hidden;
+  pass.heads = sizes.heads;
+  pass.vocabulary = sizes.vocab;
+  pass.full = !entry.lowRank;
+  pass.blocks = blockShapes(sites, rankAt, sizes.inner, pass.full);
+  while (!pass.full && pass.firstTrained < pass.blocks.size() && pass.blocks[pass.firstTrained].ranks == 0)
+    ++pass.firstTrained;
+  pass.checkpointing = config.flag("train.gradient_checkpointing");
+  pass.computeBytes = dtype == at::kBFloat16 ? 2 : 4;
+  pass.packed = dtype == at::kBFloat16 && kernels::cpuHasBf16();
+  pass.threads = threadsOf(config);
+  return pass;
+}
+
+MemoryEstimate larger(MemoryEstimate a, MemoryEstimate b) {
+  for (MemoryEstimate* each : {&a, &b})
+    each->total = each->program + each->weights + each->adapter + each->gradients + each->optimizer + each->activations +
+                  each->logits;
+  return a.total >= b.total ? a : b;
+}
+
+MemoryEstimate fullestMoment(const MemoryEstimate& fixed, const PassModel& pass, const PassShape& training,
+                             const PassShape& evaluation, int64_t trainable, const Sizes& sizes) {
+  const auto withReserve = [](int64_t bytes) { return bytes + static_cast<int64_t>(kHeldBack * static_cast<double>(bytes)); };
+  const PassMemory forward = trainingPass(pass, training);
+  MemoryEstimate step = fixed;
+  step.moment = "training pass";
+  step.activations = withReserve(forward.activations + forward.weightCopies) + forward.buffers;
+  step.logits = forward.logits;
+  // Under an adapter the gradients are small and come one by one; of a full model only the head's are there by then.
+  step.gradients = pass.full ? forward.headGradient : 4 * trainable;
+
+  MemoryEstimate end = fixed;
+  end.moment = "end of backward";
+  // The embedding's own gradient is as large as the head's: where they are tied, one is added to the other.
+  const int64_t embedding = pass.full ? 4 * sizes.vocab * sizes.hidden * (pass.tied && pass.languageHead ? 2 : 1) : 0;
+  end.gradients = 4 * trainable;
+  end.activations = withReserve(training.tokens * pass.computeBytes * 2 * sizes.hidden + embedding) + forward.buffers;
+  if (pass.full) end.activations += static_cast<int64_t>(kHeldBack * static_cast<double>(end.gradients));
+  end.logits = pass.packed ? forward.logits : 0;
+
+  MemoryEstimate scoring = fixed;
+  scoring.moment = "evaluation";
+  const PassMemory look = evaluationPass(pass, evaluation);
+  scoring.activations = withReserve(look.activations + look.weightCopies) + std::max(look.buffers, forward.buffers);
+  scoring.logits = std::max(look.logits, pass.packed ? forward.logits : 0);
+  return larger(larger(step, end), scoring);
+}
+
 }  // namespace
 
-DataShape dataShape(const RunConfig& config, const TokenizedSet& train, size_t classes) {
+DataShape dataShape(const RunConfig& config, const PreparedData& data) {
+  const TokenizedSet& train = data.train;
   DataShape shape;
   shape.examples = static_cast<int64_t>(train.size());
   shape.tokens = static_cast<int64_t>(train.tokens());
   shape.longest = static_cast<int64_t>(train.longest());
-  shape.classes = static_cast<int64_t>(classes);
+  shape.classes = static_cast<int64_t>(data.labels.size());
+  shape.evalTokens = static_cast<int64_t>(data.eval.tokens());
+  shape.longestEval = static_cast<int64_t>(data.eval.longest());
+  EvaluationOptions groups;
+  groups.sequences = evaluationSequences(config);
+  if (!data.eval.empty())
+    for (const std::vector<uint32_t>& group : evaluationGroups(data.eval, groups.sequences, groups.tokens)) {
+      const auto [tokens, labels] = sizeOf(data.eval, group);
+      if (tokens > shape.largestEvalTokens) shape.largestEvalTokens = tokens, shape.largestEvalLabels = labels;
+    }
   if (train.empty()) return shape;
   StepPlan plan(planSettingsOf(config, train.size()));
   // Every batch that will be run, up to a bound that keeps this quick.
   constexpr int64_t kSteps = 20000;
-  for (int64_t step = 0; step < std::min(plan.totalSteps(), kSteps); ++step)
+  for (int64_t step = 0; step < std::min(plan.totalSteps(), kSteps); ++step) {
+    int64_t ofStep = 0;
     for (const std::vector<uint32_t>& batch : plan.microBatches(step)) {
       int64_t tokens = 0;
       for (uint32_t index : batch) tokens += static_cast<int64_t>(train.length(index));
-      shape.largestBatchTokens = std::max(shape.largestBatchTokens, tokens);
+      ofStep += tokens;
+      if (tokens > shape.largestBatchTokens) {
+        shape.largestBatchTokens = tokens;
+        shape.largestBatchLabels = sizeOf(train, batch).second;
+      }
     }
+    shape.largestStepTokens = std::max(shape.largestStepTokens, ofStep);
+  }
   return shape;
 }
 
@@ -172,23 +249,52 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
     estimate.steps = config.integer("train.max_steps");
   }
 
-  MemoryEstimate& memory = estimate.memory;
-  const int64_t computeBytes = *dtype == at::kBFloat16 ? 2 : 4;
-  const bool full = !(*entry)->lowRank;
-  memory.program = kProgramBytes;
-  // Full fine-tuning keeps W0 beside the masters, for the size of the update; both in float32.
-  memory.weights = full ? 4 * base : computeBytes * base;
-  memory.adapter = 4 * estimate.trainable;
-  memory.gradients = 4 * estimate.trainable;
+  PassModel pass = passModel(config, **entry, sizes, *sites, counts->rankAt, *dtype);
+  pass.decoder = std::find((*family)->heads.begin(), (*family)->heads.end(), HeadKind::CausalLm) != (*family)->heads.end();
+  pass.languageHead = *head == HeadKind::CausalLm;
+  pass.tied = modelConfig->value("tie_word_embeddings", false);
+  PassShape training{tokens, tokens, tokens, maxLength}, evaluation;
+  if (data && data->largestBatchTokens > 0) {
+    training = {tokens, data->largestBatchLabels, data->largestStepTokens, data->longest};
+    evaluation = {data->largestEvalTokens, data->largestEvalLabels, 0, data->longestEval};
+  }
+  if (!pass.languageHead) training.labelled = evaluation.labelled = config.integer("train.batch_size");
+  // Where nearly every token has a label, all are computed (core/models/task_loss.h).
+  if (training.labelled * 10 > training.tokens * 9) training.labelled = training.tokens;
+
   const bool adam = config.str("optim.name") == "adamw";
-  memory.optimizer = (adam ? 8 : config.real("optim.momentum") > 0 ? 4 : 0) * estimate.trainable;
-  memory.activations = activationBytes(sizes, tokens, computeBytes, counts->rankSum, full,
-                                       config.flag("train.gradient_checkpointing"));
-  memory.logits = *head == HeadKind::CausalLm ? logitBytes(sizes, tokens) : 0;
-  memory.total = memory.program + memory.weights + memory.adapter + memory.gradients + memory.optimizer +
-                 memory.activations + memory.logits;
-  memory.available = availableMemory();
+  MemoryEstimate fixed;  // what is there at every moment of training
+  fixed.program = kProgramBytes + (pass.packed ? kPackedProductsBytes : kMatrixLibraryBytes);
+  if (data) fixed.program += (data->tokens + data->evalTokens) * kDataBytesPerToken;
+  // Full fine-tuning keeps W0 beside the masters, for the size of the update; both in float32.
+  const int64_t held = (pass.full ? 4 : pass.computeBytes) * base;
+  fixed.weights = held;
+  fixed.adapter = 4 * estimate.trainable;
+  fixed.optimizer = (adam ? 8 : config.real("optim.momentum") > 0 ? 4 : 0) * estimate.trainable;
+  estimate.memory = fullestMoment(fixed, pass, training, evaluation, estimate.trainable, sizes);
+  // While the weights are copied out of their mapped file, the file's pages are resident too.
+  if (!config.flag("model.random_init"))
+    if (const Result<WeightSummary> file = inspectWeights(*folder); file) {
+      MemoryEstimate loading;
+      loading.moment = "loading";
+      loading.program = kProgramBytes;
+      loading.weights = held + static_cast<int64_t>(file->bytes);
+      estimate.memory = larger(estimate.memory, loading);
+    }
+  estimate.memory.available = availableMemory();
   return estimate;
+}
+
+std::string memoryText(const MemoryEstimate& memory) {
+  std::vector<std::pair<int64_t, const char*>> parts = {
+      {memory.program, "program and data"}, {memory.weights, "weights"},   {memory.adapter, "trained tensors"},
+      {memory.gradients, "gradients"},      {memory.optimizer, "optimizer"}, {memory.activations, "activations"},
+      {memory.logits, "logits"}};
+  std::sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::string text = fmt::format("{} MB (", memory.total / 1'000'000);
+  for (size_t i = 0; i < parts.size() && parts[i].first >= 500'000; ++i)
+    text += fmt::format("{}{} {}", i > 0 ? ", " : "", parts[i].second, (parts[i].first + 500'000) / 1'000'000);
+  return text + ")";
 }
 
 json toJson(const RunEstimate& estimate) {
@@ -209,6 +315,7 @@ json toJson(const RunEstimate& estimate) {
             {"activations", memory.activations},
             {"logits", memory.logits},
             {"total", memory.total},
+            {"moment", memory.moment},
             {"available", memory.available}}},
           {"steps", estimate.steps},
           {"steps_per_epoch", estimate.stepsPerEpoch},

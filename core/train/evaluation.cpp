@@ -34,6 +34,10 @@ void scoreTargets(const at::Tensor& logits, const at::Tensor& targets, Predictio
 
 }  // namespace
 
+size_t evaluationSequences(const RunConfig& config) {
+  return std::max<size_t>(32, static_cast<size_t>(config.integer("train.batch_size")));
+}
+
 Result<std::optional<Evaluation>> evaluate(Model& model, const TokenizedSet& set, DataTask task,
                                            const EvaluationOptions& options) {
   const auto start = std::chrono::steady_clock::now();

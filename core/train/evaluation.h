@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/config/result.h"
+#include "core/config/run_config.h"
 #include "core/data/example.h"
 #include "core/data/roles.h"
 #include "core/eval/registry.h"
@@ -21,6 +22,9 @@ struct EvaluationOptions {
   // Called before every pass with the share done; false leaves (the result is then empty).
   std::function<bool(double share)> between;
 };
+
+// Sequences in one pass of a run's own evaluations.
+size_t evaluationSequences(const RunConfig& config);
 
 struct Evaluation {
   std::map<std::string, double> values;  // "loss", "accuracy", …

@@ -1,6 +1,6 @@
 #include "core/io/paths.h"
 
-#include "core/io/text_shown.h"
+#include "core/config/text_shown.h"
 
 namespace rankscope {
 

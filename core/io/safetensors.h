@@ -12,6 +12,7 @@
 #include "core/config/result.h"
 #include "core/io/mapped_file.h"
 #include "core/io/safetensors_header.h"
+#include "core/io/torch_tensor.h"
 
 namespace rankscope {
 
@@ -32,9 +33,5 @@ class SafetensorsFile {
   SafetensorsHeader m_header;
   std::unordered_map<std::string, size_t> m_index;
 };
-
-// The torch dtype of a safetensors dtype; the error says that torch has none (F4, F6).
-Result<at::ScalarType> torchDtype(Dtype dtype, const std::string& where);
-Result<Dtype> safetensorsDtype(at::ScalarType type, const std::string& where);
 
 }  // namespace rankscope

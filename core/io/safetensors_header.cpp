@@ -8,8 +8,8 @@
 #include <optional>
 #include <tuple>
 
-#include "core/io/json.h"
-#include "core/io/text_shown.h"
+#include "core/config/json_text.h"
+#include "core/config/text_shown.h"
 
 namespace rankscope {
 namespace {
@@ -103,6 +103,8 @@ Result<TensorInfo> parseTensor(const std::string& name, const nlohmann::json& en
 const char* dtypeName(Dtype dtype) { return rowOf(dtype).name; }
 int dtypeBits(Dtype dtype) { return rowOf(dtype).bits; }
 
+const char* TensorInfo::storedName() const { return stored.empty() ? dtypeName(dtype) : stored.c_str(); }
+
 uint64_t TensorInfo::elements() const {
   uint64_t count = 1;
   for (const int64_t size : shape) count *= static_cast<uint64_t>(size);
@@ -136,7 +138,7 @@ Result<SafetensorsHeader> parseSafetensorsHeader(std::string_view bytes, uint64_
   limits.maxBytes = kMaxSafetensorsHeader;
   limits.maxDepth = 8;
   limits.maxValues = 16'000'000;
-  Result<nlohmann::json> document = parseBoundedJson(text, where + ": header", limits);
+  Result<nlohmann::json> document = parseJson(text, where + ": header", limits);
   if (!document) return document.error();
 
   SafetensorsHeader header;

@@ -24,6 +24,8 @@ struct TensorInfo {
   Dtype dtype = Dtype::F32;
   std::vector<int64_t> shape;
   uint64_t begin = 0, end = 0;  // bytes, counted from the end of the header
+  std::string stored{};         // of other formats: how the file holds it where `dtype` is what it is read as ("Q4_K")
+  const char* storedName() const;
   uint64_t elements() const;
 };
 

@@ -8,9 +8,9 @@
 #include <set>
 
 #include "core/config/files.h"
-#include "core/io/atomic_file.h"
+#include "core/config/atomic_file.h"
 #include "core/io/safetensors.h"
-#include "core/io/text_shown.h"
+#include "core/config/text_shown.h"
 
 namespace rankscope {
 namespace {

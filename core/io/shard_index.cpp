@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
-#include "core/io/json.h"
+#include "core/config/json_text.h"
+#include "core/config/text_shown.h"
 #include "core/io/paths.h"
-#include "core/io/text_shown.h"
+#include "core/io/weight_formats.h"
 
 namespace rankscope {
 namespace {
@@ -21,12 +23,12 @@ Result<WeightFiles> readIndex(const fs::path& index) {
   const auto map = document->find("weight_map");
   if (!document->is_object() || map == document->end() || !map->is_object() || map->empty())
     return Error{ErrorCode::BadInput, "shard index has no weight_map", index.string(), "", "tensor names with their files",
-                 "Fetch model.safetensors.index.json again."};
+                 "Fetch the index again."};
   std::set<std::string> names;
   for (const auto& [tensor, file] : map->items()) {
     if (!file.is_string())
       return Error{ErrorCode::BadInput, "shard index names no file for a tensor", index.string(), shown(tensor),
-                   "a file name", "Fetch model.safetensors.index.json again."};
+                   "a file name", "Fetch the index again."};
     names.insert(file.get<std::string>());
     if (names.size() > kMaxShards)
       return Error{ErrorCode::BadInput, "shard index names too many files", index.string(),
@@ -49,6 +51,36 @@ Result<WeightFiles> readIndex(const fs::path& index) {
   return files;
 }
 
+// In order of preference; what PyTorch must unpickle comes after what is only mapped.
+constexpr const char* kUsualNames[] = {"model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors",
+                                       "pytorch_model.bin", "pytorch_model.bin.index.json", "adapter_model.bin"};
+// What training programs leave beside the weights in the same formats.
+constexpr const char* kNoWeights[] = {"training_args.bin", "optimizer.pt", "scheduler.pt", "optimizer.bin", "scheduler.bin",
+                                      "scaler.pt",         "random_states", "rng_state"};
+
+// Files of weights under other names: a quantised model as GGUF, a checkpoint as .pt or .th.
+std::vector<fs::path> otherWeights(const fs::path& folder) {
+  std::vector<fs::path> found;
+  std::error_code code;
+  for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
+    const std::string name = it->path().filename().string(), extension = it->path().extension().string();
+    std::error_code ignored;
+    const bool known = std::any_of(weightFormats().begin(), weightFormats().end(), [&](const WeightFormat& format) {
+      return std::any_of(format.extensions.begin(), format.extensions.end(), [&](const char* e) { return extension == e; });
+    });
+    const bool aside = std::any_of(std::begin(kNoWeights), std::end(kNoWeights), [&](const char* start) { return name.rfind(start, 0) == 0; });
+    if (known && !aside && it->is_regular_file(ignored)) found.push_back(it->path());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+std::string fileNames(const std::vector<fs::path>& files) {
+  std::string text;
+  for (size_t i = 0; i < files.size() && i < 6; ++i) text += (i ? ", " : "") + shown(files[i].filename().string());
+  return files.size() > 6 ? text + ", …" : text;
+}
+
 }  // namespace
 
 Result<WeightFiles> findWeightFiles(const fs::path& path) {
@@ -59,16 +91,19 @@ Result<WeightFiles> findWeightFiles(const fs::path& path) {
   }
   if (!fs::is_directory(path, code))
     return Error{ErrorCode::BadInput, "model folder cannot be found", path.string(), "", "", "Check the path."};
-  if (fs::is_regular_file(path / "model.safetensors", code)) return WeightFiles{{path / "model.safetensors"}, {}};
-  if (fs::is_regular_file(path / "model.safetensors.index.json", code))
-    return readIndex(path / "model.safetensors.index.json");
-  if (fs::is_regular_file(path / "adapter_model.safetensors", code))
-    return WeightFiles{{path / "adapter_model.safetensors"}, {}};
-  const bool pickled = fs::exists(path / "pytorch_model.bin", code) || fs::exists(path / "pytorch_model.bin.index.json", code);
-  return Error{ErrorCode::BadInput, "no weights in the folder", path.string(), pickled ? "pytorch_model.bin" : "",
-               "model.safetensors, or model.safetensors.index.json with its shards",
-               pickled ? "Convert the model to safetensors, or fetch its safetensors files."
-                       : "Check that this is a model's folder and that its download is complete."};
+  for (const char* name : kUsualNames) {
+    if (!fs::is_regular_file(path / name, code)) continue;
+    if (fs::path(name).extension() == ".json") return readIndex(path / name);
+    return WeightFiles{{path / name}, {}};
+  }
+  const std::vector<fs::path> others = otherWeights(path);
+  if (others.size() == 1) return WeightFiles{others, {}};
+  if (others.size() > 1)
+    return Error{ErrorCode::BadInput, "the folder holds several files of weights", path.string(), fileNames(others), "one",
+                 "Name the file instead of its folder."};
+  return Error{ErrorCode::BadInput, "no weights in the folder", path.string(), "",
+               "model.safetensors, pytorch_model.bin, their indices with shards, or a GGUF file",
+               "Check that this is a model's folder and that its download is complete."};
 }
 
 Result<WeightSummary> inspectWeights(const fs::path& path) {
@@ -76,12 +111,17 @@ Result<WeightSummary> inspectWeights(const fs::path& path) {
   if (!files) return files.error();
   WeightSummary summary;
   for (const fs::path& file : files->files) {
-    Result<SafetensorsHeader> header = readSafetensorsHeader(file);
-    if (!header) return header.error();
-    summary.parameters += header->parameters();
-    summary.bytes += header->fileBytes;
-    for (const auto& [name, count] : header->dtypes()) summary.dtypes[name] += count;
-    summary.tensors.insert(summary.tensors.end(), header->tensors.begin(), header->tensors.end());
+    Result<const WeightFormat*> format = weightFormatOf(file);
+    if (!format) return format.error();
+    summary.format = (*format)->name;
+    Result<WeightFilePtr> opened = (*format)->open(file);
+    if (!opened) return opened.error();
+    summary.bytes += (*opened)->fileBytes();
+    for (const TensorInfo& tensor : (*opened)->tensors()) {
+      summary.parameters += tensor.elements();
+      summary.dtypes[tensor.storedName()] += tensor.elements();
+      summary.tensors.push_back(tensor);
+    }
   }
   std::sort(summary.tensors.begin(), summary.tensors.end(),
             [](const TensorInfo& a, const TensorInfo& b) { return a.name < b.name; });

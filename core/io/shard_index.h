@@ -1,6 +1,6 @@
 #pragma once
-// Where a model's weights lie: one model.safetensors, or shards named by model.safetensors.index.json. Headers only, so
-// that listing a folder of models costs no more than its headers. Free functions, any thread.
+// Where a model's weights lie: one file in any of the formats (weight_formats.h), or shards named by an index. Tables
+// only, so that listing a folder of models costs no more than its headers. Free functions, any thread.
 
 #include <cstdint>
 #include <filesystem>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/config/result.h"
-#include "core/io/safetensors_header.h"
+#include "core/io/weight_file.h"
 
 namespace rankscope {
 
@@ -18,17 +18,19 @@ struct WeightFiles {
   std::map<std::string, size_t> fileOfTensor;    // from the index; empty for a single file
 };
 
-// `path` is a folder (model.safetensors, else the index, else adapter_model.safetensors) or a .safetensors file.
+// `path` is a file of weights, an index, or a folder: model.safetensors or its index, adapter_model.safetensors,
+// pytorch_model.bin or its index, adapter_model.bin, else the only file of weights that lies there.
 Result<WeightFiles> findWeightFiles(const std::filesystem::path& path);
 
 struct WeightSummary {
   uint64_t parameters = 0;
   uint64_t bytes = 0;                        // on disk, all files
-  std::map<std::string, uint64_t> dtypes;    // "F32" -> elements
+  std::map<std::string, uint64_t> dtypes;    // "F32", "Q4_K" -> elements
+  std::string format;                        // "safetensors", "torch", "gguf"
   std::string mainDtype;                     // the dtype of most elements
   std::vector<TensorInfo> tensors;           // of all files, sorted by name
 };
-// Total parameters, dtypes and bytes from the headers alone.
+// Total parameters, dtypes and bytes from the tables alone.
 Result<WeightSummary> inspectWeights(const std::filesystem::path& path);
 
 }  // namespace rankscope

@@ -4,8 +4,9 @@
 #include <fmt/format.h>
 
 #include "core/config/option_spec.h"
+#include "core/config/text_shown.h"
 #include "core/io/shard_index.h"
-#include "core/io/text_shown.h"
+#include "core/io/weight_formats.h"
 
 namespace rankscope {
 
@@ -14,12 +15,12 @@ Result<WeightSource> WeightSource::open(const std::filesystem::path& path) {
   if (!files) return files.error();
   WeightSource source;
   for (const std::filesystem::path& file : files->files) {
-    Result<std::shared_ptr<const SafetensorsFile>> opened = SafetensorsFile::open(file);
+    Result<WeightFilePtr> opened = openWeightFile(file);
     if (!opened) return opened.error();
     source.m_files.push_back(std::move(*opened));
   }
   for (size_t i = 0; i < source.m_files.size(); ++i)
-    for (const TensorInfo& tensor : source.m_files[i]->header().tensors) {
+    for (const TensorInfo& tensor : source.m_files[i]->tensors()) {
       const auto [entry, inserted] = source.m_fileOf.emplace(tensor.name, i);
       if (inserted) continue;
       // Without the index's word on which of the two counts, the weights are ambiguous.
@@ -30,7 +31,7 @@ Result<WeightSource> WeightSource::open(const std::filesystem::path& path) {
       entry->second = indexed->second;
     }
   for (const auto& [name, file] : files->fileOfTensor)
-    if (!source.m_files[file]->contains(name))
+    if (!source.m_files[file]->info(name))
       return Error{ErrorCode::BadInput, "a shard lacks a tensor that the index promises",
                    source.m_files[file]->path().string(), shown(name, 200), "", "Fetch this shard again."};
   return source;
@@ -57,7 +58,10 @@ Result<at::Tensor> WeightSource::tensor(const std::string& name) const {
                                   : fmt::format("The nearest name there is {}: check that the weights belong to this model.",
                                                 shown(near, 200))};
   }
-  return m_files[found->second]->tensor(name);
+  const WeightFile& file = *m_files[found->second];
+  Result<RawTensor> raw = file.raw(name);
+  if (!raw) return raw.error();
+  return tensorFrom(*raw, file.path().string() + ": " + shown(name, 200));
 }
 
 Result<at::Tensor> WeightSource::tensor(const std::string& name, at::ScalarType dtype) const {

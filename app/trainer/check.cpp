@@ -39,12 +39,17 @@ int64_t largestStep(StepPlan& plan, const TokenizedSet& set) {
 
 Result<CheckReport> checkConfig(const RunConfig& config, const Places& places, const std::atomic<bool>* cancel,
                                 const std::function<void(const std::string&)>& progress) {
+  // Made before anything is loaded, for the case that memory runs out.
+  std::optional<RunEstimate> estimate;
+  if (Result<RunEstimate> made = estimateRun(config, places, nullptr); made) estimate = *made;
   try {
     SetupOptions options;
     options.cancel = cancel;
     options.progress = progress;
     Result<TrainingSetup> setup = setUpTraining(config, places, options);
     if (!setup) return setup.error();
+    const DataShape shape = dataShape(config, setup->data);
+    if (Result<RunEstimate> made = estimateRun(config, places, &shape); made) estimate = *made;
     CheckReport report;
     report.memoryBefore = readProcessMemory().resident;
     setup->method->onStart(*setup->optimizer);
@@ -67,6 +72,7 @@ Result<CheckReport> checkConfig(const RunConfig& config, const Places& places, c
       report.tokens = result->tokens;
     }
     report.peakMemory = readProcessMemory().peak;
+    if (estimate) report.estimate = estimate->memory;
     report.trainable = setup->trainableCount();
     report.parameters = setup->parameterCount();
     report.totalSteps = setup->plan.totalSteps();
@@ -80,7 +86,7 @@ Result<CheckReport> checkConfig(const RunConfig& config, const Places& places, c
     report.remarks = setup->remarks;
     return report;
   } catch (const std::exception& problem) {
-    return errorFromException(problem, 0);
+    return errorFromException(problem, config, estimate, 0);
   }
 }
 
@@ -91,6 +97,7 @@ nlohmann::json toJson(const CheckReport& report) {
           {"tokens", report.tokens},
           {"training_seconds", report.trainingSeconds},
           {"peak_memory", report.peakMemory},
+          {"estimated_memory", report.estimate.total},
           {"trainable", report.trainable},
           {"parameters", report.parameters},
           {"total_steps", report.totalSteps},
@@ -118,7 +125,7 @@ void addCheckCommand(CLI::App& root, CommandContext& context) {
                   {"gradient norm", formatNumber(report->gradNorm, 4)},
                   {"seconds a step", formatNumber(report->stepSeconds, 3) + " (" + formatCount(report->tokens) + " tokens)"},
                   {"whole training", formatSeconds(report->trainingSeconds) + " in " + formatCount(report->totalSteps) + " steps"},
-                  {"peak memory", formatBytes(static_cast<double>(report->peakMemory))},
+                  {"peak memory", formatBytes(static_cast<double>(report->peakMemory)) + ", of a whole run about " + memoryText(report->estimate)},
                   {"trainable", formatCount(report->trainable) + " of " + formatCount(report->parameters)},
                   {"examples", formatCount(report->trainExamples) + " to train on, " + formatCount(report->evalExamples) +
                                    " to evaluate on, " + formatCount(report->skippedRows) + " rows passed over"}};

@@ -9,6 +9,7 @@
 
 #include "core/config/places.h"
 #include "core/config/run_config.h"
+#include "core/train/estimate.h"
 
 namespace rankscope {
 
@@ -16,6 +17,7 @@ struct CheckReport {
   double loss = 0, gradNorm = 0, stepSeconds = 0, trainingSeconds = 0;
   int64_t tokens = 0;  // of the step that was run, the largest of the first epoch
   int64_t memoryBefore = 0, peakMemory = 0;
+  MemoryEstimate estimate;  // of the whole run, evaluations included
   int64_t trainable = 0, parameters = 0, totalSteps = 0;
   int64_t trainExamples = 0, evalExamples = 0, skippedRows = 0;
   std::vector<std::string> remarks;

@@ -1,7 +1,9 @@
 #include "core/train/process_memory.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -45,6 +47,10 @@ int64_t availableMemory() {
   const int64_t limit = numberIn("/sys/fs/cgroup/memory.max");
   const int64_t used = numberIn("/sys/fs/cgroup/memory.current");
   if (limit > 0 && used >= 0) available = std::min(available, std::max<int64_t>(0, limit - used));
+  struct rlimit space = {};
+  if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY)
+    available = std::min(available, std::max<int64_t>(0, static_cast<int64_t>(space.rlim_cur) -
+                                                             kilobyteField("/proc/self/status", "VmSize")));
   return available;
 }
 

@@ -11,7 +11,8 @@ struct ProcessMemory {
 };
 ProcessMemory readProcessMemory();
 
-// Bytes that a new allocation may still take: the kernel's estimate, cut by the control group's limit. 0 when unknown.
+// Bytes that a new allocation may still take: the kernel's estimate, cut by the control group's limit and by the
+// process's own (ulimit -v). 0 when unknown.
 int64_t availableMemory();
 
 }  // namespace rankscope

@@ -3,11 +3,9 @@
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
-#include <new>
-
 #include "core/config/files.h"
 #include "core/config/log.h"
-#include "core/train/process_memory.h"
+#include "core/train/memory_error.h"
 #include "core/train/stop_signal.h"
 #include "core/train/training_loop.h"
 
@@ -45,26 +43,14 @@ int TrainOutcome::exitCode() const {
   return 0;
 }
 
-Error errorFromException(const std::exception& problem, int64_t step) {
+Error errorFromException(const std::exception& problem, const RunConfig& config, const std::optional<RunEstimate>& estimate,
+                         int64_t step) {
   if (const auto* known = dynamic_cast<const ErrorException*>(&problem)) return known->error();
+  if (isOutOfMemory(problem)) return outOfMemoryError(config, estimate, step);
   const auto* fromTorch = dynamic_cast<const c10::Error*>(&problem);
   std::string text = fromTorch ? fromTorch->what_without_backtrace() : problem.what();
   text.erase(std::min(text.find('\n'), text.size()));  // LibTorch's lists of what it could have done help nobody here
-  const bool memory = dynamic_cast<const std::bad_alloc*>(&problem) ||
-                      dynamic_cast<const c10::OutOfMemoryError*>(&problem) ||
-                      text.find("can't allocate memory") != std::string::npos ||
-                      text.find("out of memory") != std::string::npos;
   const std::string where = fmt::format("step {}", step + 1);
-  if (memory) {
-    const ProcessMemory used = readProcessMemory();
-    return {ErrorCode::Training,
-            "memory ran out",
-            where,
-            fmt::format("{} MB in use, {} MB left on this machine", used.resident / 1000000, availableMemory() / 1000000),
-            "room for the activations of one batch",
-            "Lower train.batch_size (and raise train.accumulation by the same factor), lower data.max_length, or turn "
-            "train.gradient_checkpointing on; the last checkpoint is intact."};
-  }
   return {ErrorCode::Internal, "training stopped on an unexpected failure", where, text, "",
           "This is a defect of rankscope-train; please report it with the run's config.json. The last checkpoint is "
           "intact."};

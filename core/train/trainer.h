@@ -8,6 +8,7 @@
 
 #include "core/config/places.h"
 #include "core/runlog/run_folder.h"
+#include "core/train/estimate.h"
 #include "core/train/run_recorder.h"
 
 namespace rankscope {
@@ -33,6 +34,7 @@ Result<RunFolder> branchRun(const RunFolder& parent, const Places& places, const
                             std::vector<Error>& warnings);
 
 // An Error for what was thrown while training: memory that could not be had is told from everything else.
-Error errorFromException(const std::exception& problem, int64_t step);
+Error errorFromException(const std::exception& problem, const RunConfig& config, const std::optional<RunEstimate>& estimate,
+                         int64_t step);
 
 }  // namespace rankscope

@@ -9,6 +9,7 @@
 
 #include "core/methods/trained_parameters.h"
 #include "core/runlog/event_search.h"
+#include "core/train/memory_error.h"
 #include "core/train/packing.h"
 #include "core/train/process_memory.h"
 #include "core/train/run_output.h"
@@ -47,7 +48,7 @@ TrainOutcome TrainingLoop::run() {
     if (!ended) return finish(RunState::Failed, ended.error());
     return finish(*ended, std::nullopt);
   } catch (const std::exception& problem) {
-    return finish(RunState::Failed, errorFromException(problem, m_state.step));
+    return finish(RunState::Failed, errorFromException(problem, m_config, m_estimate, m_state.step));
   }
 }
 
@@ -57,6 +58,7 @@ Result<void> TrainingLoop::prepare() {
   m_config = std::move(*config);
   if (const auto issues = validate(m_config); !issues.empty()) return combineIssues(issues);
 
+  estimateMemory(nullptr);
   const int64_t earlierLives = livesBefore(m_run.eventsFile());
   if (m_options.resume) {
     std::vector<Error> damaged;
@@ -75,6 +77,12 @@ Result<void> TrainingLoop::prepare() {
   Result<TrainingSetup> setup = setUpTraining(m_config, m_places, options);
   if (!setup) return setup.error();
   m_setup = std::make_unique<TrainingSetup>(std::move(*setup));
+  const DataShape shape = dataShape(m_config, m_setup->data);
+  estimateMemory(&shape);
+  if (m_estimate) {
+    m_recorder.log("info", "expected memory: " + memoryText(m_estimate->memory));
+    if (const auto warning = memoryWarning(m_config, *m_estimate)) m_recorder.log("warning", *warning);
+  }
   for (const std::string& remark : m_setup->remarks) m_recorder.log("info", remark);
   const auto& problems = m_setup->data.trainProblems;
   for (size_t i = 0; i < std::min<size_t>(problems.items.size(), 20); ++i)
@@ -99,6 +107,10 @@ Result<void> TrainingLoop::prepare() {
   }
   announceStart();
   return {};
+}
+
+void TrainingLoop::estimateMemory(const DataShape* data) {
+  if (Result<RunEstimate> made = estimateRun(m_config, m_places, data); made) m_estimate = std::move(*made);
 }
 
 Result<void> TrainingLoop::chooseBestMetric() {

@@ -27,6 +27,7 @@ class TrainingLoop {
   Result<void> prepare();
   Result<void> chooseBestMetric();
   Result<void> restore();
+  void estimateMemory(const DataShape* data);
   void announceStart();
   Result<event::RunState> loop();
   Result<Leave> oneStep();
@@ -60,6 +61,7 @@ class TrainingLoop {
   std::unique_ptr<TrainingSetup> m_setup;
   std::unique_ptr<StepEngine> m_engine;
   std::unique_ptr<FactorProbes> m_probes;
+  std::optional<RunEstimate> m_estimate;  // made before anything large is loaded
   TrainerState m_state;
   std::string m_bestMetric;  // "loss", "accuracy", …
   bool m_higherIsBetter = false;

@@ -13,6 +13,13 @@ namespace rankscope {
 
 using event::RunState;
 
+namespace {
+
+// How long a run waits for room on the disk before it gives up; a job of the queue must not wait for ever.
+constexpr std::chrono::minutes kDiskPatience{10};
+
+}  // namespace
+
 TrainingLoop::Leave TrainingLoop::leaving() const {
   if (m_control.signalled()) return Leave::Signal;
   return m_control.stopWanted() ? Leave::Stop : Leave::No;
@@ -73,7 +80,7 @@ Result<void> TrainingLoop::evaluateNow() {
   }
   m_recorder.state(RunState::Evaluating, "", m_state.step);
   EvaluationOptions options;
-  options.sequences = std::max<size_t>(32, static_cast<size_t>(m_config.integer("train.batch_size")));
+  options.sequences = evaluationSequences(m_config);
   options.classes = static_cast<int64_t>(m_setup->data.labels.size());
   options.between = [this](double share) {
     m_recorder.progress(fmt::format("evaluating {:.0f}%", 100 * share));
@@ -129,6 +136,7 @@ Result<void> TrainingLoop::saveCheckpoint(event::CheckpointReason reason) {
     return Error{ErrorCode::Training, "a trained tensor is not finite", fmt::format("step {}", m_state.step), bad,
                  "finite numbers",
                  "Lower optim.learning_rate, lengthen the warm-up, or train in fp32; no checkpoint was written."};
+  const auto start = std::chrono::steady_clock::now();
   for (;;) {
     // What led to this checkpoint is on the disk before the checkpoint is: a run that goes on from it never asks again
     // for steps whose events were still in memory.
@@ -142,9 +150,11 @@ Result<void> TrainingLoop::saveCheckpoint(event::CheckpointReason reason) {
       break;
     }
     if (written.error().code != ErrorCode::Io) return written.error();
-    // A full or failing disk: nothing computed so far is given up while a person can still make room.
+    // A full or failing disk: nothing computed so far is given up at once, while a person can still make room.
+    if (std::chrono::steady_clock::now() - start > kDiskPatience) return written.error();
     m_recorder.failure(written.error(), m_state.step);
-    m_recorder.log("error", written.error().message() + " Trying again every 5 seconds.");
+    m_recorder.log("error", fmt::format("{} Trying again every 5 seconds, for {} minutes.", written.error().message(),
+                                        kDiskPatience.count()));
     m_recorder.state(RunState::Paused, written.error().message(), m_state.step);
     for (int i = 0; i < 50 && !m_control.leaveWanted(); ++i) m_control.waitForWish(100);
     if (m_control.leaveWanted()) return written.error();

@@ -90,7 +90,7 @@ int doomedSession(const fs::path& home, const QString& program) {
   session.navigate("New run");
   auto* newRun = session.view<NewRunView>("newrun");
   if (!waitFor([&] { return !newRun->draft()->presetName().isEmpty(); }, 20000, "preset")) return 1;
-  newRun->draft()->set("train.epochs", 4);  // long enough to outlive the window on a fast machine
+  newRun->draft()->set("train.epochs", 3);  // long enough to outlive the window on a fast machine
   auto* start = newRun->consequences()->startButton();
   if (!waitFor([&] { return start->isEnabled(); }, 20000, "start")) return 1;
   QTest::mouseClick(start, Qt::LeftButton);
@@ -207,7 +207,7 @@ class WindowKilledTest : public QObject {
     auto* live = again.view<LiveView>("live");
     QTRY_COMPARE(live->runId(), run);
     if (stillTrains) QTRY_VERIFY(live->history().state() == "running" || live->history().state() == "evaluating" || live->history().step() > stepThen);
-    QTRY_COMPARE_WITH_TIMEOUT(live->history().state(), std::string("finished"), 60000);
+    QTRY_COMPARE_WITH_TIMEOUT(live->history().state(), std::string("finished"), 150000);
     // Every step is there once, from the first to the last.
     QTRY_COMPARE(QString::fromStdString(readNow(again.store, [&](Store& store) { return store.run(run.toStdString()); })->status), QString("finished"));
     const auto loss = readNow(again.store, [&](Store& store) { return store.readSeries(run.toStdString(), "train/loss"); });

@@ -178,7 +178,7 @@ void LivePlots::addPanel(const QString& id, const QString& title, const QString&
   panel.plot->setFollow(true);
   panel.plot->setClipOutliers(m_clip->isChecked());
   panel.plot->setSmoothing(smoothingWeight(m_smoothing->value()));
-  panel.plot->setShowLegend(panel.curves.size() != 1);
+  panel.plot->setShowLegend(panel.curves.size() != 1);  // one curve is what the title says
   panel.plot->setMinimumHeight(kRowHeight);
   connect(panel.plot, &Plot::cursorMoved, this, &LivePlots::readCursor);
   connect(panel.plot, &Plot::zoomHistoryChanged, this, [this] {

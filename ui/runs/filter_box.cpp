@@ -17,7 +17,8 @@ namespace rankscope::ui {
 
 namespace {
 
-constexpr int kPauseMs = 140;
+constexpr int kPauseMs = 30;
+constexpr int kMistakeMs = 400;  // half a word is no mistake yet
 
 bool partOfName(QChar c) {
   return c.isLetterOrNumber() || c == QLatin1Char('_') || c == QLatin1Char('.') || c == QLatin1Char('/');
@@ -54,6 +55,9 @@ FilterBox::FilterBox(StoreService& store, QWidget* parent) : QWidget(parent), m_
 
   m_pause.setSingleShot(true);
   m_pause.setInterval(kPauseMs);
+  m_mistake.setSingleShot(true);
+  m_mistake.setInterval(kMistakeMs);
+  connect(&m_mistake, &QTimer::timeout, this, [this] { m_tell(); });
   connect(&m_pause, &QTimer::timeout, this, &FilterBox::check);
   connect(m_input, &QLineEdit::textEdited, this, [this] {
     m_pause.start();
@@ -94,6 +98,7 @@ void FilterBox::loadNames() {
 
 void FilterBox::check() {
   m_pause.stop();
+  m_mistake.stop();
   const QString text = m_input->text().trimmed();
   if (text.isEmpty()) {
     m_store.drop(this, "check");
@@ -117,7 +122,10 @@ void FilterBox::check() {
                    const qsizetype lead = m_input->text().indexOf(text);
                    QString message = QString::fromStdString(found->error.what);
                    if (!found->error.hint.empty()) message += QStringLiteral(". ") + QString::fromStdString(found->error.hint);
-                   showProblem(message, lead + chars(found->offset), std::max<qsizetype>(1, chars(found->offset + found->length) - chars(found->offset)));
+                   const qsizetype offset = lead + chars(found->offset);
+                   const qsizetype length = std::max<qsizetype>(1, chars(found->offset + found->length) - chars(found->offset));
+                   m_tell = [this, message, offset, length] { showProblem(message, offset, length); };
+                   m_mistake.start();
                    return;
                  }
                  showProblem({}, 0, 0);

@@ -4,6 +4,7 @@
 
 #include <QLineEdit>
 #include <QTimer>
+#include <functional>
 
 class QCompleter;
 class QLabel;
@@ -44,7 +45,8 @@ class FilterBox : public QWidget {
   QLineEdit* m_input;
   QCompleter* m_completer;
   QStringListModel* m_names;
-  QTimer m_pause;
+  QTimer m_pause, m_mistake;
+  std::function<void()> m_tell;
   QString m_good, m_problem;
 };
 

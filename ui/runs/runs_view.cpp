@@ -182,6 +182,14 @@ void RunsView::connectModel() {
     m_details->refresh(ids);
     if (!m_groupKeys.isEmpty()) loadGroups();
   });
+  connect(&store(), &StoreService::problem, this, [this] {
+    m_storeProblem = true;
+    updatePages();
+  });
+  connect(&store(), &StoreService::problemSolved, this, [this] {
+    m_storeProblem = false;
+    updatePages();
+  });
   connect(&store(), &StoreService::opened, this, [this] {
     applyQuery();
     loadNames();
@@ -215,7 +223,14 @@ void RunsView::applyQuery() {
 
 void RunsView::updatePages() {
   const int total = m_model->total();
-  m_count->setText(tr("%n run(s)", nullptr, total));
+  m_count->setText(m_model->everLoaded() ? tr("%n run(s)", nullptr, total) : QString());
+  if (!m_model->everLoaded() && m_storeProblem) {
+    m_emptyTitle->setText(tr("The history cannot be read"));
+    m_emptyText->setText(tr("What is wrong and what to do stands above. Run folders are not touched by this, and training runs go on."));
+    m_emptyAction->hide();
+    m_pages->setCurrentWidget(m_empty);
+    return;
+  }
   if (total > 0 || !m_model->everLoaded()) {
     m_pages->setCurrentWidget(m_groupKeys.isEmpty() ? static_cast<QWidget*>(m_table) : m_groupTable);
     return;

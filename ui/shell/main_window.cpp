@@ -22,6 +22,7 @@
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QMenuBar>
+#include <QPushButton>
 #include <QStackedWidget>
 #include <QStatusBar>
 #include <QTimer>
@@ -56,7 +57,11 @@ MainWindow::MainWindow(ViewContext context, QWidget* parent) : QMainWindow(paren
   auto* bannerLayout = new QHBoxLayout(m_banner);
   bannerLayout->setContentsMargins(space::kWide, space::kHalf, space::kUnit, space::kHalf);
   auto* bannerIcon = new QLabel(m_banner);
-  bannerIcon->setPixmap(icon(QStringLiteral("warning")).pixmap(space::kIcon));
+  const auto paintIcon = [bannerIcon] {
+    bannerIcon->setPixmap(iconPixmap(QStringLiteral("warning"), colours().warning, space::kIcon, bannerIcon->devicePixelRatioF()));
+  };
+  paintIcon();
+  connect(&Theme::instance(), &Theme::changed, bannerIcon, paintIcon);
   m_bannerText = new QLabel(m_banner);
   m_bannerText->setWordWrap(true);
   m_bannerText->setTextInteractionFlags(Qt::TextSelectableByMouse);
@@ -66,7 +71,12 @@ MainWindow::MainWindow(ViewContext context, QWidget* parent) : QMainWindow(paren
   closeBanner->setToolTip(tr("Close message"));
   connect(closeBanner, &QToolButton::clicked, m_banner, &QWidget::hide);
   bannerLayout->addWidget(bannerIcon);
+  m_rebuild = new QPushButton(tr("Rebuild now"), m_banner);
+  m_rebuild->setObjectName(QStringLiteral("rebuildStore"));
+  m_rebuild->setToolTip(tr("Moves the damaged file aside and reads all run folders again"));
+  connect(m_rebuild, &QPushButton::clicked, this, &MainWindow::rebuildStore);
   bannerLayout->addWidget(m_bannerText, 1);
+  bannerLayout->addWidget(m_rebuild);
   bannerLayout->addWidget(closeBanner);
   m_banner->hide();
   m_stack = new QStackedWidget(centre);
@@ -89,6 +99,7 @@ MainWindow::MainWindow(ViewContext context, QWidget* parent) : QMainWindow(paren
   connect(&store, &StoreService::problem, this, [this](const QString& text) {
     m_storeHasProblem = true;
     showBanner(text);
+    m_rebuild->setVisible(text.contains(QLatin1String("store rebuild")));  // what the store advises where it is damaged
     updateStoreStatus();
   });
   connect(&store, &StoreService::problemSolved, this, [this] {
@@ -98,7 +109,8 @@ MainWindow::MainWindow(ViewContext context, QWidget* parent) : QMainWindow(paren
   connect(&store, &StoreService::runsChanged, this, &MainWindow::updateStoreStatus);
   connect(&store, &StoreService::liveRunsChanged, this, &MainWindow::updateRunning);
   connect(m_context.settings, &Settings::writeFailed, this, [this](const QString& text) {
-    showBanner(tr("Your layout could not be saved. %1").arg(text));
+    // What ails the store weighs more, and mostly has the same cause.
+    if (!m_storeHasProblem) showBanner(tr("Your layout could not be saved: %1").arg(text));
   });
   restoreLayout();
   updateStoreStatus();
@@ -347,10 +359,24 @@ void MainWindow::showView(const QString& id, const QJsonObject& request) {
   if (!request.isEmpty()) next->open(request);
 }
 
-void MainWindow::showBanner(const QString& text) {
+void MainWindow::showBanner(const QString& message) {
+  QString text = message;
+  if (!text.isEmpty()) text[0] = text[0].toUpper();
+  m_rebuild->hide();
   m_bannerText->setText(text);
   m_bannerText->setAccessibleName(text);
   m_banner->setVisible(!text.isEmpty());
+}
+
+// The command does the work in a process of its own; the store service opens what it made as soon as it is there.
+void MainWindow::rebuildStore() {
+  const auto started = m_context.trainer->startDetached({QStringLiteral("store"), QStringLiteral("rebuild")}, QStringLiteral("store-rebuild"));
+  if (!started.ok()) {
+    statusBar()->showMessage(QString::fromStdString(started.error().message()), kMessageMs);
+    return;
+  }
+  m_rebuild->hide();
+  m_bannerText->setText(tr("The history is being made again from the run folders. Nothing needs to be done meanwhile."));
 }
 
 QList<QAction*> MainWindow::allActions() const {

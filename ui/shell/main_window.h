@@ -13,6 +13,7 @@ class QButtonGroup;
 class QDockWidget;
 class QFrame;
 class QLabel;
+class QPushButton;
 class QStackedWidget;
 class QToolButton;
 
@@ -32,7 +33,7 @@ class MainWindow : public QMainWindow {
   QString currentViewId() const { return m_current; }
   View* view(const QString& id);  // made when it is not there yet; none for an unknown id
   // A line under the menus that stays until it is closed or replaced: problems of the store, the end of a crash.
-  void showBanner(const QString& text);
+  void showBanner(const QString& message);
   QueuePanel* queuePanel() const { return m_queue; }
 
   // Everything that can be done now, for the command palette: the window's actions and the current view's.
@@ -53,6 +54,7 @@ class MainWindow : public QMainWindow {
   void updateThemeActions();
   void updateRunning();
   void updateStoreStatus();
+  void rebuildStore();
   void saveLayout();
   void restoreLayout();
 
@@ -69,6 +71,7 @@ class MainWindow : public QMainWindow {
   QStackedWidget* m_stack = nullptr;
   QFrame* m_banner = nullptr;
   QLabel* m_bannerText = nullptr;
+  QPushButton* m_rebuild = nullptr;
   QMenu* m_viewMenu = nullptr;
   QDockWidget* m_queueDock = nullptr;
   QueuePanel* m_queue = nullptr;

@@ -135,11 +135,15 @@ class StoreService::Worker {
           lastProblem.clear();
         } else {
           nextOpen = Clock::now() + kRetry;
+          bool first = false;
           {
             std::lock_guard lock(m_shared->mutex);
             m_shared->absent = opened.error();
+            // A store that is busy or read-only can still be read.
+            first = !std::exchange(m_shared->opened, true);
           }
           tell(lastProblem, text(opened.error()));
+          if (first) announce([service = m_service] { Q_EMIT service->opened(); });
         }
       }
 

@@ -9,6 +9,7 @@
 #include "core/runlog/event_log.h"
 #include "core/runlog/run_folder.h"
 #include "core/runlog/spectrum_file.h"
+#include "core/store/store.h"
 
 namespace {
 
@@ -71,6 +72,11 @@ int main(int argc, char** argv) {
       }
     }
     return test::fakeRun(options);
+  }
+  if (command == "store") {  // rebuild
+    std::error_code ignored;
+    std::filesystem::rename(places->store, places->store.string() + ".damaged", ignored);
+    return Store::open(places->store, Store::Mode::ReadWrite).ok() ? 0 : 1;
   }
   if (command == "queue") return test::fakeQueue(*places, slot, group, options.milliseconds);
   std::fprintf(stderr, "unknown command %s\n", command.c_str());

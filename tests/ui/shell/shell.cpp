@@ -1,12 +1,23 @@
 // The shell: window with all views, palette, theme, settings; the store's and the trainer's fronts; tables as text.
 #include <QtTest/QtTest>
 
+#include <QFrame>
+#include <QLabel>
 #include <QLineEdit>
+#include <QPushButton>
 #include <QTableView>
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "core/config/files.h"
+#include "core/store/ingest.h"
 #include "core/store/store.h"
 #include "tests/support/synthetic_store.h"
 #include "tests/support/ui_fixture.h"
+#include "ui/runs/runs_model.h"
+#include "ui/runs/runs_view.h"
 #include "ui/shell/command_palette.h"
 #include "ui/shell/format.h"
 #include "ui/shell/main_window.h"
@@ -115,6 +126,69 @@ class ShellTest : public QObject {
       }
     }
     Theme::instance().setMode(ThemeMode::System);
+  }
+
+  // A store that is no database: the window says what, where and what to do, and its button makes the history again.
+  void aDamagedStoreIsSaidAndRebuilt() {
+    QTemporaryDir home;
+    const std::filesystem::path root(home.path().toStdString());
+    QVERIFY(std::filesystem::create_directories(root / "runs"));
+    QVERIFY(writeFileAtomically(root / "store.sqlite", std::string(30000, 'x')).ok());
+    StoreService store(root / "store.sqlite", root / "runs");
+    TrainerClient trainer(fakeTrainer(), root);
+    Settings settings(root / "workbench.json");
+    RunSelection selection;
+    Places places = *Places::find(root);
+    MainWindow window({&places, &store, &trainer, &settings, &selection, nullptr});
+    window.show();
+    auto* banner = window.findChild<QFrame*>("banner");
+    QTRY_VERIFY(banner->isVisible());
+    QString said;
+    for (auto* label : banner->findChildren<QLabel*>()) said += label->text();
+    QVERIFY2(said.contains("damaged") && said.contains("store.sqlite") && said.contains("rebuild"), qPrintable(said));
+    QTRY_VERIFY(accessible(&window, QAccessible::StaticText, "The history cannot be read"));
+    auto* rebuild = window.findChild<QPushButton*>("rebuildStore");
+    QVERIFY(rebuild->isVisible());
+    QTest::mouseClick(rebuild, Qt::LeftButton);
+    QVERIFY(!rebuild->isVisible());
+    QTRY_VERIFY_WITH_TIMEOUT(!banner->isVisible(), 15000);
+    QTRY_VERIFY(accessible(&window, QAccessible::StaticText, "No runs yet"));
+  }
+
+  // Another program holds the lock for longer than anybody waits: said, still readable, and over when the lock is.
+  void aLockedStoreIsSaidAndCanBeRead() {
+    QTemporaryDir home;
+    const std::filesystem::path root(home.path().toStdString());
+    Places places = *Places::find(root);
+    QVERIFY(places.ensure().ok());
+    SyntheticRun run;
+    run.steps = 20;
+    writeRun(places, run);
+    {
+      auto made = Store::open(places.store, Store::Mode::ReadWrite);
+      QVERIFY(made.ok());
+      ingestRuns(**made, places.runs);
+    }
+    const int lock = ::open((root / "store.lock").c_str(), O_RDWR | O_CREAT, 0600);
+    QVERIFY(lock >= 0 && ::flock(lock, LOCK_EX) == 0);
+    // Something has to be written, or nobody would notice: a second run.
+    writeRun(places, run);
+    StoreService store(places.store, places.runs);
+    TrainerClient trainer(fakeTrainer(), root);
+    Settings settings(root / "workbench.json");
+    RunSelection selection;
+    MainWindow window({&places, &store, &trainer, &settings, &selection, nullptr});
+    window.show();
+    auto* banner = window.findChild<QFrame*>("banner");
+    QTRY_VERIFY_WITH_TIMEOUT(banner->isVisible(), 20000);
+    QString said;
+    for (auto* label : banner->findChildren<QLabel*>()) said += label->text();
+    QVERIFY2(said.contains("store.lock") && said.contains("Wait"), qPrintable(said));
+    auto* runs = static_cast<RunsView*>(window.view("runs"));
+    QTRY_COMPARE_WITH_TIMEOUT(runs->model()->total(), 1, 10000);
+    ::close(lock);
+    QTRY_VERIFY_WITH_TIMEOUT(!banner->isVisible(), 20000);
+    QTRY_COMPARE_WITH_TIMEOUT(runs->model()->total(), 2, 10000);
   }
 
   void settingsSurviveAndDamageIsSetAside() {

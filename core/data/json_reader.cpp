@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/data/readers.h"
-#include "core/io/json.h"
+#include "core/config/json_text.h"
 
 namespace rankscope {
 namespace {
@@ -179,7 +179,7 @@ bool JsonReader::nextFlat(Cells& cells, uint64_t& line) {
   std::string_view text;
   while (takeElement(text, line)) {
     ++m_row;
-    Result<nlohmann::json> document = parseBoundedJson(text, fmt::format("line {}", line), limits);
+    Result<nlohmann::json> document = parseJson(text, fmt::format("line {}", line), limits);
     if (!document) {
       m_problems.add(m_row, line, fmt::format("{}: {}; the row was left out", document.error().what, document.error().found));
       continue;

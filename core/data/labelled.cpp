@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "core/data/task.h"
-#include "core/io/text_shown.h"
+#include "core/config/text_shown.h"
 
 #include <fmt/format.h>
 

@@ -16,7 +16,7 @@
 #include "core/data/token_cache.h"
 #include "core/io/mapped_file.h"
 #include "core/io/sha256.h"
-#include "core/io/text_shown.h"
+#include "core/config/text_shown.h"
 
 namespace rankscope {
 namespace {

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "core/data/roles.h"
-#include "core/io/text_shown.h"
+#include "core/config/text_shown.h"
 
 namespace rankscope {
 namespace {

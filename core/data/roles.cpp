@@ -10,7 +10,7 @@
 #include <set>
 
 #include "core/data/column_names.h"
-#include "core/io/text_shown.h"
+#include "core/config/text_shown.h"
 
 namespace rankscope {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "core/data/column_names.h"
 #include "core/data/readers.h"
-#include "core/io/text_shown.h"
+#include "core/config/text_shown.h"
 
 namespace rankscope {
 namespace {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "core/io/atomic_file.h"
-#include "core/io/json.h"
+#include "core/config/atomic_file.h"
+#include "core/config/json_text.h"
 #include "core/io/mapped_file.h"
 #include "core/io/sha256.h"
 
@@ -52,7 +52,7 @@ std::optional<PreparedFile> TokenCache::load(int64_t vocabSize) const {
   std::memcpy(&headBytes, bytes.data(), 8);
   bytes.remove_prefix(8);
   if (headBytes > bytes.size()) return std::nullopt;
-  Result<nlohmann::json> head = parseBoundedJson(bytes.substr(0, headBytes), m_path.string());
+  Result<nlohmann::json> head = parseJson(bytes.substr(0, headBytes), m_path.string());
   bytes.remove_prefix(headBytes);
   if (!head || !head->is_object()) return std::nullopt;
 

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "core/data/readers.h"
-#include "core/io/json.h"
+#include "core/config/json_text.h"
 
 using namespace rankscope;
 
@@ -26,7 +26,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   JsonLimits limits;
   limits.maxDepth = 12;
   limits.maxValues = 500;
-  const Result<nlohmann::json> document = parseBoundedJson(text, "fuzz", limits);
+  const Result<nlohmann::json> document = parseJson(text, "fuzz", limits);
   if (!document) {
     if (document.error().hint.empty()) std::abort();
   } else {

@@ -10,7 +10,7 @@
 #include "core/eval/language_model.h"
 #include "core/eval/registry.h"
 #include "core/eval/regression.h"
-#include "core/io/json.h"
+#include "core/config/json_text.h"
 
 using namespace rankscope;
 

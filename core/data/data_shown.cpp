@@ -1,0 +1,53 @@
+// What people are shown of their data: lengths of the examples, and single rows as the model sees them.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/data/prepare.h"
+#include "core/data/task.h"
+
+namespace rankscope {
+
+void DataStatistics::count(size_t tokensOfExample, size_t lost) {
+  constexpr size_t kLongestCounted = 1 << 16;
+  ++examples;
+  tokens += tokensOfExample;
+  tokensLost += lost;
+  overLimit += lost > 0;
+  const size_t place = std::min(tokensOfExample, kLongestCounted);
+  if (place >= lengthCounts.size()) lengthCounts.resize(place + 1, 0);
+  ++lengthCounts[place];
+}
+
+LengthHistogram DataStatistics::histogram(size_t bins) const {
+  LengthHistogram result;
+  if (lengthCounts.empty() || bins == 0) return result;
+  const size_t width = std::max<size_t>(1, (lengthCounts.size() + bins - 1) / bins);
+  for (size_t begin = 0; begin < lengthCounts.size(); begin += width) {
+    result.edges.push_back(static_cast<int64_t>(begin));
+    const size_t end = std::min(lengthCounts.size(), begin + width);
+    result.counts.push_back(std::accumulate(lengthCounts.begin() + static_cast<std::ptrdiff_t>(begin),
+                                            lengthCounts.begin() + static_cast<std::ptrdiff_t>(end), uint64_t{0}));
+  }
+  result.edges.push_back(result.edges.back() + static_cast<int64_t>(width));
+  return result;
+}
+
+PreviewRow previewExample(const ExampleView& example, const Tokenizer& tokenizer, DataTask task,
+                          const std::vector<std::string>& labels) {
+  PreviewRow row;
+  row.row = example.row;
+  row.length = example.length();
+  row.truncated = example.truncated;
+  for (size_t i = 0; i < example.length(); ++i)
+    row.tokens.push_back(
+        {tokenizer.idToPiece(example.ids[i]), example.ids[i], i > 0 && example.label(i) != kIgnoreLabel});
+  if (task == DataTask::Classification && example.classLabel >= 0 &&
+      static_cast<size_t>(example.classLabel) < labels.size())
+    row.label = labels[static_cast<size_t>(example.classLabel)];
+  if (task == DataTask::Regression) row.label = fmt::format("{}", example.target);
+  return row;
+}
+
+}  // namespace rankscope

@@ -50,43 +50,16 @@ class AdamW final : public Optimizer {
     return i < 0 ? MomentView{} : MomentView{m_first[static_cast<size_t>(i)], m_second[static_cast<size_t>(i)]};
   }
 
-  std::map<std::string, at::Tensor> state() const override {
-    std::map<std::string, at::Tensor> out;
-    for (size_t i = 0; i < m_first.size(); ++i) {
-      const std::string& name = m_groups.parameters()[i].name;
-      out[name + ".exp_avg"] = m_first[i];
-      out[name + ".exp_avg_sq"] = m_second[i];
-      out[name + ".step"] = m_steps[i];
-    }
-    out[kStepsTaken] = at::full({}, m_stepsTaken, at::kLong);
-    return out;
-  }
+  std::map<std::string, at::Tensor> state() const override { return saveSlots(m_groups, slots(), m_stepsTaken); }
 
   Result<void> loadState(const std::map<std::string, at::Tensor>& state) override {
-    std::vector<std::string> known{kStepsTaken};
-    if (auto ok = checkSlot(state, kStepsTaken, at::empty({}, at::kLong)); !ok) return ok.error();
-    for (size_t i = 0; i < m_first.size(); ++i) {
-      const std::string& name = m_groups.parameters()[i].name;
-      for (const auto& [suffix, like] :
-           {std::pair{".exp_avg", m_first[i]}, std::pair{".exp_avg_sq", m_second[i]}, std::pair{".step", m_steps[i]}}) {
-        known.push_back(name + suffix);
-        if (auto ok = checkSlot(state, known.back(), like); !ok) return ok.error();
-      }
-    }
-    if (auto ok = checkNoStrangers(state, known); !ok) return ok.error();
-    at::NoGradGuard noGrad;
-    for (size_t i = 0; i < m_first.size(); ++i) {
-      const std::string& name = m_groups.parameters()[i].name;
-      m_first[i].copy_(state.at(name + ".exp_avg"));
-      m_second[i].copy_(state.at(name + ".exp_avg_sq"));
-      m_steps[i].copy_(state.at(name + ".step"));
-    }
-    m_stepsTaken = state.at(kStepsTaken).item<int64_t>();
-    return {};
+    return loadSlots(state, m_groups, slots(), m_stepsTaken);
   }
 
  private:
-  static constexpr const char* kStepsTaken = "optimizer.steps_taken";
+  std::vector<StateSlot> slots() const {
+    return {{".exp_avg", m_first}, {".exp_avg_sq", m_second}, {".step", m_steps}};
+  }
 
   ParameterGroups m_groups;
   OptimizerSettings m_settings;

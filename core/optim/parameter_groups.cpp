@@ -8,8 +8,43 @@ namespace rankscope {
 
 namespace {
 
+constexpr const char* kStepsTaken = "optimizer.steps_taken";
+
 std::string shapeText(const at::Tensor& t) {
   return fmt::format("{} [{}]", c10::toString(t.scalar_type()), fmt::join(t.sizes().vec(), ", "));
+}
+
+Result<void> checkSlot(const std::map<std::string, at::Tensor>& state, const std::string& key, const at::Tensor& like) {
+  auto found = state.find(key);
+  if (found == state.end())
+    return Error{ErrorCode::BadInput,
+                 "The optimizer state lacks a tensor",
+                 key,
+                 "nothing",
+                 shapeText(like),
+                 "Resume from a checkpoint of a run with the same method, sites and optimizer."};
+  if (found->second.sizes() != like.sizes() || found->second.scalar_type() != like.scalar_type())
+    return Error{ErrorCode::BadInput,
+                 "The optimizer state does not fit the parameter",
+                 key,
+                 shapeText(found->second),
+                 shapeText(like),
+                 "Resume from a checkpoint of a run with the same rank, sites and precision."};
+  return {};
+}
+
+Result<void> checkNoStrangers(const std::map<std::string, at::Tensor>& state, const std::vector<std::string>& known) {
+  std::vector<std::string> sorted = known;
+  std::sort(sorted.begin(), sorted.end());
+  for (const auto& [key, value] : state)
+    if (!std::binary_search(sorted.begin(), sorted.end(), key))
+      return Error{ErrorCode::BadInput,
+                   "The optimizer state holds a tensor that no parameter of this run owns",
+                   key,
+                   shapeText(value),
+                   "one of this run's parameters",
+                   "Resume from a checkpoint of a run with the same method, sites and optimizer."};
+  return {};
 }
 
 }  // namespace
@@ -46,36 +81,30 @@ at::Tensor fusedGradient(const at::Tensor& parameter) {
   return gradient;
 }
 
-Result<void> checkSlot(const std::map<std::string, at::Tensor>& state, const std::string& key, const at::Tensor& like) {
-  auto found = state.find(key);
-  if (found == state.end())
-    return Error{ErrorCode::BadInput,
-                 "The optimizer state lacks a tensor",
-                 key,
-                 "nothing",
-                 shapeText(like),
-                 "Resume from a checkpoint of a run with the same method, sites and optimizer."};
-  if (found->second.sizes() != like.sizes() || found->second.scalar_type() != like.scalar_type())
-    return Error{ErrorCode::BadInput,
-                 "The optimizer state does not fit the parameter",
-                 key,
-                 shapeText(found->second),
-                 shapeText(like),
-                 "Resume from a checkpoint of a run with the same rank, sites and precision."};
-  return {};
+std::map<std::string, at::Tensor> saveSlots(const ParameterGroups& groups, const std::vector<StateSlot>& slots,
+                                            int64_t stepsTaken) {
+  std::map<std::string, at::Tensor> out;
+  for (const StateSlot& slot : slots)
+    for (size_t i = 0; i < slot.tensors.size(); ++i) out[groups.parameters()[i].name + slot.suffix] = slot.tensors[i];
+  out[kStepsTaken] = at::full({}, stepsTaken, at::kLong);
+  return out;
 }
 
-Result<void> checkNoStrangers(const std::map<std::string, at::Tensor>& state, const std::vector<std::string>& known) {
-  std::vector<std::string> sorted = known;
-  std::sort(sorted.begin(), sorted.end());
-  for (const auto& [key, value] : state)
-    if (!std::binary_search(sorted.begin(), sorted.end(), key))
-      return Error{ErrorCode::BadInput,
-                   "The optimizer state holds a tensor that no parameter of this run owns",
-                   key,
-                   shapeText(value),
-                   "one of this run's parameters",
-                   "Resume from a checkpoint of a run with the same method, sites and optimizer."};
+Result<void> loadSlots(const std::map<std::string, at::Tensor>& state, const ParameterGroups& groups,
+                       const std::vector<StateSlot>& slots, int64_t& stepsTaken) {
+  std::vector<std::string> known{kStepsTaken};
+  if (auto ok = checkSlot(state, kStepsTaken, at::empty({}, at::kLong)); !ok) return ok;
+  for (const StateSlot& slot : slots)
+    for (size_t i = 0; i < slot.tensors.size(); ++i) {
+      known.push_back(groups.parameters()[i].name + slot.suffix);
+      if (auto ok = checkSlot(state, known.back(), slot.tensors[i]); !ok) return ok;
+    }
+  if (auto ok = checkNoStrangers(state, known); !ok) return ok;
+  const at::NoGradGuard noGrad;
+  for (const StateSlot& slot : slots)
+    for (size_t i = 0; i < slot.tensors.size(); ++i)
+      at::Tensor(slot.tensors[i]).copy_(state.at(groups.parameters()[i].name + slot.suffix));
+  stepsTaken = state.at(kStepsTaken).item<int64_t>();
   return {};
 }
 

@@ -37,9 +37,17 @@ class ParameterGroups {
 // Gradient ready for a fused kernel: defined, same dtype, laid out like the parameter. Undefined when there is none.
 at::Tensor fusedGradient(const at::Tensor& parameter);
 
-// One saved tensor of a named slot ("<parameter>.exp_avg"): present, of the right shape and dtype.
-Result<void> checkSlot(const std::map<std::string, at::Tensor>& state, const std::string& key, const at::Tensor& like);
-// Entries of `state` beyond the `known` keys mean that the state belongs to other parameters.
-Result<void> checkNoStrangers(const std::map<std::string, at::Tensor>& state, const std::vector<std::string>& known);
+// What an optimizer keeps for each parameter under "<parameter><suffix>": one tensor per parameter, in their order.
+struct StateSlot {
+  const char* suffix;  // ".exp_avg"
+  std::vector<at::Tensor> tensors;  // handles: what is copied into them is copied into the optimizer's own
+};
+// The slots of all parameters and the count of steps, as they are saved.
+std::map<std::string, at::Tensor> saveSlots(const ParameterGroups& groups, const std::vector<StateSlot>& slots,
+                                            int64_t stepsTaken);
+// Copies a saved state into the slots. Everything is checked first (names, shapes, dtypes, nothing left over), so that a
+// state of other parameters changes nothing.
+Result<void> loadSlots(const std::map<std::string, at::Tensor>& state, const ParameterGroups& groups,
+                       const std::vector<StateSlot>& slots, int64_t& stepsTaken);
 
 }  // namespace rankscope

@@ -44,31 +44,16 @@ class Sgd final : public Optimizer {
     return i < 0 || m_momentum.empty() ? MomentView{} : MomentView{m_momentum[static_cast<size_t>(i)], {}};
   }
 
-  std::map<std::string, at::Tensor> state() const override {
-    std::map<std::string, at::Tensor> out;
-    for (size_t i = 0; i < m_momentum.size(); ++i)
-      out[m_groups.parameters()[i].name + ".momentum_buffer"] = m_momentum[i];
-    out[kStepsTaken] = at::full({}, m_stepsTaken, at::kLong);
-    return out;
-  }
+  std::map<std::string, at::Tensor> state() const override { return saveSlots(m_groups, slots(), m_stepsTaken); }
 
   Result<void> loadState(const std::map<std::string, at::Tensor>& state) override {
-    std::vector<std::string> known{kStepsTaken};
-    if (auto ok = checkSlot(state, kStepsTaken, at::empty({}, at::kLong)); !ok) return ok.error();
-    for (size_t i = 0; i < m_momentum.size(); ++i) {
-      known.push_back(m_groups.parameters()[i].name + ".momentum_buffer");
-      if (auto ok = checkSlot(state, known.back(), m_momentum[i]); !ok) return ok.error();
-    }
-    if (auto ok = checkNoStrangers(state, known); !ok) return ok.error();
-    at::NoGradGuard noGrad;
-    for (size_t i = 0; i < m_momentum.size(); ++i)
-      m_momentum[i].copy_(state.at(m_groups.parameters()[i].name + ".momentum_buffer"));
-    m_stepsTaken = state.at(kStepsTaken).item<int64_t>();
-    return {};
+    return loadSlots(state, m_groups, slots(), m_stepsTaken);
   }
 
  private:
-  static constexpr const char* kStepsTaken = "optimizer.steps_taken";
+  std::vector<StateSlot> slots() const {
+    return {{".momentum_buffer", m_momentum}};
+  }
 
   ParameterGroups m_groups;
   OptimizerSettings m_settings;

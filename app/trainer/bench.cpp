@@ -9,9 +9,11 @@
 #include <chrono>
 #include <fstream>
 #include <numeric>
+#include <optional>
 
 #include "app/trainer/commands.h"
 #include "core/config/json_text.h"
+#include "core/methods/factor_probes.h"
 #include "core/train/packing.h"
 #include "core/train/process_memory.h"
 #include "core/train/setup.h"
@@ -27,6 +29,7 @@ struct BenchArguments {
   int64_t rank = 0, batch = 0;
   double alpha = 16;
   std::vector<std::string> targets;
+  bool probes = false;
 };
 
 struct BenchRows {
@@ -80,6 +83,12 @@ FamilyDefaults defaultsOf(const std::string& family) {
   return {16, 8, {"query", "value"}};
 }
 
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const size_t middle = values.size() / 2;
+  return values.size() % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
 int runBench(CommandContext& context, const BenchArguments& arguments) {
   Result<std::filesystem::path> folder = context.places.resolve(arguments.model);
   if (!folder) return context.fail(folder.error());
@@ -124,9 +133,11 @@ int runBench(CommandContext& context, const BenchArguments& arguments) {
   const DataTask task = rows->labelled ? DataTask::Classification : DataTask::CausalLm;
   const int64_t batchSize = arguments.batch > 0 ? arguments.batch : defaults.batch;
   const int total = arguments.steps + kWarmUpSteps;
-  std::vector<double> times;
+  std::vector<double> times, probeTimes;
   int64_t tokens = 0;
   double first = 0;
+  std::optional<FactorProbes> probes;
+  if (arguments.probes) probes.emplace(**method);
   for (int step = 0; step < total; ++step) {
     std::vector<uint32_t> indices;
     for (int64_t i = 0; i < batchSize; ++i)
@@ -141,23 +152,33 @@ int runBench(CommandContext& context, const BenchArguments& arguments) {
       times.push_back(seconds);
       tokens += result->tokens;
     }
+    // Behind a real step, so that the factors and weights lie in memory as they do in training.
+    if (probes) {
+      const auto begin = std::chrono::steady_clock::now();
+      probes->measure();
+      if (step >= kWarmUpSteps)
+        probeTimes.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    }
     context.detail(fmt::format("step {}: {:.4f} s, loss {:.4f}", step, seconds, result->loss));
   }
   const double sum = std::accumulate(times.begin(), times.end(), 0.0);
-  std::vector<double> sorted = times;
-  std::sort(sorted.begin(), sorted.end());
-  const size_t middle = sorted.size() / 2;
-  const double median = sorted.size() % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  const double stepSeconds = median(times);
   const auto rounded = [](double value, double unit) { return std::round(value * unit) / unit; };  // unit: a power of ten
   // One line, as the peer prints it, with or without --json.
-  fmt::print("{}\n", nlohmann::ordered_json({{"case", arguments.name},
-                                             {"mode", arguments.method + "-" + computeDtypeName(*dtype)},
-                                             {"tokens_per_s", rounded(static_cast<double>(tokens) / sum, 10)},
-                                             {"step_s", rounded(median, 1e4)},
-                                             {"peak_mb", std::round(static_cast<double>(readProcessMemory().peak) / (1 << 20))},
-                                             {"first_loss", rounded(first, 1e4)},
-                                             {"threads", at::get_num_threads()}})
-                         .dump());
+  nlohmann::ordered_json line = {{"case", arguments.name},
+                                 {"mode", arguments.method + "-" + computeDtypeName(*dtype)},
+                                 {"tokens_per_s", rounded(static_cast<double>(tokens) / sum, 10)},
+                                 {"step_s", rounded(stepSeconds, 1e4)},
+                                 {"peak_mb", std::round(static_cast<double>(readProcessMemory().peak) / (1 << 20))},
+                                 {"first_loss", rounded(first, 1e4)},
+                                 {"threads", at::get_num_threads()}};
+  if (probes) {
+    const auto every = findOption("train.probe_every")->defaultValue.get<double>();
+    const double probeSeconds = median(probeTimes);
+    line["probe_s"] = rounded(probeSeconds, 1e6);
+    line["probe_share"] = rounded(probeSeconds / (every * stepSeconds), 1e6);  // of a step, at the default cadence
+  }
+  fmt::print("{}\n", line.dump());
   return 0;
 }
 
@@ -176,6 +197,7 @@ void addBenchCommand(CLI::App& root, CommandContext& context) {
   sub->add_option("--rank", arguments->rank, "Rank (default: the peer's)");
   sub->add_option("--alpha", arguments->alpha, "Alpha")->capture_default_str();
   sub->add_option("--targets", arguments->targets, "Adapted matrices (default: the peer's)")->delimiter(',');
+  sub->add_flag("--probes", arguments->probes, "Also time the probes of norms and balance, and their share of a step");
   sub->add_option("--threads", arguments->threads, "Threads (default: all)");
   context.run(sub, [&context, arguments] { return runBench(context, *arguments); });
 }

@@ -25,6 +25,7 @@ class TrainingLoop {
   enum class Leave { No, Stop, Signal };
 
   Result<void> prepare();
+  Result<void> methodStarts() const;
   Result<void> chooseBestMetric();
   Result<void> restore();
   void estimateMemory(const DataShape* data);

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/io/atomic_file.h"
-#include "core/io/json.h"
+#include "core/config/atomic_file.h"
+#include "core/config/json_text.h"
 #include "core/io/safetensors_writer.h"
-#include "core/io/weight_source.h"
+#include "core/methods/adapter_file.h"
 #include "core/methods/registry.h"
 #include "core/methods/site_selection.h"
 
@@ -19,11 +19,22 @@ using nlohmann::json;
 constexpr const char* kConfigName = "adapter_config.json";
 constexpr const char* kTensorsName = "adapter_model.safetensors";
 
-// PEFT names the modules it saves whole by their top component: "classifier" for classifier.dense.weight.
+// PEFT names the modules it saves whole: the outermost that holds nothing but the head ("classifier" for
+// classifier.dense.weight, "bert.pooler" for bert.pooler.dense.weight).
 std::vector<std::string> headModules(const Model& model) {
+  const std::vector<std::string> head = model.headParameters();
+  const auto holdsOnlyHead = [&](const std::string& module) {
+    for (const NamedTensor& entry : model.parameters().entries())
+      if (entry.name.rfind(module + ".", 0) == 0 && std::find(head.begin(), head.end(), entry.name) == head.end())
+        return false;
+    return true;
+  };
   std::vector<std::string> out;
-  for (const std::string& name : model.headParameters()) {
-    const std::string module = name.substr(0, name.find('.'));
+  for (const std::string& name : head) {
+    size_t end = name.find('.');
+    while (!holdsOnlyHead(name.substr(0, end)) && name.find('.', end + 1) != std::string::npos)
+      end = name.find('.', end + 1);
+    const std::string module = name.substr(0, end);
     if (std::find(out.begin(), out.end(), module) == out.end()) out.push_back(module);
   }
   return out;
@@ -51,7 +62,6 @@ constexpr const char* kForeignSwitches[] = {"use_dora",
                                             "velora_config",
                                             "arrow_config",
                                             "layer_replication",
-                                            "fan_in_fan_out",
                                             "kasa_config",
                                             "target_parameters",
                                             "trainable_token_indices",
@@ -89,6 +99,8 @@ json peftConfig(const PeftConfigInput& input) {
   switch (input.model.head()) {
     case HeadKind::CausalLm: config["task_type"] = "CAUSAL_LM"; break;
     case HeadKind::SequenceClassification: config["task_type"] = "SEQ_CLS"; break;
+    case HeadKind::TokenSpan: config["task_type"] = "QUESTION_ANS"; break;
+    case HeadKind::MaskedLm: config["task_type"] = nullptr; break;  // PEFT has no name for it
     case HeadKind::None: config["task_type"] = "FEATURE_EXTRACTION"; break;
   }
   config["r"] = s.rank * input.rankFactor;
@@ -98,7 +110,9 @@ json peftConfig(const PeftConfigInput& input) {
   config["use_dora"] = false;
   config["lora_bias"] = false;
   config["bias"] = s.bias;
-  config["fan_in_fan_out"] = false;
+  // Factors are the same either way; PEFT wants to know which way round the weights under them lie.
+  const auto& sites = input.model.sites();
+  config["fan_in_fan_out"] = std::any_of(sites.begin(), sites.end(), [](const LinearSite* site) { return site->transposed; });
   const auto init = s.options.find("init");
   config["init_lora_weights"] = init != s.options.end() && *init == "gaussian" ? json("gaussian") : json(true);
   // One regular expression, or all-linear, is a string in PEFT; names are a list.
@@ -134,9 +148,14 @@ std::string plainPeftName(const std::string& name) {
   for (const char* wrapper : {".modules_to_save.default", ".modules_to_save", ".base_layer"})
     if (const size_t at = out.find(std::string(wrapper) + "."); at != std::string::npos)
       out.erase(at, std::string_view(wrapper).size());
-  for (const char* factor : {".lora_A.default", ".lora_B.default"})
-    if (const size_t at = out.find(std::string(factor) + "."); at != std::string::npos)
-      out.erase(at + std::string_view(".lora_A").size(), std::string_view(".default").size());
+  for (const char* factor : {".lora_A", ".lora_B"}) {
+    const size_t at = out.find(factor);
+    if (at == std::string::npos) continue;
+    const size_t end = at + std::string_view(factor).size();
+    if (end == out.size()) out += ".weight";  // the LoRA authors' library has no module around a factor
+    // "….lora_A.default.weight"
+    if (const size_t last = out.rfind(".weight"); last != std::string::npos && last > end && out.size() == last + 7) out.erase(end, last - end);
+  }
   return out;
 }
 
@@ -146,7 +165,7 @@ Result<MethodSettings> settingsFromPeftConfig(const json& config) {
   const auto type = config.find("peft_type");
   if (type == config.end() || !type->is_string() || *type != "LORA")
     return badConfig("peft_type", type == config.end() ? "nothing" : type->dump(), "LORA",
-                     "Only LoRA-type adapters (LoRA, rsLoRA/RoRA) can be loaded.");
+                     "Only adapters of LoRA and rsLoRA (RoRA) can be loaded; merge others into their base model with PEFT.");
   for (const char* key : kForeignSwitches)
     if (auto found = config.find(key); found != config.end() && isSet(*found))
       return badConfig(key, found->dump(), "off", "This kind of adapter is not built here; use plain LoRA or rsLoRA.");
@@ -172,8 +191,16 @@ Result<MethodSettings> settingsFromPeftConfig(const json& config) {
   s.alpha = *alpha;
   s.dropout = *dropout;
   if (auto bias = config.find("bias"); bias != config.end() && bias->is_string()) s.bias = bias->get<std::string>();
-  if (auto init = config.find("init_lora_weights"); init != config.end() && *init == "gaussian")
-    s.options["init"] = "gaussian";
+  if (auto init = config.find("init_lora_weights"); init != config.end() && init->is_string()) {
+    const std::string start = *init;
+    // These starts take something out of the base weights, which a plain base model still has.
+    for (const char* changing : {"pissa", "olora", "corda", "loftq", "lora_ga"})
+      if (start.rfind(changing, 0) == 0)
+        return badConfig("init_lora_weights", start, "true, false, gaussian, orthogonal or eva",
+                         "Its start was taken out of the base weights: convert it to LoRA first, with PEFT's "
+                         "save_pretrained(…, path_initial_model_for_weight_conversion=…).");
+    if (start == "gaussian") s.options["init"] = "gaussian";
+  }
 
   auto targets = stringList(config, "target_modules");
   if (!targets) return targets.error();
@@ -223,31 +250,13 @@ Result<void> saveAdapterFolder(const std::filesystem::path& folder, const Method
 }
 
 Result<std::unique_ptr<Method>> loadAdapterFolder(const std::filesystem::path& folder, Model& model) {
-  auto config = readJsonFile(folder / kConfigName);
-  if (!config) return config.error();
-  auto settings = settingsFromPeftConfig(*config);
-  if (!settings) return settings.error();
-  // PEFT lists every name a head may have ("classifier", "score"); keep those that exist and are not the head itself.
-  const std::vector<std::string> head = headModules(model);
-  auto& saved = settings->modulesToSave;
-  saved.erase(std::remove_if(saved.begin(), saved.end(),
-                             [&](const std::string& module) {
-                               return std::find(head.begin(), head.end(), module) != head.end() ||
-                                      module == "classifier" || module == "score";
-                             }),
-              saved.end());
-  auto source = WeightSource::open(folder / kTensorsName);
-  if (!source) return source.error();
-  std::map<std::string, at::Tensor> tensors;
-  for (const std::string& name : source->names()) {
-    auto tensor = source->tensor(name);
-    if (!tensor) return tensor.error();
-    tensors[name] = *tensor;
-  }
-  auto method = makeMethod(*settings);
+  auto adapter = readAdapter(folder);
+  if (!adapter) return adapter.error();
+  if (auto fitted = fitAdapter(*adapter, model); !fitted) return fitted.error();
+  auto method = makeMethod(adapter->settings);
   if (!method) return method.error();
   if (auto ok = (*method)->attach(model); !ok) return ok.error();
-  if (auto ok = (*method)->loadAdapterTensors(tensors); !ok) return ok.error();
+  if (auto ok = (*method)->loadAdapterTensors(adapter->tensors); !ok) return ok.error();
   return method;
 }
 

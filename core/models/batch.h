@@ -13,7 +13,9 @@ struct PackedBatch {
   at::Tensor positionIds;   // [T] int64, counted from 0 in each sequence unless the caller says otherwise
   at::Tensor tokenTypeIds;  // [T] int64; undefined means all zero
   // Causal LM: [T] int64, already shifted: labels[t] is the token to predict FROM position t, -100 where none is.
+  // Masked LM: [T] int64, the token that stood at t, -100 where none is asked for.
   // Classification: [S] int64 class per sequence. Regression: [S] float32.
+  // Answer span: [S, 2] int64, first and last token counted from the sequence's start, negative where there is none.
   at::Tensor labels;
   std::vector<int64_t> starts;  // S + 1 boundaries, starts[0] = 0, starts[S] = T
 

@@ -1,6 +1,6 @@
 #pragma once
-// BERT: token, position and type embeddings, post-norm blocks attending in both directions, pooler; sequence
-// classification or regression, or the bare encoder.
+// BERT: token, position and type embeddings, post-norm blocks, a pooler. Sequence classification or regression, masked
+// tokens, answer spans, or the bare encoder.
 
 #include "core/models/registry.h"
 

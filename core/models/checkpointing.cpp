@@ -65,4 +65,32 @@ std::vector<at::Tensor> checkpointed(const BlockFunction& block, const std::vect
   return Recompute::apply(inner, anchor, at::TensorList(defined));
 }
 
+std::vector<at::Tensor> throughBlocks(
+    size_t count, std::vector<at::Tensor> state, const std::vector<at::Tensor>& shared, bool recompute,
+    ForwardContext& context,
+    const std::function<std::vector<at::Tensor>(size_t, const std::vector<at::Tensor>&, ForwardContext&)>& block,
+    const std::function<void(const std::vector<at::Tensor>&)>& seen) {
+  constexpr uint64_t kPlacesPerBlock = 64;  // more than any block has
+  const auto firstPlace = context.nextPlace;
+  for (size_t i = 0; i < count; ++i) {
+    context.nextPlace = firstPlace + i * kPlacesPerBlock;
+    auto in = state;
+    in.insert(in.end(), shared.begin(), shared.end());
+    if (recompute && at::GradMode::is_enabled()) {
+      const ForwardContext start = context;
+      state = checkpointed(
+          [copy = block, i, start](const std::vector<at::Tensor>& inputs) {
+            ForwardContext own = start;
+            return copy(i, inputs, own);
+          },
+          in);
+    } else {
+      state = block(i, in, context);
+    }
+    if (seen) seen(state);
+  }
+  context.nextPlace = firstPlace + count * kPlacesPerBlock;
+  return state;
+}
+
 }  // namespace rankscope

@@ -12,6 +12,15 @@ namespace rankscope {
 
 class LinearSite;
 
+// What a family tells of a site without building a model (headers only), for pickers and estimates.
+struct SiteShape {
+  std::string name;  // "model.layers.0.self_attn.q_proj"
+  std::string kind;  // "q_proj"
+  int64_t layer = -1, inFeatures = 0, outFeatures = 0;
+  bool hasBias = false;
+  bool transposed = false;  // the checkpoint keeps the weight as [in, out]
+};
+
 // The tensors of a plain low-rank adapter: site output = base + scaling · (dropout(x) Aᵀ) Bᵀ.
 struct LowRankTerm {
   at::Tensor a;  // [r, in], float32
@@ -50,6 +59,9 @@ class LinearSite {
   int64_t outFeatures = 0;
   int64_t layer = -1;  // index of the block, -1 outside the blocks
   std::string kind;    // last component of the name: "q_proj"
+  // The parameter of that name is [in, out] (GPT-2's Conv1D, PEFT's fan_in_fan_out), a transposed view of this weight's
+  // memory. Whoever replaces the parameter goes through Model::replaceSiteWeight.
+  bool transposed = false;
   // References into the model's parameter table (the tensors share storage with it). [out, in] and [out] or undefined.
   at::Tensor weight;
   at::Tensor bias;

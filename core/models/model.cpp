@@ -13,6 +13,57 @@ namespace {
 
 }  // namespace
 
+void Model::describe(nlohmann::json config, const ModelLoadOptions& options, int64_t hidden, int64_t vocab,
+                     int64_t maxPositions, int64_t layers) {
+  m_config = std::move(config);
+  m_head = options.head;
+  m_dtype = options.dtype;
+  m_hiddenSize = hidden;
+  m_vocabSize = vocab;
+  m_maxPositions = maxPositions;
+  m_numLayers = layers;
+  m_numLabels = options.head == HeadKind::SequenceClassification ? options.numLabels : 0;
+}
+
+void Model::addSites(const std::vector<SiteShape>& shapes) {
+  for (const auto& shape : shapes) {
+    auto site = std::make_unique<LinearSite>();
+    site->name = shape.name;
+    site->kind = shape.kind;
+    site->layer = shape.layer;
+    site->inFeatures = shape.inFeatures;
+    site->outFeatures = shape.outFeatures;
+    site->transposed = shape.transposed;
+    m_sites.push_back(site.get());
+    m_siteStore.push_back(std::move(site));
+  }
+}
+
+void Model::bindSites() {
+  for (auto* site : m_sites) {
+    site->weight = m_parameters.at(site->name + ".weight");
+    if (site->transposed) {
+      site->weight = site->weight.t();
+      // A parameter that came back from training lies the other way round; products read rows of outputs.
+      if (!site->weight.requires_grad() && !site->weight.is_contiguous()) {
+        site->weight = site->weight.contiguous();
+        m_parameters.replace(site->name + ".weight", site->weight.t());
+      }
+    }
+    site->bias = m_parameters.contains(site->name + ".bias") ? m_parameters.at(site->name + ".bias") : at::Tensor();
+  }
+}
+
+void Model::replaceSiteWeight(const LinearSite& site, const at::Tensor& weight) {
+  m_parameters.replace(site.name + ".weight", site.transposed ? weight.t() : weight);
+}
+
+at::Tensor Model::logitsAt(const PackedBatch& batch, const at::Tensor& rows, ForwardContext& context) {
+  return logits(batch, context).index_select(0, rows);
+}
+
+at::Tensor Model::vocabularyLogits(const at::Tensor&) const { notCausal(*this); }
+
 std::unique_ptr<DecodeCache> Model::newDecodeCache(int64_t, int64_t) const { notCausal(*this); }
 
 at::Tensor Model::decode(DecodeCache&, const std::vector<int64_t>&, const PackedBatch&) { notCausal(*this); }

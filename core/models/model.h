@@ -15,7 +15,7 @@
 
 namespace rankscope {
 
-enum class HeadKind { None, CausalLm, SequenceClassification };
+enum class HeadKind { None, CausalLm, SequenceClassification, MaskedLm, TokenSpan };
 
 struct ModelLoadOptions {
   at::ScalarType dtype = at::kFloat;  // dtype in which frozen weights are held (the compute dtype)
@@ -81,6 +81,8 @@ class Model {
   const std::vector<LinearSite*>& sites() const { return m_sites; }
   // After ParameterTable::replace or a change of requires_grad: sites and layers look their tensors up again.
   virtual void rebind() = 0;
+  // The parameter behind a site's weight becomes `weight` [out, in], in the layout that its checkpoint has.
+  void replaceSiteWeight(const LinearSite& site, const at::Tensor& weight);
   // Parameters of the task head ("classifier.weight", …), trained beside any adapter; empty for a language model.
   virtual std::vector<std::string> headParameters() const = 0;
 
@@ -88,11 +90,16 @@ class Model {
   virtual at::Tensor hidden(const PackedBatch& batch, ForwardContext& context) = 0;
   // All hidden states as Hugging Face numbers them: embeddings, after each block, the last one normed where HF does so.
   virtual std::vector<at::Tensor> hiddenStates(const PackedBatch& batch, ForwardContext& context) = 0;
-  // Causal LM: [T, vocab]. Classification: [S, labels]. float32.
+  // Causal and masked LM: [T, vocab]. Classification: [S, labels]. Answer span: [T, 2], start and end. float32.
   virtual at::Tensor logits(const PackedBatch& batch, ForwardContext& context) = 0;
-  // Mean loss over labelled positions (causal LM, cross-entropy in chunks without all logits), over sequences
-  // (cross-entropy, or squared error when numLabels() == 1). A float32 scalar; the sum instead when `normaliser` > 0,
-  // divided by it (so that accumulated micro-batches weigh every label the same).
+  // Those rows of logits() alone, for heads with a row per token; rows [N] int64 in ascending order.
+  virtual at::Tensor logitsAt(const PackedBatch& batch, const at::Tensor& rows, ForwardContext& context);
+  // From rows of hidden() to rows of logits(), of a language model; for callers who cannot hold all logits at once.
+  virtual at::Tensor vocabularyLogits(const at::Tensor& hidden) const;
+  // Mean loss over labelled positions (causal LM, cross-entropy in chunks without all logits; masked LM), over sequences
+  // (cross-entropy, or squared error when numLabels() == 1; for spans the mean of the start's and the end's). A float32
+  // scalar; the sum instead when `normaliser` > 0, divided by it (so that accumulated micro-batches weigh every label the
+  // same).
   virtual at::Tensor loss(const PackedBatch& batch, ForwardContext& context, double normaliser = 0) = 0;
 
   // Generation (core/models/generate.h): makes room for `capacity` tokens in each of `sequences` rows.
@@ -106,12 +113,20 @@ class Model {
 
  protected:
   Model() = default;
+  // What every family sets before it loads.
+  void describe(nlohmann::json config, const ModelLoadOptions& options, int64_t hidden, int64_t vocab,
+                int64_t maxPositions, int64_t layers);
+  // Makes the sites, in this order; bindSites() then looks their tensors up (a bias may be absent).
+  void addSites(const std::vector<SiteShape>& shapes);
+  void bindSites();
+
   nlohmann::json m_config;
   HeadKind m_head = HeadKind::None;
   at::ScalarType m_dtype = at::kFloat;
   int64_t m_hiddenSize = 0, m_vocabSize = 0, m_maxPositions = 0, m_numLayers = 0, m_numLabels = 0;
   ParameterTable m_parameters;
   std::vector<LinearSite*> m_sites;
+  std::vector<std::unique_ptr<LinearSite>> m_siteStore;
   LoadReport m_report;
 };
 

@@ -10,14 +10,6 @@
 
 namespace rankscope {
 
-// What a family tells without building a model (headers only), for pickers and estimates.
-struct SiteShape {
-  std::string name;  // "model.layers.0.self_attn.q_proj"
-  std::string kind;  // "q_proj"
-  int64_t layer = -1, inFeatures = 0, outFeatures = 0;
-  bool hasBias = false;
-};
-
 struct ModelFamily {
   std::string modelType;                 // "llama"
   std::string title;                     // "LLaMA"

@@ -24,9 +24,33 @@ at::Tensor indexTensor(const std::vector<int64_t>& values, const at::Device& dev
 
 at::Tensor classificationLoss(const at::Tensor& logits, const at::Tensor& labels, double normaliser) {
   if (logits.size(1) > 1) return kernels::crossEntropy(logits, labels, normaliser);
-  const auto difference = logits.squeeze(1).to(at::kFloat) - labels.to(at::kFloat);
+  const auto values = logits.squeeze(1);
+  const auto difference = values - labels.to(values.scalar_type());
   const auto count = static_cast<double>(std::max<int64_t>(labels.numel(), 1));
   return difference.square().sum() / (normaliser > 0 ? normaliser : count);
+}
+
+at::Tensor spanLoss(const at::Tensor& logits, const PackedBatch& batch, double normaliser) {
+  if (batch.labels.dim() != 2 || batch.labels.size(0) != batch.sequences() || batch.labels.size(1) != 2)
+    badBatch("labels of answer spans", c10::str(batch.labels.sizes()), fmt::format("[{}, 2]", batch.sequences()),
+             "This is a defect of the batch's maker.");
+  const auto labels = batch.labels.to(at::kCPU, at::kLong).contiguous();
+  auto total = logits.sum() * 0;
+  for (const int64_t end : {0, 1}) {
+    std::vector<at::Tensor> picked;
+    for (int64_t s = 0; s < batch.sequences(); ++s) {
+      const auto begin = batch.starts[static_cast<size_t>(s)];
+      const auto length = batch.starts[static_cast<size_t>(s) + 1] - begin;
+      const auto place = labels.data_ptr<int64_t>()[2 * s + end];
+      if (place < 0 || place >= length) continue;
+      const auto own = logits.narrow(0, begin, length).select(1, end);
+      picked.push_back(at::logsumexp(own, 0) - own.select(0, place));
+    }
+    if (picked.empty()) continue;
+    const auto count = normaliser > 0 ? normaliser : static_cast<double>(picked.size());
+    total = total + at::stack(picked).sum() / (2 * count);
+  }
+  return total;
 }
 
 at::Tensor firstTokens(const PackedBatch& batch) {

@@ -9,6 +9,9 @@ namespace rankscope {
 
 // Classification (numLabels > 1): cross-entropy; regression: squared error. logits [S, labels], labels [S].
 at::Tensor classificationLoss(const at::Tensor& logits, const at::Tensor& labels, double normaliser);
+// Answer spans: logits [T, 2], labels [S, 2] counted from each sequence's start. Cross-entropy of the start and of the
+// end over the tokens of the sequence, halved; a place that is negative or behind the sequence's end asks for nothing.
+at::Tensor spanLoss(const at::Tensor& logits, const PackedBatch& batch, double normaliser);
 // Index of the first or last token of each sequence, [S] int64 on the batch's device.
 at::Tensor firstTokens(const PackedBatch& batch);
 at::Tensor lastTokens(const PackedBatch& batch);

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "core/text/byte_bpe.h"
 #include "core/text/sentencepiece.h"
+#include "core/text/tiktoken.h"
+#include "core/text/tokenizer_json.h"
 #include "core/text/wordpiece.h"
 
 namespace rankscope {
@@ -11,16 +14,24 @@ namespace fs = std::filesystem;
 
 const std::vector<TokenizerKind>& tokenizerKinds() {
   static const std::vector<TokenizerKind> kinds = {
+      // The first that matches counts: tokenizer.json says most, and transformers prefers it too.
+      {"tokenizer.json", "tokenizer.json", "tokenizer.json", isTokenizerJsonFolder, loadTokenizerJson},
+      {"tiktoken", "tiktoken ranks (Llama 3)", "tokenizer.model with ranks", isTiktokenFolder, loadTiktoken},
       {"sentencepiece", "SentencePiece", "tokenizer.model", isSentencePieceFolder, loadSentencePiece},
-      {"wordpiece", "WordPiece (BERT)", "vocab.txt or a WordPiece tokenizer.json", isWordPieceFolder, loadWordPiece},
+      {"wordpiece", "WordPiece (BERT)", "vocab.txt", isWordPieceFolder, loadWordPiece},
+      {"byte-level BPE", "byte-level BPE (GPT-2, RoBERTa)", "vocab.json with merges.txt", isByteBpeFolder, loadByteBpe},
   };
   return kinds;
 }
 
 Result<std::unique_ptr<Tokenizer>> loadTokenizer(const fs::path& folder) {
   std::error_code code;
-  if (fs::is_regular_file(folder, code))
-    return folder.extension() == ".model" ? loadSentencePiece(folder) : loadWordPiece(folder);
+  if (fs::is_regular_file(folder, code)) {
+    if (folder.filename() == "vocab.json") return loadByteBpe(folder);
+    if (folder.extension() == ".json") return loadTokenizerJson(folder);
+    if (folder.extension() == ".model") return isTiktokenFile(folder) ? loadTiktoken(folder) : loadSentencePiece(folder);
+    return loadWordPiece(folder);
+  }
   if (!fs::is_directory(folder, code))
     return Error{ErrorCode::BadInput, "tokenizer's folder cannot be found", folder.string(), "", "", "Check the path."};
   std::string wanted;
@@ -28,12 +39,8 @@ Result<std::unique_ptr<Tokenizer>> loadTokenizer(const fs::path& folder) {
     if (kind.matches(folder)) return kind.load(folder);
     wanted += (wanted.empty() ? "" : ", ") + kind.files;
   }
-  std::string found;
-  for (const char* name : {"tokenizer.json", "vocab.json", "merges.txt", "vocab.bpe"})
-    if (fs::exists(folder / name, code)) found += (found.empty() ? "" : ", ") + std::string(name);
-  return Error{ErrorCode::BadInput, "no tokenizer of a known kind in the folder", folder.string(), found, wanted,
-               found.empty() ? "Fetch the model's tokenizer files into its folder."
-                             : "These files are of another kind of tokenizer: choose a model with one of the known kinds."};
+  return Error{ErrorCode::BadInput, "no tokenizer of a known kind in the folder", folder.string(), "", wanted,
+               "Fetch the model's tokenizer files into its folder."};
 }
 
 std::string detectTokenizer(const fs::path& folder) {
@@ -54,7 +61,7 @@ std::vector<fs::path> tokenizerFiles(const fs::path& folder) {
   std::error_code code;
   for (const char* name : {"tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "spm.model", "vocab.txt",
                            "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-                           "vocab.json", "merges.txt", "chat_template.jinja"})
+                           "vocab.json", "merges.txt", "vocab.bpe", "chat_template.jinja"})
     if (fs::is_regular_file(folder / name, code)) files.push_back(folder / name);
   return files;
 }

@@ -7,7 +7,7 @@
 
 #include "core/config/files.h"
 #include "core/io/sha256.h"
-#include "core/io/text_shown.h"
+#include "core/config/text_shown.h"
 #include "core/text/tokenizer_files.h"
 
 namespace rankscope {
@@ -23,28 +23,38 @@ class SentencePieceTokenizer : public Tokenizer {
 
   std::string idToPiece(int32_t id) const override {
     if (id >= 0 && id < m_processor.GetPieceSize()) return m_processor.IdToPiece(id);
-    for (const AddedToken& token : m_added)
-      if (token.id == id) return token.content;
-    return {};
+    const AddedToken* token = m_added.byId(id);
+    return token ? token->content : std::string();
   }
   int32_t pieceToId(std::string_view piece) const override {
-    for (const AddedToken& token : m_added)
-      if (token.content == piece) return token.id;
+    if (const AddedToken* token = m_added.byContent(piece)) return token->id;
     const int id = m_processor.PieceToId(absl::string_view(piece.data(), piece.size()));
     return id == m_processor.unk_id() && piece != m_processor.IdToPiece(id) ? -1 : id;
   }
 
  protected:
-  void tokenize(std::string_view text, size_t offset, Before before, Encoding& out) const override;
+  void tokenize(std::string_view text, size_t offset, Before before, bool, Encoding& out) const override;
   bool cutsAt(std::string_view text, size_t at) const override {
     // No piece holds a line feed beside other characters, so nothing merges across the first of a run of them.
     return m_cutsAtLines && text[at] == '\n' && text[at - 1] != '\n';
   }
-  std::string decodePlain(std::span<const int32_t> ids) const override {
+  std::string decodeKept(std::span<const int32_t> ids) const override {
+    std::string text;
     std::vector<int> plain;
-    for (const int32_t id : ids)
-      if (id < m_processor.GetPieceSize()) plain.push_back(id);
-    return m_processor.DecodeIds(plain);
+    const auto flush = [&] {
+      if (!plain.empty()) text += m_processor.DecodeIds(plain);
+      plain.clear();
+    };
+    for (const int32_t id : ids) {
+      if (const AddedToken* token = m_added.byId(id)) {
+        flush();
+        text += token->content;
+      } else if (id < m_processor.GetPieceSize()) {
+        plain.push_back(id);
+      }
+    }
+    flush();
+    return text;
   }
 
  private:
@@ -61,7 +71,7 @@ class SentencePieceTokenizer : public Tokenizer {
   bool m_cutsAtLines = false;
 };
 
-void SentencePieceTokenizer::tokenize(std::string_view text, size_t offset, Before before, Encoding& out) const {
+void SentencePieceTokenizer::tokenize(std::string_view text, size_t offset, Before before, bool, Encoding& out) const {
   const bool bare = before == Before::Cut || (before == Before::AddedToken && !m_legacy) || !m_leadingSpace;
   const sentencepiece::ImmutableSentencePieceText pieces =
       (bare ? m_bare : m_processor).EncodeAsImmutableProto(absl::string_view(text.data(), text.size()));
@@ -86,7 +96,7 @@ void SentencePieceTokenizer::tokenize(std::string_view text, size_t offset, Befo
 }
 
 int32_t SentencePieceTokenizer::pieceId(const std::string& piece, const TokenizerConfig& config) const {
-  for (const TokenizerConfig::Added& added : config.added)
+  for (const AddedToken& added : config.added)
     if (added.content == piece) return added.id;
   const int id = m_processor.PieceToId(piece);
   return m_processor.IdToPiece(id) == piece ? id : -1;
@@ -95,9 +105,8 @@ int32_t SentencePieceTokenizer::pieceId(const std::string& piece, const Tokenize
 int32_t SentencePieceTokenizer::special(const std::string& piece, const TokenizerConfig& config) {
   const int32_t id = piece.empty() ? -1 : pieceId(piece, config);
   if (id < 0) return -1;
-  for (const AddedToken& known : m_added)
-    if (known.content == piece) return known.id;
-  addToken({piece, id, true, false, false, false});
+  if (const AddedToken* known = m_added.byContent(piece)) return known->id;
+  addToken({piece, id, true, false, false, false, false});
   return id;
 }
 
@@ -106,8 +115,7 @@ Result<void> SentencePieceTokenizer::arrange(const TokenizerConfig& config, cons
     return Error{ErrorCode::BadInput, "tokenizer numbers its pieces in a way of its own", file.string(),
                  config.tokenizerClass, "LlamaTokenizer, T5Tokenizer, AlbertTokenizer or DebertaV2Tokenizer",
                  "Choose a model with one of these tokenizers."};
-  for (const TokenizerConfig::Added& added : config.added)
-    addToken({added.content, added.id, added.special, added.lstrip, added.rstrip, added.singleWord});
+  for (const AddedToken& added : config.added) addToken(added);
   const auto named = [&](const char* key, int id, const char* usual) {
     if (const std::optional<std::string> text = config.token(key)) return special(*text, config);
     return special(id >= 0 ? m_processor.IdToPiece(id) : std::string(usual), config);
@@ -121,25 +129,18 @@ Result<void> SentencePieceTokenizer::arrange(const TokenizerConfig& config, cons
   m_special.mask = named("mask_token", -1, "[MASK]");
 
   if (config.tokenizerClass.starts_with("T5")) {
-    if (m_special.eos >= 0) m_suffix = m_pairMiddle = m_pairSuffix = {m_special.eos};
-    m_pairMiddleOfFirst = m_pairMiddle.size();
+    setTemplate(TokenTemplate::around(-1, m_special.eos));
   } else if (m_special.cls >= 0 && m_special.sep >= 0) {
-    m_prefix = {m_special.cls};
-    m_suffix = m_pairMiddle = m_pairSuffix = {m_special.sep};
-    m_pairMiddleOfFirst = 1;
-    m_hasTypes = true;
+    setTemplate(TokenTemplate::bert(m_special.cls, m_special.sep));
   } else {
-    const bool bos = m_special.bos >= 0 && config.flag("add_bos_token", true);
-    const bool eos = m_special.eos >= 0 && config.flag("add_eos_token", false);
-    if (bos) m_prefix = {m_special.bos};
-    if (eos) m_suffix = {m_special.eos};
-    m_pairMiddle = m_suffix;
-    m_pairMiddleOfFirst = m_pairMiddle.size();
-    m_pairMiddle.insert(m_pairMiddle.end(), m_prefix.begin(), m_prefix.end());
-    m_pairSuffix = m_suffix;
+    setTemplate(TokenTemplate::around(config.flag("add_bos_token", true) ? m_special.bos : -1,
+                                      config.flag("add_eos_token", false) ? m_special.eos : -1));
     m_legacy = config.flag("legacy", true);
     m_leadingSpace = config.flag("add_prefix_space", true);
   }
+  std::vector<const AddedToken*> inText;
+  for (const AddedToken& token : m_added.all()) inText.push_back(&token);
+  findInText(std::move(inText));
   return {};
 }
 

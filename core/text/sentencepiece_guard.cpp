@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <cstring>
 #include <optional>
 #include <vector>
 
+#include "core/text/chars_map.h"
 #include "core/text/sentencepiece.h"
 #include "core/text/tokenizer_files.h"
 
@@ -14,7 +14,7 @@ namespace {
 
 Error bad(const std::string& where, const char* what) {
   return Error{ErrorCode::BadInput, "not a usable SentencePiece model", where, what, "",
-               "Fetch tokenizer.model again. (Llama 3's tokenizer.model is of another kind, which is not supported.)"};
+               "Fetch tokenizer.model again."};
 }
 
 // Protocol-buffer wire format: varint, 64 bit, length-delimited, 32 bit.
@@ -60,45 +60,6 @@ struct WireReader {
     return !broken;
   }
 };
-
-// The table is a double-array trie (Darts-clone: Yata 2008) followed by NUL-ended replacement texts. A unit holds its
-// label (bits 0-7), whether a value follows (8), and the offset to its children (10-30, scaled by 256 when bit 9 is
-// set); with bit 31 it is a value, an index into the texts.
-std::optional<const char*> problemOfCharsMap(std::string_view map) {
-  if (map.size() <= 4) return "the normalisation table is too short";
-  const auto word = [](std::string_view bytes, size_t i) {
-    uint32_t value;
-    std::memcpy(&value, bytes.data() + 4 * i, 4);
-    return value;
-  };
-  const uint32_t trieBytes = word(map, 0);
-  if (trieBytes >= map.size() - 4 || trieBytes % 4 != 0 || trieBytes == 0) return "the normalisation table has a wrong size";
-  const std::string_view trie = map.substr(4, trieBytes);
-  const std::string_view texts = map.substr(4 + trieBytes);
-  if (texts.back() != '\0') return "the normalisation table has no end";
-  const size_t units = trieBytes / 4;
-  const auto offset = [](uint32_t unit) { return (unit >> 10) << ((unit & (1u << 9)) >> 6); };
-  std::vector<bool> seen(units, false);
-  std::vector<size_t> bases{offset(word(trie, 0))};
-  while (!bases.empty()) {
-    const size_t base = bases.back();
-    bases.pop_back();
-    for (size_t label = 0; label < 256; ++label) {
-      const size_t at = base ^ label;
-      if (at >= units) return "the normalisation table leads outside itself";
-      const uint32_t unit = word(trie, at);
-      if ((unit & (1u << 31 | 0xFFu)) != label || seen[at]) continue;
-      seen[at] = true;
-      const size_t child = at ^ offset(unit);
-      if ((unit >> 8 & 1) != 0) {
-        if (child >= units) return "the normalisation table leads outside itself";
-        if ((word(trie, child) & 0x7FFFFFFFu) >= texts.size()) return "the normalisation table points behind its texts";
-      }
-      bases.push_back(child);
-    }
-  }
-  return std::nullopt;
-}
 
 }  // namespace
 

@@ -1,9 +1,8 @@
 #pragma once
 // Text to token ids and back. A Tokenizer is immutable after loading and may be used from any number of threads at once.
-// Encoding never fails: what a vocabulary cannot express becomes its unknown token. Ids equal those of Hugging Face
-// transformers for the same folder.
+// Encoding never fails: what a vocabulary cannot express becomes its unknown token, broken UTF-8 becomes U+FFFD. Ids equal
+// those of Hugging Face's tokenizers for the same files.
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -14,14 +13,10 @@
 #include <vector>
 
 #include "core/config/result.h"
+#include "core/text/added_tokens.h"
+#include "core/text/traced_text.h"
 
 namespace rankscope {
-
-// Bytes [begin, end) of the text given to encode(); begin == end for tokens that stand for no text.
-struct TextSpan {
-  uint32_t begin = 0, end = 0;
-  friend bool operator==(const TextSpan&, const TextSpan&) = default;
-};
 
 // Parallel vectors. typeIds is empty when every token has type 0.
 struct Encoding {
@@ -45,25 +40,45 @@ struct SpecialIds {
 // How many tokens of each text of a pair stay when both together may have `limit` (the rule of the tokenizers library).
 std::pair<size_t, size_t> longestFirst(size_t a, size_t b, size_t limit);
 
+// What a model expects around one text and around two: special tokens and the texts' places, in order.
+struct TokenTemplate {
+  enum class Part : uint8_t { Special, First, Second };
+  struct Item {
+    Part part = Part::Special;
+    uint8_t type = 0;
+    int32_t id = -1;  // of a special token
+  };
+  std::vector<Item> single{{Part::First, 0, -1}};
+  std::vector<Item> pair{{Part::First, 0, -1}, {Part::Second, 1, -1}};
+  bool hasTypes = false;  // else types are left out of encodings
+
+  // [CLS] A [SEP] B [SEP] with the types of both texts; <s> A </s> </s> B </s>; <s> A <s> B (ids below 0 are left out).
+  static TokenTemplate bert(int32_t cls, int32_t sep);
+  static TokenTemplate roberta(int32_t cls, int32_t sep);
+  static TokenTemplate around(int32_t bos, int32_t eos);
+};
+
+// What precedes a stretch of text that is tokenised: nothing, an added token, or the rest of the same stretch.
+enum class Before { Nothing, AddedToken, Cut };
+
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
 
-  const std::string& kind() const { return m_kind; }  // "sentencepiece", "wordpiece"
+  const std::string& kind() const { return m_kind; }  // "sentencepiece", "wordpiece", "bpe", "unigram"
   int64_t vocabSize() const { return m_vocabSize; }   // largest id + 1
   const SpecialIds& special() const { return m_special; }
   bool isSpecial(int32_t id) const;
-  // Tokens that encode() puts around one text.
+  // Tokens that encode() puts before and after one text.
   const std::vector<int32_t>& prefix() const { return m_prefix; }
   const std::vector<int32_t>& suffix() const { return m_suffix; }
   // SHA-256 of the files and settings that decide about ids: a key for caches.
   const std::string& contentHash() const { return m_contentHash; }
 
   Encoding encode(std::string_view text, const EncodeOptions& options = {}) const;
-  // The longer text is cut first when the pair does not fit maxTokens. Spans refer to the text the token came from;
-  // the second text's tokens have type 1 where the model has types.
+  // The longer text is cut first when the pair does not fit maxTokens. Spans refer to the text the token came from.
   Encoding encodePair(std::string_view a, std::string_view b, const EncodeOptions& options = {}) const;
   // The same from tokens without special ones; `lost` receives how many tokens were cut off.
   Encoding assemble(Encoding tokens, size_t maxTokens = 0, size_t* lost = nullptr) const;
@@ -75,47 +90,36 @@ class Tokenizer {
   void encodePart(std::string_view text, size_t begin, size_t end, bool parseSpecial, Encoding& out) const;
 
   std::string decode(std::span<const int32_t> ids, bool skipSpecial = true) const;
-  virtual std::string idToPiece(int32_t id) const = 0;            // "▁the", "##ing", "" when out of range
-  virtual int32_t pieceToId(std::string_view piece) const = 0;    // -1 when there is none
+  virtual std::string idToPiece(int32_t id) const = 0;          // "▁the", "##ing", "" when out of range
+  virtual int32_t pieceToId(std::string_view piece) const = 0;  // -1 when there is none
 
  protected:
-  struct AddedToken {
-    std::string content;
-    int32_t id = -1;
-    bool special = true, lstrip = false, rstrip = false, singleWord = false;
-  };
-
   Tokenizer() = default;
-  enum class Before { Nothing, AddedToken, Cut };
-  // Appends ids and spans of plain text (no added tokens inside). `offset` is where `text` lies in the caller's text,
-  // `before` what precedes it there.
-  virtual void tokenize(std::string_view text, size_t offset, Before before, Encoding& out) const = 0;
+  // Appends ids and spans of text in which findInText() found nothing. `offset` is where it lies in the caller's text;
+  // `parseAdded` whether added tokens of other kinds are to be looked for.
+  virtual void tokenize(std::string_view text, size_t offset, Before before, bool parseAdded, Encoding& out) const = 0;
   // True where a text may be cut before its byte `at` without changing the tokens of either side.
   virtual bool cutsAt(std::string_view text, size_t at) const = 0;
-  // ids has no special tokens when the caller skips them.
-  virtual std::string decodePlain(std::span<const int32_t> ids) const = 0;
+  // Added tokens are among the ids, special ones unless the caller skips them.
+  virtual std::string decodeKept(std::span<const int32_t> ids) const = 0;
   void addToken(AddedToken token);
+  void setTemplate(TokenTemplate value);
+  // To be called when all tokens are added; `tokens` are looked for in the text before anything else.
+  void findInText(std::vector<const AddedToken*> tokens);
 
   std::string m_kind;
   int64_t m_vocabSize = 0;
   SpecialIds m_special;
-  std::vector<int32_t> m_prefix, m_suffix;
-  // Between and after the texts of a pair; for BERT [CLS] A [SEP] B [SEP], for LLaMA <s> A <s> B.
-  std::vector<int32_t> m_pairMiddle, m_pairSuffix;
-  size_t m_pairMiddleOfFirst = 0;  // how many of m_pairMiddle have the first text's type
-  bool m_hasTypes = false;
-  std::vector<AddedToken> m_added;  // longest first; filled by addToken
+  AddedTokens m_added;
   std::string m_contentHash;
 
  private:
   Encoding tokensOf(std::string_view text, bool parseSpecial) const;
-  struct Match {
-    size_t begin = 0, end = 0;  // with the white space that lstrip and rstrip take
-    const AddedToken* token = nullptr;
-  };
-  Match findAdded(std::string_view text, size_t from, size_t end) const;
-  std::array<bool, 256> m_addedFirst{};  // first bytes of added tokens
-  bool m_addedHasSpace = false;
+  Encoding filled(const std::vector<TokenTemplate::Item>& items, const Encoding& a, size_t keepA, const Encoding& b,
+                  size_t keepB) const;
+  TokenTemplate m_template;
+  std::vector<int32_t> m_prefix, m_suffix;
+  AddedTokenFinder m_finder;
 };
 
 }  // namespace rankscope

@@ -1,8 +1,8 @@
 #include "core/text/tokenizer_files.h"
 
 #include "core/config/files.h"
-#include "core/io/json.h"
-#include "core/io/text_shown.h"
+#include "core/config/json_text.h"
+#include "core/config/text_shown.h"
 
 namespace rankscope {
 namespace {
@@ -32,7 +32,7 @@ Result<void> readObject(const fs::path& folder, const char* name, nlohmann::json
   if (!text) return text.error();
   JsonLimits limits;
   limits.maxBytes = kMaxConfigBytes;
-  Result<nlohmann::json> document = parseBoundedJson(*text, path.string(), limits);
+  Result<nlohmann::json> document = parseJson(*text, path.string(), limits);
   if (!document) return document.error();
   if (!document->is_object())
     return Error{ErrorCode::BadInput, "tokenizer file is not a JSON object", path.string(), "", "", "Fetch the file again."};
@@ -72,17 +72,19 @@ Result<TokenizerConfig> TokenizerConfig::read(const fs::path& folder) {
 
   if (const auto decoder = config.json.find("added_tokens_decoder"); decoder != config.json.end() && decoder->is_object())
     for (const auto& [key, entry] : decoder->items()) {
-      Added added;
+      AddedToken added;
       const std::optional<std::string> content = tokenText(entry);
       const bool digits = !key.empty() && key.size() <= 8 && key.find_first_not_of("0123456789") == std::string::npos;
       if (!digits || std::stoll(key) > kMaxTokenId || !content) return badId(folder / "tokenizer_config.json", shown(key));
       added.id = static_cast<int32_t>(std::stoll(key));
       added.content = *content;
+      added.special = false;
       if (entry.is_object()) {
         added.special = flagOf(entry, "special");
         added.lstrip = flagOf(entry, "lstrip");
         added.rstrip = flagOf(entry, "rstrip");
         added.singleWord = flagOf(entry, "single_word");
+        added.normalized = flagOf(entry, "normalized");
       }
       config.added.push_back(std::move(added));
     }
@@ -90,8 +92,8 @@ Result<TokenizerConfig> TokenizerConfig::read(const fs::path& folder) {
     if (!id.is_number_unsigned() || id.get<uint64_t>() > static_cast<uint64_t>(kMaxTokenId))
       return badId(folder / "added_tokens.json", shown(content));
     bool known = false;
-    for (const Added& added : config.added) known = known || added.content == content;
-    if (!known) config.added.push_back({content, id.get<int32_t>(), false, false, false, false});
+    for (const AddedToken& added : config.added) known = known || added.content == content;
+    if (!known) config.added.push_back({content, id.get<int32_t>(), false, false, false, false, true});
   }
   return config;
 }

@@ -10,18 +10,15 @@
 #include <vector>
 
 #include "core/config/result.h"
+#include "core/text/added_tokens.h"
+#include "core/text/vocabulary.h"
 
 namespace rankscope {
 
 struct TokenizerConfig {
-  struct Added {
-    std::string content;
-    int32_t id = -1;
-    bool special = false, lstrip = false, rstrip = false, singleWord = false;
-  };
   nlohmann::json json = nlohmann::json::object();  // tokenizer_config.json
   std::string tokenizerClass;
-  std::vector<Added> added;
+  std::vector<AddedToken> added;  // ids are set
   std::string bytes;  // of all three files: part of the content hash
 
   // "bos_token" and its like: a text, or an object with "content"; nullopt when absent or null.
@@ -35,8 +32,5 @@ struct TokenizerConfig {
  private:
   nlohmann::json m_specialMap = nlohmann::json::object();
 };
-
-// The largest token id that is believed; beyond it a file is damaged or hostile.
-inline constexpr int64_t kMaxTokenId = 16'000'000;
 
 }  // namespace rankscope

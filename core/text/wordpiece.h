@@ -1,7 +1,5 @@
 #pragma once
-// BERT's WordPiece (Devlin et al. 2019; Wu et al. 2016): text is cleaned, optionally lower-cased and stripped of accents,
-// split at white space and punctuation, and each word is cut greedily into the longest pieces of the vocabulary. Equal to
-// the fast tokenizer of transformers (BertNormalizer, BertPreTokenizer, WordPiece).
+// BERT's and MPNet's tokenizer from vocab.txt; ids equal those of transformers' BertTokenizer.
 
 #include <filesystem>
 #include <memory>
@@ -11,8 +9,8 @@
 
 namespace rankscope {
 
-// vocab.txt, tokenizer.json of type WordPiece, or a folder with either (vocab.txt first).
-Result<std::unique_ptr<Tokenizer>> loadWordPiece(const std::filesystem::path& path);
 bool isWordPieceFolder(const std::filesystem::path& folder);
+// vocab.txt, or a folder with it.
+Result<std::unique_ptr<Tokenizer>> loadWordPiece(const std::filesystem::path& path);
 
 }  // namespace rankscope

@@ -3,7 +3,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "core/text/wordpiece.h"
+#include "core/text/registry.h"
 #include "fuzz_file.h"
 
 using namespace rankscope;
@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view vocabulary = input.substr(0, zero);
   const std::string_view text = zero == std::string_view::npos ? std::string_view("The fox.") : input.substr(zero + 1);
   const auto path = fuzzFile(vocabulary.starts_with('{') ? "tokenizer.json" : "vocab.txt", vocabulary);
-  const Result<std::unique_ptr<Tokenizer>> tokenizer = loadWordPiece(path);
+  const Result<std::unique_ptr<Tokenizer>> tokenizer = loadTokenizer(path);
   if (!tokenizer) {
     if (tokenizer.error().hint.empty()) std::abort();
     return 0;

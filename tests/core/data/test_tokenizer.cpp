@@ -11,11 +11,8 @@ class TestTokenizer : public Tokenizer {
     m_kind = "test";
     m_vocabSize = 1000;
     m_contentHash = pairs ? "pairs" : "plain";
-    m_prefix = {1};
+    setTemplate(pairs ? TokenTemplate::bert(1, 3) : TokenTemplate::around(1, -1));
     if (pairs) {
-      m_suffix = m_pairMiddle = m_pairSuffix = {3};
-      m_pairMiddleOfFirst = 1;
-      m_hasTypes = true;
       m_special.sep = 3;
       m_special.cls = 1;
     } else {
@@ -27,7 +24,7 @@ class TestTokenizer : public Tokenizer {
   int32_t pieceToId(std::string_view) const override { return -1; }
 
  protected:
-  void tokenize(std::string_view text, size_t offset, Before, Encoding& out) const override {
+  void tokenize(std::string_view text, size_t offset, Before, bool, Encoding& out) const override {
     for (size_t at = 0; at < text.size();) {
       if (text[at] == ' ') {
         ++at;
@@ -43,7 +40,7 @@ class TestTokenizer : public Tokenizer {
     }
   }
   bool cutsAt(std::string_view text, size_t at) const override { return text[at] == ' '; }
-  std::string decodePlain(std::span<const int32_t> ids) const override { return fmt::format("{} tokens", ids.size()); }
+  std::string decodeKept(std::span<const int32_t> ids) const override { return fmt::format("{} tokens", ids.size()); }
 };
 
 }  // namespace

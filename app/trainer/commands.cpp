@@ -18,6 +18,7 @@ const std::vector<CommandEntry>& commandEntries() {
       {"Results", addSpectrumCommand},
       {"Results", addMergeCommand},
       {"Results", addExportCommand},
+      {"Results", addImportCommand},
       {"Reference", addModelsCommand},
       {"Reference", addDataCommand},
       {"Reference", addTokenizeCommand},

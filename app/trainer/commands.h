@@ -26,6 +26,7 @@ void addEvalCommand(CLI::App& root, CommandContext& context);
 void addGenerateCommand(CLI::App& root, CommandContext& context);
 void addMergeCommand(CLI::App& root, CommandContext& context);
 void addExportCommand(CLI::App& root, CommandContext& context);
+void addImportCommand(CLI::App& root, CommandContext& context);
 void addBenchCommand(CLI::App& root, CommandContext& context);
 void addDataCommand(CLI::App& root, CommandContext& context);
 void addTokenizeCommand(CLI::App& root, CommandContext& context);

@@ -1,110 +1,67 @@
-// rankscope-train merge and export: a run's result for other programs.
+// rankscope-train merge: a run's update folded into its base model, as a folder that transformers loads.
 
 #include <ATen/ATen.h>
-#include <fmt/format.h>
 
 #include "app/trainer/commands.h"
-#include "app/trainer/subject.h"
-#include "core/config/files.h"
+#include "app/trainer/model_card.h"
+#include "app/trainer/output_folder.h"
 #include "core/train/run_output.h"
 
 namespace rankscope {
 namespace {
 
-struct OutputArguments {
-  SubjectArguments subject;
-  std::string out, kind = "peft", weights = "fp32";
-  bool overwrite = false;
+struct MergeArguments {
+  OutputArguments output;
+  std::string weights = "fp32";
+  double shardGigabytes = 5;
 };
 
-Result<std::filesystem::path> outputFolder(const OutputArguments& arguments) {
-  std::error_code code;
-  const std::filesystem::path folder = std::filesystem::absolute(arguments.out, code);
-  if (!arguments.overwrite && std::filesystem::exists(folder, code) && !std::filesystem::is_empty(folder, code))
-    return Error{ErrorCode::Usage, "the folder is not empty", pathText(folder), "files", "a new or empty folder",
-                 "Choose another --out, or add --overwrite."};
-  return folder.has_filename() ? folder : folder.parent_path();
-}
+struct WeightFormatChoice {
+  const char* name;
+  at::ScalarType type;
+  double tolerance;  // of logits, as a share of the largest: rounding of the weights, many layers deep
+};
+constexpr WeightFormatChoice kChoices[] = {{"fp32", at::kFloat, 1e-4}, {"bf16", at::kBFloat16, 0.1}, {"fp16", at::kHalf, 0.02}};
 
-int64_t folderBytes(const std::filesystem::path& folder) {
-  int64_t bytes = 0;
-  std::error_code code;
-  for (std::filesystem::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
-    std::error_code ignored;
-    const auto size = it->file_size(ignored);
-    if (!ignored) bytes += static_cast<int64_t>(size);
-  }
-  return bytes;
-}
-
-int report(CommandContext& context, const TrainedModel& trained, const std::filesystem::path& folder, const char* kind) {
-  const int64_t bytes = folderBytes(folder);
-  context.print({{"run", trained.run->id()}, {"step", trained.step}, {"kind", kind}, {"folder", pathText(folder)},
-                 {"bytes", bytes}},
-                fmt::format("{} of step {}: {} ({})", kind, trained.step, pathText(folder),
-                            formatBytes(static_cast<double>(bytes))));
-  return 0;
-}
-
-int mergeRun(CommandContext& context, OutputArguments& arguments) {
-  Result<RunFolder> run = subjectRun(context, arguments.subject);
+int mergeRun(CommandContext& context, MergeArguments& arguments) {
+  Result<RunFolder> run = subjectRun(context, arguments.output.subject);
   if (!run) return context.fail(run.error());
-  Result<std::filesystem::path> folder = outputFolder(arguments);
+  Result<std::filesystem::path> folder = outputFolder(arguments.output);
   if (!folder) return context.fail(folder.error());
-  // In single precision whatever the run computed in: the sum W + sBA is rounded once, at the end.
-  arguments.subject.computeDtype = "fp32";
-  Result<TrainedModel> trained = loadSubject(context, arguments.subject, false);
+  Result<TrainedModel> trained = loadForOutput(context, arguments.output);
   if (!trained) return context.fail(trained.error());
-  if (auto merged = trained->setup.method->merge(*trained->setup.model); !merged) return context.fail(merged.error());
-  const at::ScalarType dtype = arguments.weights == "bf16" ? at::kBFloat16 : at::kFloat;
-  if (auto saved = saveModelFolder(*folder, *trained->setup.model, trained->setup.modelFolder, dtype,
-                                   trained->setup.data.labels);
-      !saved)
-    return context.fail(saved.error());
-  return report(context, *trained, *folder, "merged model");
-}
+  const WeightFormatChoice& choice =
+      *std::find_if(std::begin(kChoices), std::end(kChoices), [&](const WeightFormatChoice& c) { return arguments.weights == c.name; });
 
-int exportRun(CommandContext& context, OutputArguments& arguments) {
-  Result<RunFolder> run = subjectRun(context, arguments.subject);
-  if (!run) return context.fail(run.error());
-  Result<std::filesystem::path> folder = outputFolder(arguments);
-  if (!folder) return context.fail(folder.error());
-  Result<TrainedModel> trained = loadSubject(context, arguments.subject, false);
-  if (!trained) return context.fail(trained.error());
-  const std::string base = pathText(trained->setup.modelFolder);
-  if (trained->setup.method->adapterConfig(*trained->setup.model, base).empty())
-    return context.fail({ErrorCode::Usage, "the run has no adapter to export", run->id(),
-                         trained->setup.config.str("method.name"), "a low-rank method",
-                         "Use `rankscope-train merge RUN --out DIR` for the whole model."});
-  if (auto saved = saveAdapter(*folder, *trained->setup.method, *trained->setup.model, base); !saved)
+  TrainingSetup& setup = trained->setup;
+  const OutputSample sample(*trained);
+  const at::Tensor before = sample.logits(*setup.model);
+  if (auto merged = setup.method->merge(*setup.model); !merged) return context.fail(merged.error());
+  const auto shardBytes = static_cast<uint64_t>(arguments.shardGigabytes * 1e9);
+  if (auto saved = saveModelFolder(*folder, *setup.model, setup.modelFolder, choice.type, setup.data.labels, shardBytes); !saved)
     return context.fail(saved.error());
-  return report(context, *trained, *folder, "PEFT adapter");
-}
-
-void declareOutput(CLI::App* sub, OutputArguments& arguments) {
-  arguments.subject.declare(sub, true);
-  sub->add_option("--out", arguments.out, "Folder to write")->required()->type_name("DIR");
-  sub->add_flag("--overwrite", arguments.overwrite, "Replace what is in the folder");
+  // What counts is the folder: it is read again and asked.
+  Result<std::unique_ptr<Model>> saved = loadModel(*folder, loadOptionsOf(*trained));
+  if (!saved) return context.fail(saved.error());
+  Result<OutputCheck> check = sample.compare(before, **saved, choice.tolerance, *folder);
+  if (!check) return context.fail(check.error());
+  if (auto card = writeCard(*folder, modelCard(CardKind::Model, *trained, baseNameOf(*trained), *check)); !card) return context.fail(card.error());
+  return reportOutput(context, *trained, *folder, "merged model", *check);
 }
 
 }  // namespace
 
 void addMergeCommand(CLI::App& root, CommandContext& context) {
   CLI::App* sub = root.add_subcommand("merge", "Fold a run's update into its base model: a complete Hugging Face folder");
-  auto arguments = std::make_shared<OutputArguments>();
-  declareOutput(sub, *arguments);
+  auto arguments = std::make_shared<MergeArguments>();
+  arguments->output.declare(sub, "Folder to write");
   sub->add_option("--weights", arguments->weights, "Number format of the saved weights")
-      ->check(CLI::IsMember({"fp32", "bf16"}))
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
+      ->capture_default_str();
+  sub->add_option("--shard-size", arguments->shardGigabytes, "Largest file of weights, in GB; more goes into shards with an index")
+      ->check(CLI::Range(0.000001, 1e6))
       ->capture_default_str();
   context.run(sub, [&context, arguments] { return mergeRun(context, *arguments); });
-}
-
-void addExportCommand(CLI::App& root, CommandContext& context) {
-  CLI::App* sub = root.add_subcommand("export", "Write a run's adapter for other programs");
-  auto arguments = std::make_shared<OutputArguments>();
-  declareOutput(sub, *arguments);
-  sub->add_option("--as", arguments->kind, "Format: peft")->check(CLI::IsMember({"peft"}))->capture_default_str();
-  context.run(sub, [&context, arguments] { return exportRun(context, *arguments); });
 }
 
 }  // namespace rankscope

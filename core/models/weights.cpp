@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <optional>
 #include <set>
 
@@ -37,7 +38,9 @@ std::vector<at::Tensor> allocate(const WeightPlan& plan, const ModelLoadOptions&
     int64_t offset = 0;
     for (size_t k = i; k < end; ++k) {
       const auto count = c10::multiply_integers(specs[k].shape);
-      tensors.push_back(block.narrow(0, offset, count).view(specs[k].shape));
+      const auto part = block.narrow(0, offset, count);
+      const auto& shape = specs[k].shape;
+      tensors.push_back(specs[k].transposed ? part.view({shape[1], shape[0]}).t() : part.view(shape));
       offset += count;
     }
     i = end;
@@ -52,12 +55,14 @@ void draw(const ParameterSpec& spec, double range, at::Generator& generator, at:
     case StartValue::Normal: break;
   }
   // Drawn in float32 whatever the held type, so that both compute types start from the same numbers.
-  auto values = at::empty(into.sizes(), at::kFloat).normal_(0, range, generator);
+  auto values = at::empty(into.sizes(), at::kFloat).normal_(0, range * spec.spread, generator);
   if (spec.zeroRow >= 0 && spec.zeroRow < values.size(0)) values.select(0, spec.zeroRow).zero_();
   into.copy_(values);
 }
 
-std::optional<std::string> nameInFile(const WeightSource& source, const WeightPlan& plan, const std::string& name) {
+// The names under which a checkpoint may hold a parameter: as it is, without the family's base prefix, in a former
+// spelling, and each of them inside `wrapper` (a program around the model: "0.auto_model.", "encoder.").
+std::vector<std::string> possibleNames(const WeightPlan& plan, const std::string& name, const std::string& wrapper) {
   std::vector<std::string> candidates{name};
   if (!plan.basePrefix.empty() && name.rfind(plan.basePrefix, 0) == 0)
     candidates.push_back(name.substr(plan.basePrefix.size()));
@@ -66,17 +71,39 @@ std::optional<std::string> nameInFile(const WeightSource& source, const WeightPl
     for (size_t i = 0; i < plain; ++i)
       if (endsWith(candidates[i], now))
         candidates.push_back(candidates[i].substr(0, candidates[i].size() - now.size()) + former);
-  for (const auto& candidate : candidates)
+  if (!wrapper.empty())
+    for (size_t i = candidates.size(); i-- > 0;) candidates.push_back(wrapper + candidates[i]);
+  return candidates;
+}
+
+std::optional<std::string> nameInFile(const WeightSource& source, const WeightPlan& plan, const std::string& name,
+                                      const std::string& wrapper) {
+  for (const auto& candidate : possibleNames(plan, name, wrapper))
     if (source.contains(candidate)) return candidate;
   return std::nullopt;
 }
 
-std::string listed(const std::vector<std::string>& items) {
-  constexpr size_t kShown = 12;
+// What stands before the names of a checkpoint in which the body's first parameter has no name of its own: everything
+// before the only name that ends like it. Empty when the names fit as they are, or none or several do.
+std::string wrapperOf(const WeightSource& source, const WeightPlan& plan) {
+  const auto first = std::find_if(plan.parameters.begin(), plan.parameters.end(), [](const auto& spec) { return !spec.isHead; });
+  if (first == plan.parameters.end() || nameInFile(source, plan, first->name, "")) return {};
+  for (const auto& candidate : possibleNames(plan, first->name, "")) {
+    std::vector<std::string> wrappers;
+    for (const auto& name : source.names())
+      if (endsWith(name, "." + candidate)) wrappers.push_back(name.substr(0, name.size() - candidate.size()));
+    if (wrappers.size() == 1) return wrappers.front();
+  }
+  return {};
+}
+
+std::string listed(const char* title, const std::vector<std::string>& items) {
+  if (items.empty()) return {};
+  constexpr size_t kShown = 8;
   std::vector<std::string> head(items.begin(), items.begin() + static_cast<int64_t>(std::min(items.size(), kShown)));
   auto text = fmt::format("{}", fmt::join(head, "; "));
   if (items.size() > kShown) text += fmt::format("; and {} more", items.size() - kShown);
-  return text;
+  return fmt::format("{} {}: {}. ", items.size(), title, text);
 }
 
 bool ignored(const WeightPlan& plan, const std::string& name) {
@@ -99,33 +126,40 @@ Result<void> fillParameters(const std::filesystem::path& folder, const WeightPla
     source = std::move(opened).value();
   }
 
-  // Everything is checked before anything is allocated.
+  // Everything is checked before anything is allocated, and all that does not fit is told at once.
   std::vector<std::optional<std::string>> found(plan.parameters.size());
-  std::vector<std::string> problems;
+  std::vector<std::string> missing, misshapen;
   std::set<std::string> used;
+  const std::string wrapper = source ? wrapperOf(*source, plan) : std::string();
   for (size_t i = 0; source && i < plan.parameters.size(); ++i) {
     const auto& spec = plan.parameters[i];
-    found[i] = nameInFile(*source, plan, spec.name);
+    found[i] = nameInFile(*source, plan, spec.name, wrapper);
     if (!found[i]) {
-      if (!spec.isHead) problems.push_back(fmt::format("{} is missing", spec.name));
+      if (!spec.isHead) missing.push_back(fmt::format("{} {}", spec.name, shapeText(spec.shape)));
       continue;
     }
     used.insert(*found[i]);
     const auto* info = source->info(*found[i]);
-    const std::vector<int64_t> shape(info->shape.begin(), info->shape.end());
-    if (shape == spec.shape) continue;
+    if (info->shape == spec.shape) continue;
     // A head made for another number of labels is drawn anew, as the published implementation can be told to.
     if (spec.isHead) {
       found[i].reset();
       continue;
     }
-    problems.push_back(fmt::format("{} is {}, not {}", *found[i], shapeText(shape), shapeText(spec.shape)));
+    misshapen.push_back(fmt::format("{} is {}, not {}", *found[i], shapeText(info->shape), shapeText(spec.shape)));
   }
-  if (!problems.empty())
-    return Error{ErrorCode::BadInput, fmt::format("{} tensors do not fit the model", problems.size()),
-                 folder.string(), listed(problems),
-                 "every parameter that config.json implies, in its shape",
+  if (source)
+    for (const auto& name : source->names())
+      if (!used.count(name) && !ignored(plan, name)) report.unused.push_back(name);
+  if (!missing.empty() || !misshapen.empty()) {
+    std::vector<std::string> unexpected;
+    for (const auto& name : report.unused) unexpected.push_back(fmt::format("{} {}", name, shapeText(source->info(name)->shape)));
+    auto text = listed("missing", missing) + listed("misshapen", misshapen) + listed("not expected", unexpected);
+    text.resize(text.size() - 2);
+    return Error{ErrorCode::BadInput, fmt::format("{} tensors do not fit the model", missing.size() + misshapen.size()),
+                 folder.string(), text, "every parameter that config.json implies, in its shape",
                  "Check that config.json and the weights belong together and that the download is complete."};
+  }
 
   auto tensors = allocate(plan, options);
   for (size_t i = 0; i < plan.parameters.size(); ++i) {
@@ -141,9 +175,6 @@ Result<void> fillParameters(const std::filesystem::path& folder, const WeightPla
     table.add(spec.name, tensors[i]);
   }
   for (const auto& [alias, target] : plan.aliases) table.alias(alias, target);
-  if (source)
-    for (const auto& name : source->names())
-      if (!used.count(name) && !ignored(plan, name)) report.unused.push_back(name);
   return {};
 }
 

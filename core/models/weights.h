@@ -21,6 +21,8 @@ struct ParameterSpec {
   bool norm = false;     // norm weights and biases stay in float32: tiny, and read by float32 arithmetic
   std::string stack{};   // consecutive entries with the same stack lie end to end
   int64_t zeroRow = -1;  // row of an embedding that a fresh model keeps at zero (padding)
+  double spread = 1;        // of a normal start, times the plan's range
+  bool transposed = false;  // a matrix whose memory holds its transpose (LinearSite::transposed)
 };
 
 struct WeightPlan {

@@ -54,17 +54,40 @@ const char* dtypeText(at::ScalarType type) {
   return type == at::kBFloat16 ? "bfloat16" : type == at::kHalf ? "float16" : type == at::kDouble ? "float64" : "float32";
 }
 
+// transformers' class names, by config.json's model_type.
+struct ClassNames {
+  const char *type, *stem, *causal;
+};
+constexpr ClassNames kClasses[] = {{"llama", "Llama", "ForCausalLM"},       {"mistral", "Mistral", "ForCausalLM"},
+                                   {"qwen2", "Qwen2", "ForCausalLM"},       {"qwen3", "Qwen3", "ForCausalLM"},
+                                   {"gpt2", "GPT2", "LMHeadModel"},         {"bert", "Bert", "LMHeadModel"},
+                                   {"roberta", "Roberta", "ForCausalLM"},   {"xlm-roberta", "XLMRoberta", "ForCausalLM"},
+                                   {"mpnet", "MPNet", ""},                  {"deberta-v2", "DebertaV2", ""}};
+
+// Empty where the family is not in the table: transformers then goes by model_type.
+std::string className(const Model& model) {
+  const std::string type = model.config().value("model_type", std::string(model.family()));
+  for (const ClassNames& names : kClasses) {
+    if (type != names.type) continue;
+    const std::string stem = names.stem;
+    switch (model.head()) {
+      case HeadKind::CausalLm: return stem + names.causal;
+      case HeadKind::SequenceClassification: return stem + "ForSequenceClassification";
+      case HeadKind::MaskedLm: return stem + "ForMaskedLM";
+      case HeadKind::TokenSpan: return stem + "ForQuestionAnswering";
+      case HeadKind::None: return stem + "Model";
+    }
+  }
+  return {};
+}
+
 json modelConfig(const Model& model, at::ScalarType dtype, const std::vector<std::string>& labels) {
   json config = model.config();
   const bool modern = config.contains("dtype");
   config[modern ? "dtype" : "torch_dtype"] = dtypeText(dtype);
-  // transformers' class names: the family's own capitalisation is in "architectures" of the checkpoint ("BertModel").
-  const std::string type = model.family();
-  std::string stem = type == "llama" ? "Llama" : type == "bert" ? "Bert" : "";
-  if (stem.empty() && !type.empty()) stem = std::string(1, static_cast<char>(std::toupper(type[0]))) + type.substr(1);
-  if (model.head() == HeadKind::CausalLm) config["architectures"] = {stem + "ForCausalLM"};
+  if (const std::string name = className(model); !name.empty()) config["architectures"] = {name};
+  config.erase("quantization_config");  // the weights are plain numbers now
   if (model.head() == HeadKind::SequenceClassification) {
-    config["architectures"] = {stem + "ForSequenceClassification"};
     json idToLabel = json::object(), labelToId = json::object();
     for (int64_t i = 0; i < model.numLabels(); ++i) {
       const std::string label =
@@ -79,6 +102,15 @@ json modelConfig(const Model& model, at::ScalarType dtype, const std::vector<std
   return config;
 }
 
+// Which tokens begin, end and fill, for models whose publisher gave no settings of generation.
+json generationConfig(const json& config) {
+  json settings = json::object();
+  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"})
+    if (const auto found = config.find(key); found != config.end() && !found->is_null()) settings[key] = *found;
+  settings["_from_model_config"] = true;
+  return settings;
+}
+
 }  // namespace
 
 Result<void> saveAdapter(const fs::path& folder, const Method& method, const Model& model, const std::string& basePath) {
@@ -91,19 +123,23 @@ Result<void> saveAdapter(const fs::path& folder, const Method& method, const Mod
 }
 
 Result<void> saveModelFolder(const fs::path& folder, const Model& model, const fs::path& baseFolder, at::ScalarType dtype,
-                             const std::vector<std::string>& labels) {
+                             const std::vector<std::string>& labels, uint64_t shardBytes) {
   return writeFolder(folder, [&](const fs::path& target) -> Result<void> {
     NamedTensors tensors;
     for (const NamedTensor& entry : model.parameters().entries())
       tensors.emplace_back(entry.name, entry.tensor.detach().to(dtype));
     SafetensorsWriteOptions options;
-    options.maxShardBytes = uint64_t{5} << 30;
+    options.maxShardBytes = shardBytes;
     if (auto saved = writeModelWeights(target, tensors, options); !saved) return saved.error();
     for (const fs::path& file : tokenizerFiles(baseFolder))
       if (auto copied = copyFile(file, target); !copied) return copied;
     std::error_code code;
-    if (fs::exists(baseFolder / "generation_config.json", code))
+    if (fs::exists(baseFolder / "generation_config.json", code)) {
       if (auto copied = copyFile(baseFolder / "generation_config.json", target); !copied) return copied;
+    } else if (model.head() == HeadKind::CausalLm) {
+      if (auto written = writeFileAtomically(target / "generation_config.json", jsonText(generationConfig(model.config()), 2) + "\n"); !written)
+        return written;
+    }
     return writeFileAtomically(target / "config.json", jsonText(modelConfig(model, dtype, labels), 2) + "\n");
   });
 }

@@ -14,11 +14,12 @@ namespace rankscope {
 // adapter_config.json and adapter_model.safetensors into `folder`. `basePath` is what base_model_name_or_path says.
 Result<void> saveAdapter(const std::filesystem::path& folder, const Method& method, const Model& model,
                          const std::string& basePath);
-// config.json, weights, and the tokenizer's and generation's files of `baseFolder`, into `folder`. Weights in `dtype`,
-// except what the model itself keeps in float32 only for training.
+inline constexpr uint64_t kShardBytes = uint64_t{5} << 30;
+// config.json, weights (in shards above `shardBytes`), the tokenizer's files of `baseFolder` and the settings of
+// generation, into `folder`: what transformers loads. Weights in `dtype`.
 Result<void> saveModelFolder(const std::filesystem::path& folder, const Model& model,
                              const std::filesystem::path& baseFolder, at::ScalarType dtype,
-                             const std::vector<std::string>& labels);
+                             const std::vector<std::string>& labels, uint64_t shardBytes = kShardBytes);
 
 struct SavedOutput {
   std::string name;  // "adapter" or "model", relative to the run's folder

@@ -1,0 +1,70 @@
+#include "app/trainer/output_folder.h"
+
+#include <fmt/format.h>
+
+#include "core/config/files.h"
+
+namespace rankscope {
+namespace {
+
+int64_t bytesOf(const std::filesystem::path& path) {
+  std::error_code code;
+  if (std::filesystem::is_regular_file(path, code)) return static_cast<int64_t>(std::filesystem::file_size(path, code));
+  int64_t bytes = 0;
+  for (std::filesystem::directory_iterator it(path, code), end; !code && it != end; it.increment(code)) {
+    std::error_code ignored;
+    const auto size = it->file_size(ignored);
+    if (!ignored) bytes += static_cast<int64_t>(size);
+  }
+  return bytes;
+}
+
+}  // namespace
+
+void OutputArguments::declare(CLI::App* sub, const char* what) {
+  subject.declare(sub, true);
+  sub->add_option("--out", out, what)->required()->type_name("DIR");
+  sub->add_flag("--overwrite", overwrite, "Replace what is there");
+}
+
+Result<std::filesystem::path> outputFolder(const OutputArguments& arguments) {
+  std::error_code code;
+  const std::filesystem::path folder = std::filesystem::absolute(arguments.out, code);
+  const bool used = std::filesystem::is_directory(folder, code) ? !std::filesystem::is_empty(folder, code) : std::filesystem::exists(folder, code);
+  if (!arguments.overwrite && used)
+    return Error{ErrorCode::Usage, "there is something already", pathText(folder), "files", "a new or empty folder",
+                 "Choose another --out, or add --overwrite."};
+  return folder.has_filename() ? folder : folder.parent_path();
+}
+
+Result<TrainedModel> loadForOutput(const CommandContext& context, OutputArguments& arguments) {
+  // In single precision whatever the run computed in: sums are rounded once, when they are saved.
+  arguments.subject.computeDtype = "fp32";
+  if (Result<TrainedModel> withData = loadSubject(context, arguments.subject, true)) return withData;
+  return loadSubject(context, arguments.subject, false);
+}
+
+std::string baseNameOf(const TrainedModel& trained) {
+  const nlohmann::json& config = trained.setup.model->config();
+  const auto named = config.find("_name_or_path");
+  if (named != config.end() && named->is_string() && !named->get<std::string>().empty()) return named->get<std::string>();
+  return pathText(trained.setup.modelFolder.filename());
+}
+
+Result<void> writeCard(const std::filesystem::path& folder, const std::string& card) {
+  return writeFileAtomically(folder / "README.md", card);
+}
+
+int reportOutput(CommandContext& context, const TrainedModel& trained, const std::filesystem::path& folder, const std::string& kind,
+                 const OutputCheck& check) {
+  const int64_t bytes = bytesOf(folder);
+  context.print({{"run", trained.run->id()}, {"step", trained.step}, {"kind", kind}, {"folder", pathText(folder)}, {"bytes", bytes},
+                 {"check", {{"rows", check.rows}, {"tokens", check.tokens}, {"from_data", check.fromData}, {"largest_difference", check.largest},
+                            {"largest_logit", check.scale}, {"tolerance", check.tolerance}}}},
+                fmt::format("{} of step {}: {} ({})\nchecked on {} {}: logits differ by at most {:.2g} (largest {:.3g})", kind, trained.step,
+                            pathText(folder), formatBytes(static_cast<double>(bytes)), check.rows,
+                            check.fromData ? "rows of the data" : "made-up sequences", check.largest, check.scale));
+  return 0;
+}
+
+}  // namespace rankscope

@@ -1,0 +1,30 @@
+#pragma once
+// What merge and export share: the folder they write, its check against the trained model, and the report.
+
+#include <string>
+
+#include "app/trainer/command.h"
+#include "app/trainer/subject.h"
+#include "core/train/output_check.h"
+
+namespace rankscope {
+
+struct OutputArguments {
+  SubjectArguments subject;
+  std::string out;
+  bool overwrite = false;
+
+  void declare(CLI::App* sub, const char* what);
+};
+
+// Absolute; empty, new, or to be replaced.
+Result<std::filesystem::path> outputFolder(const OutputArguments& arguments);
+// The run in single precision, with its data where that can be read (the check then asks for real rows).
+Result<TrainedModel> loadForOutput(const CommandContext& context, OutputArguments& arguments);
+// How the base model is named for others: as config.json names it, else its folder.
+std::string baseNameOf(const TrainedModel& trained);
+Result<void> writeCard(const std::filesystem::path& folder, const std::string& card);
+int reportOutput(CommandContext& context, const TrainedModel& trained, const std::filesystem::path& folder, const std::string& kind,
+                 const OutputCheck& check);
+
+}  // namespace rankscope

@@ -144,6 +144,7 @@ CompareView::CompareView(ViewContext& context, QWidget* parent) : View(context, 
   addViewSeparator();
   addViewAction(tr("Show all runs"), QStringLiteral("eye"), {}, [this] { selectFew([](const ComparedRun&) { return true; }); });
   addViewAction(tr("Zoom back"), QStringLiteral("zoom-back"), QKeySequence(QStringLiteral("Alt+Left")), [this] { m_curves->plot()->zoomBack(); });
+  addViewAction(tr("Zoom forward"), QStringLiteral("right"), QKeySequence(QStringLiteral("Alt+Right")), [this] { m_curves->plot()->zoomForward(); });
 }
 
 void CompareView::onActivated() {

@@ -126,7 +126,7 @@ CurvesTab::CurvesTab(ViewContext& context, QWidget* parent) : QWidget(parent), m
     if (const ComparedRun* run = find(id); run && m_active) request(*run);
   });
   connect(&Theme::instance(), &Theme::changed, this, &CurvesTab::redraw);
-  m_smoothing->setValue(30);
+  m_smoothing->setValue(15);
 }
 
 const ComparedRun* CurvesTab::find(const QString& id) const {
@@ -329,7 +329,7 @@ void CurvesTab::restoreState(const QJsonObject& state) {
   m_wanted = state.value(QStringLiteral("series")).toString(m_wanted);
   m_series->setCurrentText(m_wanted);
   m_axis->setCurrentIndex(std::clamp(state.value(QStringLiteral("axis")).toInt(), 0, 3));
-  m_smoothing->setValue(state.value(QStringLiteral("slider")).toInt(30));
+  m_smoothing->setValue(state.value(QStringLiteral("slider")).toInt(15));
   m_logX->setChecked(state.value(QStringLiteral("logX")).toBool());
   m_logY->setChecked(state.value(QStringLiteral("logY")).toBool());
   m_clip->setChecked(state.value(QStringLiteral("clip")).toBool());

@@ -1,5 +1,6 @@
 #include "ui/live/live_plots.h"
 
+#include <QApplication>
 #include <QGridLayout>
 #include <QHBoxLayout>
 #include <QLabel>
@@ -178,10 +179,11 @@ void LivePlots::addPanel(const QString& id, const QString& title, const QString&
   panel.plot->setFollow(true);
   panel.plot->setClipOutliers(m_clip->isChecked());
   panel.plot->setSmoothing(smoothingWeight(m_smoothing->value()));
-  panel.plot->setShowLegend(panel.curves.size() != 1);  // one curve is what the title says
+  panel.plot->setShowLegend(panel.curves.size() != 1);
   panel.plot->setMinimumHeight(kRowHeight);
   connect(panel.plot, &Plot::cursorMoved, this, &LivePlots::readCursor);
-  connect(panel.plot, &Plot::zoomHistoryChanged, this, [this] {
+  connect(panel.plot, &Plot::zoomHistoryChanged, this, [this, plot = panel.plot] {
+    m_lastZoomed = plot;
     m_back->setEnabled(std::any_of(m_panels.begin(), m_panels.end(), [](const Panel& p) { return p.plot->canZoomBack(); }));
     m_forward->setEnabled(std::any_of(m_panels.begin(), m_panels.end(), [](const Panel& p) { return p.plot->canZoomForward(); }));
   });
@@ -297,6 +299,8 @@ void LivePlots::addMetricCurves() {
     curve.smoothable = false;
     panel.curves.push_back(std::move(curve));
   }
+  // One curve is named by the title, several by labels of their own.
+  panel.plot->setTitle(panel.curves.size() == 1 ? tr("Evaluation: %1").arg(panel.curves.front().label) : tr("Evaluation metrics"));
 }
 
 void LivePlots::refill() {
@@ -390,16 +394,24 @@ void LivePlots::fitAll() {
   }
 }
 
-void LivePlots::zoomBack() {
-  for (auto& panel : m_panels) {
-    if (panel.plot->canZoomBack()) panel.plot->zoomBack();
+// Every plot has its own history; the keys and buttons mean the plot that has the focus, else the one zoomed last, else
+// the first that can.
+Plot* LivePlots::zoomTarget(bool (Plot::*can)() const) const {
+  Plot* first = nullptr;
+  for (const auto& panel : m_panels) {
+    if (!(panel.plot->*can)()) continue;
+    if (panel.plot->isAncestorOf(QApplication::focusWidget())) return panel.plot;
+    if (!first || panel.plot == m_lastZoomed) first = panel.plot;
   }
+  return first;
+}
+
+void LivePlots::zoomBack() {
+  if (Plot* target = zoomTarget(&Plot::canZoomBack)) target->zoomBack();
 }
 
 void LivePlots::zoomForward() {
-  for (auto& panel : m_panels) {
-    if (panel.plot->canZoomForward()) panel.plot->zoomForward();
-  }
+  if (Plot* target = zoomTarget(&Plot::canZoomForward)) target->zoomForward();
 }
 
 // The place of the one cursor on every axis, whatever the plots show across.

@@ -76,6 +76,7 @@ class LivePlots : public QWidget {
   void showMarks();
   void arrange();
   void readCursor(double x, bool visible);
+  Plot* zoomTarget(bool (Plot::*can)() const) const;
 
   const RunHistory* m_history = nullptr;
   uint64_t m_rewinds = 0;
@@ -83,6 +84,7 @@ class LivePlots : public QWidget {
   QString m_site;
   PlotGroup m_group;
   std::vector<Panel> m_panels;
+  const Plot* m_lastZoomed = nullptr;
   QScrollArea* m_scroll = nullptr;
   QWidget* m_grid = nullptr;
   QGridLayout* m_layout = nullptr;

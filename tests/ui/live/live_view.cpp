@@ -96,6 +96,29 @@ class LiveViewTest : public QObject {
     QCOMPARE(rankscope::test::unnamedControls(m_view.get()), QStringList());
   }
 
+  // Back and forward mean the plot that has the focus, else the one zoomed last; the others keep their place.
+  void eachPlotHasItsOwnZoomHistory() {
+    const auto id = startRun({"FAKE_MS=0", "FAKE_STEPS=100"}, true);
+    m_view->open({{"run", id}});
+    QTRY_COMPARE(m_view->history().state(), std::string("finished"));
+    auto* loss = m_view->plots()->plot("loss");
+    auto* gradient = m_view->plots()->plot("gradient");
+    loss->focusProxy()->setFocus();
+    QTest::keyClick(loss->focusProxy(), Qt::Key_Plus);
+    gradient->focusProxy()->setFocus();
+    QTest::keyClick(gradient->focusProxy(), Qt::Key_Plus);
+    QTest::keyClick(gradient->focusProxy(), Qt::Key_Plus);
+    QVERIFY(loss->canZoomBack() && gradient->canZoomBack());
+    QTest::keyClick(gradient->focusProxy(), Qt::Key_Left, Qt::AltModifier);
+    QVERIFY(gradient->canZoomBack() && gradient->canZoomForward());
+    QVERIFY(loss->canZoomBack() && !loss->canZoomForward());
+    QTest::keyClick(gradient->focusProxy(), Qt::Key_Right, Qt::AltModifier);
+    QVERIFY(!gradient->canZoomForward());
+    loss->focusProxy()->setFocus();
+    QTest::keyClick(loss->focusProxy(), Qt::Key_Left, Qt::AltModifier);
+    QVERIFY(!loss->canZoomBack() && gradient->canZoomBack());
+  }
+
   void aSiteIsDrawnOverTheBand() {
     const auto id = startRun({"FAKE_MS=0", "FAKE_STEPS=100"}, true);
     m_view->open({{"run", id}});

@@ -19,7 +19,7 @@ Result<Command> commandFromName(const std::string& name);
 struct ControlRequest {
   std::string id;  // uuid
   Command command = Command::Pause;
-  double at = 0;   // unix seconds
+  double at = 0;  // unix seconds
 };
 
 class ControlWriter {

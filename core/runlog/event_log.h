@@ -1,7 +1,8 @@
 #pragma once
 // A run's append-only record, events.log. Layout, all little-endian:
 //   8 bytes "RSEVLOG1", then frames of
-//   u32 payload length · u32 CRC-32 (zlib) of the 8 sequence bytes and the payload · u64 sequence from 1 · payload (JSON)
+//   u32 payload length · u32 CRC-32 (zlib) of the 8 sequence bytes and the payload · u64 sequence from 1 · payload
+//   (JSON)
 // EventWriter: one per run; append() from any thread only queues, a thread of its own writes at least every 200 ms.
 // EventReader: any number, also while the log grows; a torn or damaged tail ends reading and is never believed.
 
@@ -26,21 +27,21 @@ struct EventWriterSettings {
 };
 
 struct EventWriterStatus {
-  uint64_t accepted = 0;        // last sequence number given by append()
-  uint64_t written = 0;         // last one that is in the file (survives a kill -9 of this program)
+  uint64_t accepted = 0;  // last sequence number given by append()
+  uint64_t written = 0;   // last one that is in the file (survives a kill -9 of this program)
   size_t waitingBytes = 0;
-  uint64_t refused = 0;         // events not taken because the backlog was full
-  std::optional<Error> error;   // why writing does not get on (disk full, …); it is retried, and cleared when it works
-  double errorSince = 0;        // unix seconds
-  bool backlogHigh = false;     // over half of the backlog is used: a good moment to pause
+  uint64_t refused = 0;        // events not taken because the backlog was full
+  std::optional<Error> error;  // why writing does not get on (disk full, …); it is retried, and cleared when it works
+  double errorSince = 0;       // unix seconds
+  bool backlogHigh = false;    // over half of the backlog is used: a good moment to pause
 };
 
 class EventWriter {
  public:
   // What opening an existing log found.
   struct Opened {
-    uint64_t lastSequence = 0;  // 0: a new log
-    uint64_t cutBytes = 0;      // torn or damaged tail that was removed
+    uint64_t lastSequence = 0;         // 0: a new log
+    uint64_t cutBytes = 0;             // torn or damaged tail that was removed
     std::filesystem::path cutSavedAs;  // where a damaged (not just torn) tail was put, for a person to look at
   };
 
@@ -52,8 +53,9 @@ class EventWriter {
   const Opened& opened() const;
 
   // Queue an event (with the present time when none is given). Never waits for the disk. Returns its sequence number,
-  // or 0 when it was refused: backlog full, payload over limits::kEventBytes, or closed. What was accepted is written in
-  // order, however often the disk has to be tried; once the disk has room again, a warning tells how many were refused.
+  // or 0 when it was refused: backlog full, payload over limits::kEventBytes, or closed. What was accepted is written
+  // in order, however often the disk has to be tried; once the disk has room again, a warning tells how many were
+  // refused.
   uint64_t append(event::Body body);
   uint64_t append(const event::Event& event);
   uint64_t appendPayload(std::string payload);  // JSON text, not checked
@@ -80,11 +82,11 @@ struct EventCursor {
 };
 
 enum class LogTail {
-  Clean,     // everything in the file was read
-  More,      // the batch is full, there is more to read
-  Torn,      // an unfinished frame at the end: being written, or cut off by a crash
-  Damaged,   // a frame that fails its checksum, has a senseless length or a wrong number; nothing after it is read
-  Replaced   // the file does not continue at the cursor (shorter than before): read it again from the start
+  Clean,    // everything in the file was read
+  More,     // the batch is full, there is more to read
+  Torn,     // an unfinished frame at the end: being written, or cut off by a crash
+  Damaged,  // a frame that fails its checksum, has a senseless length or a wrong number; nothing after it is read
+  Replaced  // the file does not continue at the cursor (shorter than before): read it again from the start
 };
 
 struct EventRecord {

@@ -23,7 +23,7 @@ struct SiteInfo {
 
 // A point in training; every series has its points at these.
 struct Point {
-  int64_t step = 0;    // optimizer steps taken
+  int64_t step = 0;  // optimizer steps taken
   double epoch = 0;
   int64_t tokens = 0;  // trained so far
   double seconds = 0;  // of training so far, pauses left out
@@ -65,7 +65,17 @@ struct Eval {
 };
 
 enum class RunState {
-  Queued, Loading, Running, Paused, Evaluating, Checkpointing, Sampling, Finished, Stopped, Interrupted, Failed
+  Queued,
+  Loading,
+  Running,
+  Paused,
+  Evaluating,
+  Checkpointing,
+  Sampling,
+  Finished,
+  Stopped,
+  Interrupted,
+  Failed
 };
 struct State {
   RunState state = RunState::Queued;

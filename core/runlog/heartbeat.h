@@ -1,6 +1,6 @@
 #pragma once
-// Signs of life of a run: heartbeat.json, rewritten atomically at most once a second by a thread of the trainer, so that
-// a live run can be told from a dead one without asking it. Process number and start time together name a process
+// Signs of life of a run: heartbeat.json, rewritten atomically at most once a second by a thread of the trainer, so
+// that a live run can be told from a dead one without asking it. Process number and start time together name a process
 // (numbers are used again), the boot id tells a reboot, the host tells a run on another machine.
 
 #include <cstdint>
@@ -17,7 +17,7 @@ struct HeartbeatRecord {
   int64_t pid = 0;
   uint64_t startTicks = 0;  // field 22 of /proc/<pid>/stat
   std::string bootId, host;
-  double time = 0;          // unix seconds of the last rewrite
+  double time = 0;  // unix seconds of the last rewrite
   event::RunState state = event::RunState::Loading;
   int64_t step = 0;
 };
@@ -39,7 +39,7 @@ class Heartbeat {
 };
 
 enum class Liveness {
-  Absent,    // no heartbeat: never started
+  Absent,  // no heartbeat: never started
   Live,
   Dead,      // its process is gone without having said how it ended
   Finished,  // ended by itself: finished, stopped, interrupted or failed

@@ -16,10 +16,10 @@ namespace rankscope {
 // run.json: written once, with the folder.
 struct RunInfo {
   std::string id;
-  double created = 0;        // unix seconds
+  double created = 0;  // unix seconds
   std::string host;
-  std::string version;       // of the program
-  std::string parent;        // uuid of the run it branched from, "" for none
+  std::string version;  // of the program
+  std::string parent;   // uuid of the run it branched from, "" for none
   int64_t parentStep = 0;
 };
 

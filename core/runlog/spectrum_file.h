@@ -19,19 +19,19 @@ struct SiteSpectrum {
   int64_t layer = -1, outFeatures = 0, inFeatures = 0;
   int64_t rank = 0;  // of the adapter; 0 for a full update
 
-  double relativeUpdate = 0;   // ‖ΔW‖_F / ‖W0‖_F
-  double effectiveRank = 0;    // of ΔW: exp of the entropy of its normalised singular values (Roy and Vetterli)
-  double stableRank = 0;       // of ΔW: ‖ΔW‖_F² / ‖ΔW‖_2²
+  double relativeUpdate = 0;  // ‖ΔW‖_F / ‖W0‖_F
+  double effectiveRank = 0;   // of ΔW: exp of the entropy of its normalised singular values (Roy and Vetterli)
+  double stableRank = 0;      // of ΔW: ‖ΔW‖_F² / ‖ΔW‖_2²
   double normA = 0, normB = 0, balanceGap = 0;  // ‖A‖_F, ‖B‖_F, ‖A Aᵀ − BᵀB‖_F; 0 for a full update
-  double residualBound = 0;    // largest ‖Mᵀu − σv‖ / σ_1 over the triplets: how far the numbers can be trusted
-  std::string algorithm;       // "slicing" or "dense"
+  double residualBound = 0;  // largest ‖Mᵀu − σv‖ / σ_1 over the triplets: how far the numbers can be trusted
+  std::string algorithm;     // "slicing" or "dense"
 
   std::vector<float> sigmaBefore;  // all singular values of W0, falling
   std::vector<float> sigmaAfter;   // the leading k of W
   std::vector<float> deltaSigma;   // non-zero singular values of ΔW, falling
   std::vector<float> maxCos;       // [k] largest |cos| of each leading left vector of W with any left vector of W0
   int64_t cosRows = 0, cosColumns = 0;
-  std::vector<float> cos;          // [cosRows, cosColumns] |cos|; row: vector of W, column: vector of W0
+  std::vector<float> cos;  // [cosRows, cosColumns] |cos|; row: vector of W, column: vector of W0
 
   // Vectors among the first `k` whose largest |cos| with any left vector of W0 is below eps (strictly).
   int64_t intruders(double eps, int64_t k) const;
@@ -39,9 +39,9 @@ struct SiteSpectrum {
 
 struct RunSpectrum {
   int64_t step = 0;
-  int64_t k = 0;       // leading vectors asked for
-  double seconds = 0;  // what the computation took
-  std::string created; // ISO 8601, UTC
+  int64_t k = 0;        // leading vectors asked for
+  double seconds = 0;   // what the computation took
+  std::string created;  // ISO 8601, UTC
   std::vector<SiteSpectrum> sites;
 };
 

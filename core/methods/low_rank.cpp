@@ -118,8 +118,7 @@ void LowRankMethod::takeStartOut(Model& model, AdaptedSite& adapted) const {
   if (!adapted.originalWeight.defined()) adapted.originalWeight = adapted.site->weight.detach();
   const at::Tensor& original = adapted.originalWeight;
   const at::Tensor start = adapted.startB.mm(adapted.startA).mul_(adapted.scaling);
-  model.parameters().replace(adapted.site->name + ".weight",
-                             (original.to(start.scalar_type()) - start).to(original.scalar_type()));
+  model.replaceSiteWeight(*adapted.site, (original.to(start.scalar_type()) - start).to(original.scalar_type()));
 }
 
 Result<void> LowRankMethod::attach(Model& model) {
@@ -322,8 +321,7 @@ Result<void> LowRankMethod::merge(Model& model) {
   for (AdaptedSite& adapted : m_sites) {
     const at::Tensor& weight = adapted.site->weight;
     const at::Tensor delta = adapted.b.mm(adapted.a).mul_(adapted.scaling);
-    model.parameters().replace(adapted.site->name + ".weight",
-                               (weight.detach().to(delta.scalar_type()) + delta).to(weight.scalar_type()));
+    model.replaceSiteWeight(*adapted.site, (weight.detach().to(delta.scalar_type()) + delta).to(weight.scalar_type()));
     adapted.site->adapter.reset();
   }
   for (const OptimizedParameter& p : m_whole)

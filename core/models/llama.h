@@ -1,5 +1,5 @@
 #pragma once
-// LLaMA: RMSNorm, rotary positions, grouped-query attention, SwiGLU; causal language model or sequence classification.
+// LLaMA 1, 2 and 3: grouped queries, biases where config.json asks for them, scaled rotary positions.
 
 #include "core/models/registry.h"
 

@@ -3,18 +3,43 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "core/io/json.h"
+#include "core/config/json_text.h"
+#include "core/io/gguf_model.h"
+#include "core/io/shard_index.h"
 #include "core/models/bert.h"
+#include "core/models/deberta.h"
+#include "core/models/gpt2.h"
 #include "core/models/llama.h"
+#include "core/models/mistral.h"
+#include "core/models/mpnet.h"
+#include "core/models/qwen.h"
+#include "core/models/roberta.h"
 
 namespace rankscope {
 
+namespace {
+
+std::vector<HeadKind> encoderHeads() {
+  return {HeadKind::SequenceClassification, HeadKind::MaskedLm, HeadKind::TokenSpan, HeadKind::None};
+}
+
+std::vector<HeadKind> decoderHeads() { return {HeadKind::CausalLm, HeadKind::SequenceClassification}; }
+
+}  // namespace
+
 const std::vector<ModelFamily>& modelFamilies() {
   static const std::vector<ModelFamily> families{
-      {"llama", "LLaMA", {HeadKind::CausalLm, HeadKind::SequenceClassification}, {"q_proj", "v_proj"}, loadLlama,
-       llamaSiteShapes},
-      {"bert", "BERT", {HeadKind::SequenceClassification, HeadKind::None}, {"query", "value"}, loadBert,
-       bertSiteShapes},
+      {"llama", "LLaMA", decoderHeads(), {"q_proj", "v_proj"}, loadLlama, llamaSiteShapes},
+      {"mistral", "Mistral", decoderHeads(), {"q_proj", "v_proj"}, loadMistral, mistralSiteShapes},
+      {"qwen2", "Qwen2", decoderHeads(), {"q_proj", "v_proj"}, loadQwen2, qwen2SiteShapes},
+      {"qwen3", "Qwen3", decoderHeads(), {"q_proj", "v_proj"}, loadQwen3, qwen3SiteShapes},
+      {"gpt2", "GPT-2", {HeadKind::CausalLm, HeadKind::SequenceClassification, HeadKind::TokenSpan}, {"c_attn"}, loadGpt2,
+       gpt2SiteShapes},
+      {"bert", "BERT", encoderHeads(), {"query", "value"}, loadBert, bertSiteShapes},
+      {"roberta", "RoBERTa", encoderHeads(), {"query", "value"}, loadRoberta, robertaSiteShapes},
+      {"xlm-roberta", "XLM-RoBERTa", encoderHeads(), {"query", "value"}, loadRoberta, robertaSiteShapes},
+      {"mpnet", "MPNet", encoderHeads(), {"q", "v"}, loadMpnet, mpnetSiteShapes},
+      {"deberta-v2", "DeBERTa", encoderHeads(), {"query_proj", "value_proj"}, loadDeberta, debertaSiteShapes},
   };
   return families;
 }
@@ -33,9 +58,13 @@ Result<const ModelFamily*> findModelFamily(const std::string& modelType) {
 Result<nlohmann::json> readModelConfig(const std::filesystem::path& folder) {
   const auto path = folder / "config.json";
   std::error_code failure;
-  if (!std::filesystem::is_regular_file(path, failure))
+  if (!std::filesystem::is_regular_file(path, failure)) {
+    // A GGUF file carries its own config.
+    if (const auto files = findWeightFiles(folder); files && files->files.front().extension() == ".gguf")
+      return readGgufModelConfig(files->files.front());
     return Error{ErrorCode::BadInput, "the model folder has no config.json", path.string(), "no such file",
                  "a file", "Give a folder in the Hugging Face layout: config.json beside model.safetensors."};
+  }
   JsonLimits limits;
   limits.maxBytes = 4 << 20;
   auto json = readJsonFile(path, limits);

@@ -92,6 +92,13 @@ Result<std::map<std::string, Factors>> readAdapter(const std::filesystem::path& 
   return factors;
 }
 
+// The weight as [out, in], whichever way round its checkpoint keeps it.
+Result<at::Tensor> readWeight(const WeightSource& source, const std::string& name, const SiteShape& shape) {
+  auto weight = source.tensor(name);
+  if (weight && shape.transposed && weight->dim() == 2) return weight->t().contiguous();
+  return weight;
+}
+
 struct Work {
   SiteShape shape;
   std::string baseName;
@@ -143,7 +150,7 @@ Result<RunSpectrum> computeRunSpectrum(const RunSpectrumRequest& request,
     const SiteShape& shape = works[i].shape;
     if (!progress(static_cast<int64_t>(i), static_cast<int64_t>(works.size()), shape.name))
       return Error{ErrorCode::Interrupted, "the spectrum was cancelled", shape.name, "", "", "Start it again when wanted."};
-    const auto before = base->tensor(works[i].baseName);
+    const auto before = readWeight(*base, works[i].baseName, shape);
     if (!before) return before.error();
     const BaseSvd svd = cachedBaseSvd(*before, request.cache);
     SiteSpectrum site;
@@ -156,7 +163,7 @@ Result<RunSpectrum> computeRunSpectrum(const RunSpectrumRequest& request,
                      "Give the base model that the run was trained on."};
       site = lowRankSpectrum(svd, pair.A, pair.B, pair.scaling, request.settings);
     } else {
-      const auto after = tuned->tensor(*findWeight(*tuned, shape.name));
+      const auto after = readWeight(*tuned, *findWeight(*tuned, shape.name), shape);
       if (!after) return after.error();
       if (after->sizes() != before->sizes())
         return Error{ErrorCode::BadInput, "the trained model does not fit the base model", shape.name,

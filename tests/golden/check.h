@@ -18,6 +18,10 @@ NotBuilt checkTraining(const Case& golden, Findings& findings);
 NotBuilt checkOptimizer(const Case& golden, Findings& findings);
 NotBuilt checkRefactor(const Case& golden, Findings& findings);
 NotBuilt checkAdapterFolder(const CaseEntry& entry, Findings& findings);
+NotBuilt checkDecoding(const Case& golden, Findings& findings);
+NotBuilt checkChoices(const Case& golden, Findings& findings);
+// Of a model case with a language model: what it generates.
+void checkGeneration(const Case& golden, Model& model, Findings& findings);
 
 // The case's model in float32 (float64 when `dtype` says so), with the head that its architecture names; the reason
 // when its family or head is not built here. Throws on files that cannot be read.

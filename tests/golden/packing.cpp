@@ -59,6 +59,14 @@ PackedBatch pack(const PaddedBatch& batch, HeadKind head, int64_t numLabels) {
     if (shifted.ne(-100).logical_and(batch.mask.eq(0)).any().item<bool>())
       malformed("a label follows a token that the mask leaves out", "such a label", "-100 there");
     out.labels = packedRows(shifted, batch);
+  } else if (head == HeadKind::MaskedLm) {
+    if (batch.labels.sizes() != batch.ids.sizes())
+      malformed("labels of a masked language model", c10::str(batch.labels.sizes()), c10::str(batch.ids.sizes()));
+    out.labels = packedRows(batch.labels, batch);
+  } else if (head == HeadKind::TokenSpan) {
+    if (batch.labels.dim() != 2 || batch.labels.size(0) != sequences || batch.labels.size(1) != 2)
+      malformed("labels of answer spans", c10::str(batch.labels.sizes()), "a start and an end for each sequence");
+    out.labels = batch.labels.to(at::kLong);
   } else {
     if (batch.labels.dim() != 1 || batch.labels.size(0) != sequences)
       malformed("labels of a classifier", c10::str(batch.labels.sizes()), "one a sequence");

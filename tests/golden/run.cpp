@@ -18,6 +18,13 @@ NotBuilt dispatch(const CaseEntry& entry, Findings& findings) {
   if (entry.kind == "peft-train") check = checkTraining;
   if (entry.kind == "optimizer-trajectory") check = checkOptimizer;
   if (entry.kind == "reflora-refactor") check = checkRefactor;
+  if (entry.kind == "metric") {
+    // Metrics of given outputs are tested with core/eval; here are those that run a model.
+    const std::string metric = text(entry.fields, "metric"), model = text(entry.fields, "model");
+    if (metric == "decoding") check = checkDecoding;
+    if (metric == "multiple choice" && !model.empty()) check = checkChoices;
+    if (!check) return metric.empty() ? "a metric without a name" : metric;
+  }
   if (!check) return "this kind";
   auto opened = Case::open(entry);
   if (!opened) throw ErrorException(opened.error());

@@ -149,8 +149,6 @@ class PeftFormat : public QObject {
                                   << "peft_type";
     QTest::newRow("dora") << R"({"use_dora":true})"
                           << "use_dora";
-    QTest::newRow("conv1d") << R"({"fan_in_fan_out":true})"
-                            << "fan_in_fan_out";
     QTest::newRow("rank 0") << R"({"r":0})"
                             << "r";
     QTest::newRow("rank is text") << R"({"r":"eight"})"

@@ -65,6 +65,7 @@ class LivePlots : public QWidget {
     std::vector<Curve> curves;
   };
   void buildBar();
+  double smoothingWeight() const;
   void addPanel(const QString& id, const QString& title, const QString& unit, std::vector<Curve> curves);
   void refill();
   void refillPanel(Panel& panel);

@@ -152,11 +152,11 @@ class ReplaceNormalizer : public Normalizer {
   }
 
   CutPlaces cuts() const override {
-    // One character by another, or runs of blanks: nothing beyond a cut is looked at.
+    // Runs of blanks, or a text that no cut goes through: nothing beyond a cut is looked at. Words need their blanks.
     const std::string& pattern = m_pattern->source();
-    if (m_pattern->isExpression()) return {pattern == " {2,}" || pattern == " +", pattern == " {2,}" || pattern == " +"};
-    const bool single = pattern.size() == 1;
-    return {single || pattern.find_first_of(" \n") == std::string::npos, single || pattern.find('\n') == std::string::npos};
+    const bool runs = m_content == " " && (pattern == " {2,}" || pattern == " +");
+    if (m_pattern->isExpression()) return {runs, runs};
+    return {pattern.find_first_of(" \n") == std::string::npos, pattern == "\n" || pattern.find('\n') == std::string::npos};
   }
 
  private:
@@ -215,6 +215,7 @@ class ByteLevelNormalizer : public Normalizer {
     for (size_t i = 0; i < text.size(); ++i) out.put(byteLevelCharacter(text[i]), traced.source(i, i + 1));
     out.finish();
   }
+  CutPlaces cuts() const override { return {false, false}; }  // no blanks are left
 };
 
 class SequenceNormalizer : public Normalizer {

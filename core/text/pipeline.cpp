@@ -161,7 +161,10 @@ class PipelineTokenizer : public Tokenizer {
     uint32_t leading = 0, trailing = 0;
     while (token.substr(leading * blank.size()).starts_with(blank)) ++leading;
     while (trailing * blank.size() < token.size() && token.substr(0, token.size() - trailing * blank.size()).ends_with(blank)) ++trailing;
-    if (span.begin == 0 && m_parts.postProcessor.prefixSpace && leading == 1) leading = 0;
+    if (span.begin == 0 && m_parts.postProcessor.prefixSpace && leading == 1) {
+      if (token.size() == blank.size()) span.end = span.begin;
+      leading = 0;
+    }
     span.begin = std::min(span.begin + leading, span.end);
     if (span.end >= trailing) span.end = std::max(span.end - trailing, span.begin);
   }

@@ -53,6 +53,9 @@ class StretchNormaliser {
   }
 
   void flush(Rewriter& out) {
+    // Sources keep their order, so that spans never run backwards.
+    m_sources.clear();
+    for (const Traced& character : m_characters) m_sources.push_back(character.source);
     for (size_t begin = 0; begin < m_characters.size();) {
       size_t end = begin + 1;
       if (m_characters[begin].combining != 0)
@@ -62,6 +65,7 @@ class StretchNormaliser {
                        [](const Traced& a, const Traced& b) { return a.combining < b.combining; });
       begin = end;
     }
+    for (size_t i = 0; i < m_characters.size(); ++i) m_characters[i].source = m_sources[i];
     if (m_composes) compose();
     for (const Traced& character : m_characters) out.put(character.code, character.source);
     m_characters.clear();
@@ -100,7 +104,16 @@ class StretchNormaliser {
   const UNormalizer2* m_decomposing;
   const UNormalizer2* m_composing;
   std::vector<Traced> m_characters;
+  std::vector<TextSpan> m_sources;
 };
+
+// The tokenizers library's tables of punctuation, control characters and BERT's accents are those of Unicode 8, its
+// table of marks that of Unicode 9; later characters are not in them.
+bool isUpToUnicode(int major, int32_t c) {
+  UVersionInfo age;
+  u_charAge(c, age);
+  return age[0] <= major && age[0] > 0;
+}
 
 }  // namespace
 
@@ -117,7 +130,7 @@ bool isWordCharacter(int32_t c) {
 
 bool isPunctuationCharacter(int32_t c) {
   if (c < 0x80) return c > ' ' && c < 0x7F && !isAsciiLetterOrDigit(c);
-  return (U_GET_GC_MASK(c) & U_GC_P_MASK) != 0;
+  return (U_GET_GC_MASK(c) & U_GC_P_MASK) != 0 && isUpToUnicode(8, c);
 }
 
 bool isNumericCharacter(int32_t c) {
@@ -127,15 +140,12 @@ bool isNumericCharacter(int32_t c) {
 
 bool isControlCharacter(int32_t c) {
   if (c < 0x80) return (c < ' ' && c != '\t' && c != '\n' && c != '\r') || c == 0x7F;
-  // The reference's table of private characters holds the ends of the ranges only.
-  if (u_charType(c) == U_PRIVATE_USE_CHAR)
-    return c == 0xE000 || c == 0xF8FF || c == 0xF0000 || c == 0xFFFFD || c == 0x100000 || c == 0x10FFFD;
-  return (U_GET_GC_MASK(c) & (U_GC_CC_MASK | U_GC_CF_MASK)) != 0;
+  return (U_GET_GC_MASK(c) & (U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK | U_GC_CS_MASK)) != 0 && isUpToUnicode(8, c);
 }
 
-bool isMark(int32_t c) { return c >= 0x300 && (U_GET_GC_MASK(c) & U_GC_M_MASK) != 0; }
+bool isMark(int32_t c) { return c >= 0x300 && (U_GET_GC_MASK(c) & U_GC_M_MASK) != 0 && isUpToUnicode(9, c); }
 
-bool isNonSpacingMark(int32_t c) { return c >= 0x300 && u_charType(c) == U_NON_SPACING_MARK; }
+bool isNonSpacingMark(int32_t c) { return c >= 0x300 && u_charType(c) == U_NON_SPACING_MARK && isUpToUnicode(8, c); }
 
 bool isIdeograph(int32_t c) {
   return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) || (c >= 0x20000 && c <= 0x2A6DF) ||

@@ -29,7 +29,7 @@ bool isWhite(int32_t c);                // White_Space
 bool isWordCharacter(int32_t c);        // \w of regular expressions
 bool isPunctuationCharacter(int32_t c); // ASCII punctuation and the categories P*
 bool isNumericCharacter(int32_t c);     // the categories N*
-bool isControlCharacter(int32_t c);     // Cc, Cf, ends of Co; tab, line feed and carriage return are none
+bool isControlCharacter(int32_t c);     // Cc, Cf, Co, Cs; tab, line feed and carriage return are none
 bool isMark(int32_t c);                 // the categories M*
 bool isNonSpacingMark(int32_t c);       // Mn
 bool isIdeograph(int32_t c);            // the blocks that BERT's own code names

@@ -1,6 +1,8 @@
 #include "core/text/unigram_model.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <cmath>
 
 #include "core/config/json_text.h"
@@ -16,6 +18,34 @@ struct Best {
   uint32_t begin = UINT32_MAX;  // of the last token of the best way to here
   int32_t id = -1;
 };
+
+// The tokenizers library reads a number as its digits times a power of ten, each rounded for itself; sums of scores that
+// nearly tie depend on the last bit, so scores are rounded here as they are there.
+double asReferenceReads(double value) {
+  std::array<char, 40> text;
+  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::scientific);
+  if (error != std::errc()) return value;
+  const std::string_view written(text.data(), static_cast<size_t>(end - text.data()));
+  const size_t mark = written.find('e');
+  if (mark == std::string_view::npos) return value;
+  uint64_t digits = 0;
+  int exponent = 0;
+  bool fraction = false;
+  for (const char c : written.substr(0, mark)) {
+    fraction = fraction || c == '.';
+    if (c < '0' || c > '9') continue;
+    digits = digits * 10 + static_cast<uint64_t>(c - '0');
+    exponent -= fraction ? 1 : 0;
+  }
+  int written10 = 0;
+  const std::string_view power = written.substr(mark + (written[mark + 1] == '+' ? 2 : 1));
+  std::from_chars(power.data(), power.data() + power.size(), written10);
+  exponent += written10;
+  if (exponent < -300 || exponent > 300) return value;
+  const double scale = std::pow(10.0, std::abs(exponent));
+  const double magnitude = exponent < 0 ? static_cast<double>(digits) / scale : static_cast<double>(digits) * scale;
+  return value < 0 ? -magnitude : magnitude;
+}
 
 size_t characterBytes(char first) {
   const auto byte = static_cast<unsigned char>(first);
@@ -99,7 +129,7 @@ Result<std::unique_ptr<SubwordModel>> makeUnigramModel(ComponentSettings& settin
     }
     vocabulary.add(entry[0].get_ref<const std::string&>(), static_cast<int32_t>(i));
     if (scores.empty()) scores.resize(list->size());
-    scores[i] = entry[1].get<double>();
+    scores[i] = asReferenceReads(entry[1].get<double>());
   }
   int32_t unknown = -1;
   if (settings.find("unk_id")) unknown = static_cast<int32_t>(settings.number("unk_id", 0, scores.empty() ? 0 : scores.size() - 1));

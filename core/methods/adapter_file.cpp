@@ -1,5 +1,6 @@
 #include "core/methods/adapter_file.h"
 
+#include <ATen/ATen.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -61,7 +62,9 @@ Result<std::map<std::string, at::Tensor>> readTensors(const fs::path& path) {
     if (!tensor) return tensor.error();
     if (!tensor->is_floating_point())
       return bad(path, "the adapter holds a tensor of whole numbers", shown(name, 200), "numbers", "Save the adapter again.");
-    if (!tensors.emplace(plain, *tensor).second)
+    // PEFT writes a saved module's bias twice where biases train as well.
+    const auto [entry, isNew] = tensors.emplace(plain, *tensor);
+    if (!isNew && !(entry->second.sizes() == tensor->sizes() && at::equal(entry->second, *tensor)))
       return bad(path, "the adapter holds a tensor under two names", shown(plain, 200), "each once", "Save the adapter again.");
   }
   return tensors;

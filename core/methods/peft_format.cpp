@@ -222,10 +222,11 @@ Result<MethodSettings> settingsFromPeftConfig(const json& config) {
     if (!patterns->is_object())
       return badConfig(key, patterns->type_name(), "an object of numbers", "Correct the file.");
     for (const auto& [pattern, value] : patterns->items()) {
-      if (!value.is_number())
-        return badConfig(std::string(key) + "." + pattern, value.dump(), "a number", "Correct the file.");
-      if (std::string_view(key) == "rank_pattern")
-        s.rankPattern[pattern] = value.get<int64_t>();
+      const bool ranks = std::string_view(key) == "rank_pattern";
+      if (!value.is_number() || (ranks && !value.is_number_unsigned()))
+        return badConfig(std::string(key) + "." + pattern, value.dump(), ranks ? "a whole number from 1" : "a number", "Correct the file.");
+      if (ranks)
+        s.rankPattern[pattern] = static_cast<int64_t>(std::min<uint64_t>(value.get<uint64_t>(), 1 << 30));
       else
         s.alphaPattern[pattern] = value.get<double>();
     }

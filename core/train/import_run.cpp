@@ -152,6 +152,7 @@ Result<ImportedRun> importAdapter(const ImportRequest& request, const Places& pl
   say("loading the base model");
   SetupOptions options;
   options.data = options.method = options.optimizer = false;
+  options.labels = config.list("data.labels");
   Result<TrainingSetup> setup = setUpTraining(config, places, options);
   if (!setup) return setup.error();
   if (auto fitted = fitAdapter(*adapter, *setup->model); !fitted) return fitted.error();

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "core/io/json.h"
+#include "core/config/json_text.h"
 #include "core/io/safetensors.h"
 #include "core/models/registry.h"
 

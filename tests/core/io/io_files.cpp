@@ -118,6 +118,44 @@ class IoFilesTest : public QObject {
     row("metadata not text", prefixed("{\"__metadata__\":{\"a\":1}}"), "other than text");
     row("metadata not a table", prefixed("{\"__metadata__\":[]}"), "not a table");
     row("half a byte", prefixed("{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,1]}}", "x"), "do not match");
+    // One entry with one thing wrong; its four bytes follow.
+    const auto entry = [&](const char* name, const std::string& text, const char* what) {
+      row(name, prefixed("{\"a\":" + text + "}", four), what);
+    };
+    entry("entry null", "null", "not complete");
+    entry("entry a list", "[1,2]", "not complete");
+    entry("entry a text", "\"F32\"", "not complete");
+    entry("entry empty", "{}", "not complete");
+    entry("no dtype", R"({"shape":[1],"data_offsets":[0,4]})", "not complete");
+    entry("no shape", R"({"dtype":"F32","data_offsets":[0,4]})", "not complete");
+    entry("dtype a number", R"({"dtype":32,"shape":[1],"data_offsets":[0,4]})", "unknown dtype");
+    entry("dtype null", R"({"dtype":null,"shape":[1],"data_offsets":[0,4]})", "unknown dtype");
+    entry("dtype in small letters", R"({"dtype":"f32","shape":[1],"data_offsets":[0,4]})", "unknown dtype");
+    entry("dtype with a space", R"({"dtype":"F32 ","shape":[1],"data_offsets":[0,4]})", "unknown dtype");
+    entry("shape a number", R"({"dtype":"F32","shape":1,"data_offsets":[0,4]})", "not a list of sizes");
+    entry("shape null", R"({"dtype":"F32","shape":null,"data_offsets":[0,4]})", "not a list of sizes");
+    entry("shape of text", R"({"dtype":"F32","shape":["1"],"data_offsets":[0,4]})", "other than a size");
+    entry("shape of lists", R"({"dtype":"F32","shape":[[1]],"data_offsets":[0,4]})", "other than a size");
+    entry("shape of truth", R"({"dtype":"F32","shape":[true],"data_offsets":[0,4]})", "other than a size");
+    entry("size of 2^63", R"({"dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,4]})", "other than a size");
+    entry("size of 2^64", R"({"dtype":"F32","shape":[18446744073709551616],"data_offsets":[0,4]})", "other than a size");
+    entry("size in exponent form", R"({"dtype":"F32","shape":[1e0],"data_offsets":[0,4]})", "other than a size");
+    entry("offsets null", R"({"dtype":"F32","shape":[1],"data_offsets":null})", "pair of offsets");
+    entry("one offset", R"({"dtype":"F32","shape":[1],"data_offsets":[4]})", "pair of offsets");
+    entry("offset negative", R"({"dtype":"F32","shape":[1],"data_offsets":[-4,0]})", "pair of offsets");
+    entry("offset fractional", R"({"dtype":"F32","shape":[1],"data_offsets":[0,4.0]})", "pair of offsets");
+    entry("offset a text", R"({"dtype":"F32","shape":[1],"data_offsets":["0","4"]})", "pair of offsets");
+    entry("offset over 2^64", R"({"dtype":"F32","shape":[1],"data_offsets":[0,18446744073709551620]})", "pair of offsets");
+    entry("empty with bytes", R"({"dtype":"F32","shape":[0],"data_offsets":[0,4]})", "do not match");
+    entry("scalar of eight", R"({"dtype":"F64","shape":[],"data_offsets":[0,4]})", "do not match");
+    entry("narrower dtype", R"({"dtype":"BF16","shape":[1],"data_offsets":[0,4]})", "do not match");
+    entry("key twice in an entry", R"({"dtype":"F32","dtype":"I32","shape":[1],"data_offsets":[0,4]})", "not valid JSON");
+    entry("65 dimensions", R"({"dtype":"F32","shape":[)" + std::string("1") + [] { std::string more; for (int i = 0; i < 64; ++i) more += ",1"; return more; }() + R"(],"data_offsets":[0,4]})", "not a list of sizes");
+    row("metadata null", prefixed("{\"__metadata__\":null}"), "not a table");
+    row("metadata nested", prefixed("{\"__metadata__\":{\"a\":{}}}"), "other than text");
+    row("zero byte in the header", prefixed(std::string("{\"a\0\":1}", 8)), "not valid JSON");
+    row("text behind the object", prefixed("{} {}"), "not valid JSON");
+    row("nothing but a brace", prefixed("{"), "not valid JSON");
     row("deep header", prefixed("{\"a\":" + std::string(500, '[') + std::string(500, ']') + "}"), "not valid JSON");
   }
   void headerBroken() {
@@ -133,6 +171,28 @@ class IoFilesTest : public QObject {
     const fs::path path = fs::path(dir.path().toStdString()) / "model.safetensors";
     write(path, std::string(text));
     QVERIFY(!readSafetensorsHeader(path).ok());
+  }
+
+  // Cut at every byte, every bit turned: refused with a hint, or tensors that tile the file exactly.
+  void everyCutAndEveryBit() {
+    const std::string file = prefixed(R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[3,1],"data_offsets":[8,11]}} )", std::string(11, '\1'));
+    QVERIFY(parseSafetensorsHeader(file, file.size(), "file").ok());
+    for (size_t end = 0; end < file.size(); ++end) {
+      const auto header = parseSafetensorsHeader(std::string_view(file).substr(0, end), end, "file");
+      QVERIFY2(!header.ok() && !header.error().hint.empty(), qPrintable(QString::number(end)));
+    }
+    for (size_t i = 0; i < file.size() * 8; ++i) {
+      std::string turned = file;
+      turned[i / 8] = static_cast<char>(turned[i / 8] ^ (1 << i % 8));
+      const auto header = parseSafetensorsHeader(turned, turned.size(), "file");
+      if (!header) {
+        QVERIFY(!header.error().hint.empty());
+        continue;
+      }
+      uint64_t at = header->dataStart;
+      for (const TensorInfo& tensor : header->tensors) at += tensor.end - tensor.begin;
+      QCOMPARE(at, uint64_t{turned.size()});
+    }
   }
 
   void headerSound() {

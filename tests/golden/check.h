@@ -19,6 +19,7 @@ NotBuilt checkOptimizer(const Case& golden, Findings& findings);
 NotBuilt checkRefactor(const Case& golden, Findings& findings);
 NotBuilt checkAdapterFolder(const CaseEntry& entry, Findings& findings);
 NotBuilt checkDecoding(const Case& golden, Findings& findings);
+NotBuilt checkMaskedScores(const Case& golden, Findings& findings);
 NotBuilt checkChoices(const Case& golden, Findings& findings);
 // Of a model case with a language model: what it generates.
 void checkGeneration(const Case& golden, Model& model, Findings& findings);

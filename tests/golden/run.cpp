@@ -23,6 +23,7 @@ NotBuilt dispatch(const CaseEntry& entry, Findings& findings) {
     const std::string metric = text(entry.fields, "metric"), model = text(entry.fields, "model");
     if (metric == "decoding") check = checkDecoding;
     if (metric == "multiple choice" && !model.empty()) check = checkChoices;
+    if (metric == "pseudo-log-likelihood") check = checkMaskedScores;
     if (!check) return metric.empty() ? "a metric without a name" : metric;
   }
   if (!check) return "this kind";

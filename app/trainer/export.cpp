@@ -22,7 +22,8 @@ struct ExportArguments {
 
 constexpr double kTolerance = 1e-4;  // the same numbers through the same operators; sums may be ordered otherwise
 
-int exportPeft(CommandContext& context, const TrainedModel& trained, const ExportArguments& arguments, const std::filesystem::path& folder) {
+int exportPeft(CommandContext& context, const TrainedModel& trained, const ExportArguments& arguments,
+               const std::filesystem::path& folder) {
   const TrainingSetup& setup = trained.setup;
   const std::string base = arguments.base.empty() ? pathText(setup.modelFolder) : arguments.base;
   const OutputSample sample(trained);
@@ -38,7 +39,8 @@ int exportPeft(CommandContext& context, const TrainedModel& trained, const Expor
   Result<OutputCheck> check = sample.compare(before, **plain, kTolerance, folder);
   if (!check) return context.fail(check.error());
   const std::string shownBase = arguments.base.empty() ? baseNameOf(trained) : arguments.base;
-  if (auto card = writeCard(folder, modelCard(CardKind::Adapter, trained, shownBase, *check)); !card) return context.fail(card.error());
+  if (auto card = writeCard(folder, modelCard(CardKind::Adapter, trained, shownBase, *check)); !card)
+    return context.fail(card.error());
   return reportOutput(context, trained, folder, "PEFT adapter", *check);
 }
 
@@ -52,26 +54,36 @@ int exportGguf(CommandContext& context, const TrainedModel& trained, const std::
   if (!written) return context.fail(written.error());
   Result<WeightFilePtr> again = openWeightFile(file);  // whole and readable
   if (!again) return context.fail(again.error());
-  context.print({{"run", trained.run->id()}, {"step", trained.step}, {"kind", "GGUF adapter"}, {"file", pathText(file)}, {"sites", written->sites},
-                 {"bytes", written->bytes}},
-                fmt::format("GGUF adapter of step {}: {} ({} sites, {})\nLoad it beside the base model: llama-cli -m BASE.gguf --lora {}", trained.step,
-                            pathText(file), written->sites, formatBytes(static_cast<double>(written->bytes)), pathText(file.filename())));
+  context.print(
+      {{"run", trained.run->id()},
+       {"step", trained.step},
+       {"kind", "GGUF adapter"},
+       {"file", pathText(file)},
+       {"sites", written->sites},
+       {"bytes", written->bytes}},
+      fmt::format(
+          "GGUF adapter of step {}: {} ({} sites, {})\nLoad it beside the base model: llama-cli -m BASE.gguf --lora {}",
+          trained.step, pathText(file), written->sites, formatBytes(static_cast<double>(written->bytes)),
+          pathText(file.filename())));
   return 0;
 }
 
 int exportRun(CommandContext& context, ExportArguments& arguments) {
   Result<RunFolder> run = subjectRun(context, arguments.output.subject);
   if (!run) return context.fail(run.error());
-  if (arguments.format == "gguf" && std::filesystem::path(arguments.output.out).extension() != ".gguf") arguments.output.out += ".gguf";
+  if (arguments.format == "gguf" && std::filesystem::path(arguments.output.out).extension() != ".gguf")
+    arguments.output.out += ".gguf";
   Result<std::filesystem::path> folder = outputFolder(arguments.output);
   if (!folder) return context.fail(folder.error());
   Result<TrainedModel> trained = loadForOutput(context, arguments.output);
   if (!trained) return context.fail(trained.error());
   const TrainingSetup& setup = trained->setup;
   if (setup.method->adapterConfig(*setup.model, pathText(setup.modelFolder)).empty())
-    return context.fail({ErrorCode::Usage, "the run has no adapter to export", run->id(), setup.config.str("method.name"), "a low-rank method",
+    return context.fail({ErrorCode::Usage, "the run has no adapter to export", run->id(),
+                         setup.config.str("method.name"), "a low-rank method",
                          "Use `rankscope-train merge RUN --out DIR` for the whole model."});
-  return arguments.format == "gguf" ? exportGguf(context, *trained, *folder) : exportPeft(context, *trained, arguments, *folder);
+  return arguments.format == "gguf" ? exportGguf(context, *trained, *folder)
+                                    : exportPeft(context, *trained, arguments, *folder);
 }
 
 }  // namespace
@@ -80,7 +92,8 @@ void addExportCommand(CLI::App& root, CommandContext& context) {
   CLI::App* sub = root.add_subcommand("export", "Write a run's adapter for other programs");
   auto arguments = std::make_shared<ExportArguments>();
   arguments->output.declare(sub, "Folder to write (gguf: the file)");
-  sub->add_option("--as,--format", arguments->format, "peft (a folder for PEFT and transformers) or gguf (a file for llama.cpp's --lora)")
+  sub->add_option("--as,--format", arguments->format,
+                  "peft (a folder for PEFT and transformers) or gguf (a file for llama.cpp's --lora)")
       ->check(CLI::IsMember({"peft", "gguf"}))
       ->capture_default_str();
   sub->add_option("--base", arguments->base, "How others name the base model (default: its folder)")->type_name("NAME");

@@ -31,29 +31,39 @@ int importRun(CommandContext& context, Arguments& arguments) {
   Result<ImportedRun> imported = importAdapter(request, context.places);
   if (!imported) return context.fail(imported.error());
   for (const std::string& remark : imported->remarks) context.note(remark);
-  context.print({{"run", imported->run.id()},
-                 {"folder", pathText(imported->run.path())},
-                 {"sites", imported->sites},
-                 {"trainable", imported->trainable},
-                 {"remarks", imported->remarks}},
-                fmt::format("{}: {} sites, {} trained parameters\nContinue it with `rankscope-train branch {} --set data.train=FILE …`.",
-                            imported->run.id(), imported->sites, formatCount(imported->trainable), imported->run.id().substr(0, 8)));
+  context.print(
+      {{"run", imported->run.id()},
+       {"folder", pathText(imported->run.path())},
+       {"sites", imported->sites},
+       {"trainable", imported->trainable},
+       {"remarks", imported->remarks}},
+      fmt::format(
+          "{}: {} sites, {} trained parameters\nContinue it with `rankscope-train branch {} --set data.train=FILE …`.",
+          imported->run.id(), imported->sites, formatCount(imported->trainable), imported->run.id().substr(0, 8)));
   return 0;
 }
 
 }  // namespace
 
 void addImportCommand(CLI::App& root, CommandContext& context) {
-  CLI::App* sub = root.add_subcommand("import", "Make a run of an adapter from elsewhere: PEFT's folder, or a file of LoRA's factors");
+  CLI::App* sub = root.add_subcommand(
+      "import", "Make a run of an adapter from elsewhere: PEFT's folder, or a file of LoRA's factors");
   auto arguments = std::make_shared<Arguments>();
-  sub->add_option("ADAPTER", arguments->adapter, "Folder with adapter_config.json, or a .safetensors or .bin of factors")->required();
-  sub->add_option("--model", arguments->request.model, "Base model (default: as the adapter's config names it)")->type_name("DIR");
-  arguments->alphaGiven = sub->add_option("--alpha", arguments->alpha, "Alpha, for a file without a config")->type_name("NUMBER");
+  sub->add_option("ADAPTER", arguments->adapter,
+                  "Folder with adapter_config.json, or a .safetensors or .bin of factors")
+      ->required();
+  sub->add_option("--model", arguments->request.model, "Base model (default: as the adapter's config names it)")
+      ->type_name("DIR");
+  arguments->alphaGiven =
+      sub->add_option("--alpha", arguments->alpha, "Alpha, for a file without a config")->type_name("NUMBER");
   sub->add_option("--name", arguments->request.name, "Name of the run")->type_name("TEXT");
   sub->add_option("--task", arguments->request.task, "Task, where the adapter does not tell it")
       ->check(CLI::IsMember({"causal_lm", "instruction", "classification", "regression"}));
   sub->add_option("--labels", arguments->labels, "Classes by index, with commas")->type_name("A,B,…");
-  sub->add_option("--set", arguments->request.assignments, "Set an option: key=value")->type_name("KEY=VALUE")->take_all()->allow_extra_args(false);
+  sub->add_option("--set", arguments->request.assignments, "Set an option: key=value")
+      ->type_name("KEY=VALUE")
+      ->take_all()
+      ->allow_extra_args(false);
   context.run(sub, [&context, arguments] { return importRun(context, *arguments); });
 }
 

@@ -21,7 +21,8 @@ struct WeightFormatChoice {
   at::ScalarType type;
   double tolerance;  // of logits, as a share of the largest: rounding of the weights, many layers deep
 };
-constexpr WeightFormatChoice kChoices[] = {{"fp32", at::kFloat, 1e-4}, {"bf16", at::kBFloat16, 0.1}, {"fp16", at::kHalf, 0.02}};
+constexpr WeightFormatChoice kChoices[] = {
+    {"fp32", at::kFloat, 1e-4}, {"bf16", at::kBFloat16, 0.1}, {"fp16", at::kHalf, 0.02}};
 
 int mergeRun(CommandContext& context, MergeArguments& arguments) {
   Result<RunFolder> run = subjectRun(context, arguments.output.subject);
@@ -31,34 +32,40 @@ int mergeRun(CommandContext& context, MergeArguments& arguments) {
   Result<TrainedModel> trained = loadForOutput(context, arguments.output);
   if (!trained) return context.fail(trained.error());
   const WeightFormatChoice& choice =
-      *std::find_if(std::begin(kChoices), std::end(kChoices), [&](const WeightFormatChoice& c) { return arguments.weights == c.name; });
+      *std::find_if(std::begin(kChoices), std::end(kChoices),
+                    [&](const WeightFormatChoice& c) { return arguments.weights == c.name; });
 
   TrainingSetup& setup = trained->setup;
   const OutputSample sample(*trained);
   const at::Tensor before = sample.logits(*setup.model);
   if (auto merged = setup.method->merge(*setup.model); !merged) return context.fail(merged.error());
   const auto shardBytes = static_cast<uint64_t>(arguments.shardGigabytes * 1e9);
-  if (auto saved = saveModelFolder(*folder, *setup.model, setup.modelFolder, choice.type, setup.data.labels, shardBytes); !saved)
+  if (auto saved =
+          saveModelFolder(*folder, *setup.model, setup.modelFolder, choice.type, setup.data.labels, shardBytes);
+      !saved)
     return context.fail(saved.error());
   // What counts is the folder: it is read again and asked.
   Result<std::unique_ptr<Model>> saved = loadModel(*folder, loadOptionsOf(*trained));
   if (!saved) return context.fail(saved.error());
   Result<OutputCheck> check = sample.compare(before, **saved, choice.tolerance, *folder);
   if (!check) return context.fail(check.error());
-  if (auto card = writeCard(*folder, modelCard(CardKind::Model, *trained, baseNameOf(*trained), *check)); !card) return context.fail(card.error());
+  if (auto card = writeCard(*folder, modelCard(CardKind::Model, *trained, baseNameOf(*trained), *check)); !card)
+    return context.fail(card.error());
   return reportOutput(context, *trained, *folder, "merged model", *check);
 }
 
 }  // namespace
 
 void addMergeCommand(CLI::App& root, CommandContext& context) {
-  CLI::App* sub = root.add_subcommand("merge", "Fold a run's update into its base model: a complete Hugging Face folder");
+  CLI::App* sub =
+      root.add_subcommand("merge", "Fold a run's update into its base model: a complete Hugging Face folder");
   auto arguments = std::make_shared<MergeArguments>();
   arguments->output.declare(sub, "Folder to write");
   sub->add_option("--weights", arguments->weights, "Number format of the saved weights")
       ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
       ->capture_default_str();
-  sub->add_option("--shard-size", arguments->shardGigabytes, "Largest file of weights, in GB; more goes into shards with an index")
+  sub->add_option("--shard-size", arguments->shardGigabytes,
+                  "Largest file of weights, in GB; more goes into shards with an index")
       ->check(CLI::Range(0.000001, 1e6))
       ->capture_default_str();
   context.run(sub, [&context, arguments] { return mergeRun(context, *arguments); });

@@ -18,7 +18,9 @@ std::string oneLine(std::string text) {
   return text;
 }
 
-std::string yamlText(const std::string& text) { return nlohmann::json(oneLine(text)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace); }
+std::string yamlText(const std::string& text) {
+  return nlohmann::json(oneLine(text)).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
 
 const char* pipelineOf(HeadKind head) {
   switch (head) {
@@ -43,7 +45,8 @@ event::Values lastScores(const RunFolder& run, int64_t step) {
 
 }  // namespace
 
-std::string modelCard(CardKind kind, const TrainedModel& trained, const std::string& baseName, const OutputCheck& check) {
+std::string modelCard(CardKind kind, const TrainedModel& trained, const std::string& baseName,
+                      const OutputCheck& check) {
   const TrainingSetup& setup = trained.setup;
   const std::string method = setup.config.str("method.name");
   const std::string name = setup.config.str("name").empty() ? trained.run->id() : setup.config.str("name");
@@ -56,8 +59,9 @@ std::string modelCard(CardKind kind, const TrainedModel& trained, const std::str
   card += kind == CardKind::Adapter
               ? fmt::format("An adapter ({}) for `{}`, in PEFT's format.\n\n", method, oneLine(baseName))
               : fmt::format("`{}` after fine-tuning ({}), as a whole model.\n\n", oneLine(baseName), method);
-  card += fmt::format("Written by Rankscope {} from step {} of run `{}`: {} tokens in {} of training.\n\n", RANKSCOPE_VERSION, trained.step,
-                      trained.run->id(), formatCount(trained.tokens), formatSeconds(trained.seconds));
+  card += fmt::format("Written by Rankscope {} from step {} of run `{}`: {} tokens in {} of training.\n\n",
+                      RANKSCOPE_VERSION, trained.step, trained.run->id(), formatCount(trained.tokens),
+                      formatSeconds(trained.seconds));
   if (const event::Values scores = lastScores(*trained.run, trained.step); !scores.empty()) {
     card += "## Scores\n\n| metric | value |\n|---|---|\n";
     for (const auto& [metric, value] : scores)
@@ -67,14 +71,20 @@ std::string modelCard(CardKind kind, const TrainedModel& trained, const std::str
   card += "## Settings\n\n| option | value |\n|---|---|\n";
   for (const OptionSpec& option : optionTable()) {
     // Paths of the machine it was made on tell nobody else anything.
-    if (option.type == OptionType::Path || option.key == "name" || option.key == "notes" || !applies(option, setup.config)) continue;
-    if (setup.config.isDefault(option.key) && option.key.rfind("method.", 0) != 0 && option.key.rfind("optim.", 0) != 0) continue;
+    if (option.type == OptionType::Path || option.key == "name" || option.key == "notes" ||
+        !applies(option, setup.config))
+      continue;
+    if (setup.config.isDefault(option.key) && option.key.rfind("method.", 0) != 0 && option.key.rfind("optim.", 0) != 0)
+      continue;
     const std::string value = setup.config.valueText(option.key);
     if (!value.empty()) card += fmt::format("| {} | {} |\n", option.key, oneLine(value));
   }
-  card += fmt::format("\nChecked when it was written: on {} {} ({} tokens) its outputs equal the trained model's; the largest difference of a "
-                      "logit is {:.2g}, the largest logit {:.3g}.\n",
-                      check.rows, check.fromData ? "rows of the evaluation data" : "made-up sequences", check.tokens, check.largest, check.scale);
+  card += fmt::format(
+      "\nChecked when it was written: on {} {} ({} tokens) its outputs equal the trained model's; the largest "
+      "difference of a "
+      "logit is {:.2g}, the largest logit {:.3g}.\n",
+      check.rows, check.fromData ? "rows of the evaluation data" : "made-up sequences", check.tokens, check.largest,
+      check.scale);
   return card;
 }
 

@@ -9,6 +9,7 @@
 namespace rankscope {
 
 enum class CardKind { Model, Adapter };
-std::string modelCard(CardKind kind, const TrainedModel& trained, const std::string& baseName, const OutputCheck& check);
+std::string modelCard(CardKind kind, const TrainedModel& trained, const std::string& baseName,
+                      const OutputCheck& check);
 
 }  // namespace rankscope

@@ -30,10 +30,11 @@ void OutputArguments::declare(CLI::App* sub, const char* what) {
 Result<std::filesystem::path> outputFolder(const OutputArguments& arguments) {
   std::error_code code;
   const std::filesystem::path folder = std::filesystem::absolute(arguments.out, code);
-  const bool used = std::filesystem::is_directory(folder, code) ? !std::filesystem::is_empty(folder, code) : std::filesystem::exists(folder, code);
+  const bool used = std::filesystem::is_directory(folder, code) ? !std::filesystem::is_empty(folder, code)
+                                                                : std::filesystem::exists(folder, code);
   if (!arguments.overwrite && used)
-    return Error{ErrorCode::Usage, "there is something already", pathText(folder), "files", "a new or empty folder",
-                 "Choose another --out, or add --overwrite."};
+    return Error{ErrorCode::Usage, "there is something already", pathText(folder),
+                 "files",          "a new or empty folder",      "Choose another --out, or add --overwrite."};
   return folder.has_filename() ? folder : folder.parent_path();
 }
 
@@ -47,7 +48,8 @@ Result<TrainedModel> loadForOutput(const CommandContext& context, OutputArgument
 std::string baseNameOf(const TrainedModel& trained) {
   const nlohmann::json& config = trained.setup.model->config();
   const auto named = config.find("_name_or_path");
-  if (named != config.end() && named->is_string() && !named->get<std::string>().empty()) return named->get<std::string>();
+  if (named != config.end() && named->is_string() && !named->get<std::string>().empty())
+    return named->get<std::string>();
   return pathText(trained.setup.modelFolder.filename());
 }
 
@@ -55,15 +57,25 @@ Result<void> writeCard(const std::filesystem::path& folder, const std::string& c
   return writeFileAtomically(folder / "README.md", card);
 }
 
-int reportOutput(CommandContext& context, const TrainedModel& trained, const std::filesystem::path& folder, const std::string& kind,
-                 const OutputCheck& check) {
+int reportOutput(CommandContext& context, const TrainedModel& trained, const std::filesystem::path& folder,
+                 const std::string& kind, const OutputCheck& check) {
   const int64_t bytes = bytesOf(folder);
-  context.print({{"run", trained.run->id()}, {"step", trained.step}, {"kind", kind}, {"folder", pathText(folder)}, {"bytes", bytes},
-                 {"check", {{"rows", check.rows}, {"tokens", check.tokens}, {"from_data", check.fromData}, {"largest_difference", check.largest},
-                            {"largest_logit", check.scale}, {"tolerance", check.tolerance}}}},
-                fmt::format("{} of step {}: {} ({})\nchecked on {} {}: logits differ by at most {:.2g} (largest {:.3g})", kind, trained.step,
-                            pathText(folder), formatBytes(static_cast<double>(bytes)), check.rows,
-                            check.fromData ? "rows of the data" : "made-up sequences", check.largest, check.scale));
+  context.print(
+      {{"run", trained.run->id()},
+       {"step", trained.step},
+       {"kind", kind},
+       {"folder", pathText(folder)},
+       {"bytes", bytes},
+       {"check",
+        {{"rows", check.rows},
+         {"tokens", check.tokens},
+         {"from_data", check.fromData},
+         {"largest_difference", check.largest},
+         {"largest_logit", check.scale},
+         {"tolerance", check.tolerance}}}},
+      fmt::format("{} of step {}: {} ({})\nchecked on {} {}: logits differ by at most {:.2g} (largest {:.3g})", kind,
+                  trained.step, pathText(folder), formatBytes(static_cast<double>(bytes)), check.rows,
+                  check.fromData ? "rows of the data" : "made-up sequences", check.largest, check.scale));
   return 0;
 }
 

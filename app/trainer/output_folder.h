@@ -24,7 +24,7 @@ Result<TrainedModel> loadForOutput(const CommandContext& context, OutputArgument
 // How the base model is named for others: as config.json names it, else its folder.
 std::string baseNameOf(const TrainedModel& trained);
 Result<void> writeCard(const std::filesystem::path& folder, const std::string& card);
-int reportOutput(CommandContext& context, const TrainedModel& trained, const std::filesystem::path& folder, const std::string& kind,
-                 const OutputCheck& check);
+int reportOutput(CommandContext& context, const TrainedModel& trained, const std::filesystem::path& folder,
+                 const std::string& kind, const OutputCheck& check);
 
 }  // namespace rankscope

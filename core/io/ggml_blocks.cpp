@@ -78,8 +78,12 @@ void decodeK45(float scale, float least, Bytes packed, Bytes high, Bytes low, fl
   }
 }
 
-void decodeQ4_K(Bytes block, float* out) { decodeK45(half(block), half(block + 2), block + 4, nullptr, block + 16, out); }
-void decodeQ5_K(Bytes block, float* out) { decodeK45(half(block), half(block + 2), block + 4, block + 16, block + 48, out); }
+void decodeQ4_K(Bytes block, float* out) {
+  decodeK45(half(block), half(block + 2), block + 4, nullptr, block + 16, out);
+}
+void decodeQ5_K(Bytes block, float* out) {
+  decodeK45(half(block), half(block + 2), block + 4, block + 16, block + 48, out);
+}
 
 void decodeQ6_K(Bytes block, float* out) {
   const float scale = half(block + 208);
@@ -114,9 +118,24 @@ constexpr GgmlType kTypes[] = {
     {28, "F64", 1, 8, Dtype::F64},
     {30, "BF16", 1, 2, Dtype::BF16},
     // Known by name, so that the refusal says what the file holds.
-    {4, "Q4_2"}, {5, "Q4_3"}, {9, "Q8_1"}, {10, "Q2_K"}, {11, "Q3_K"}, {15, "Q8_K"}, {16, "IQ2_XXS"}, {17, "IQ2_XS"},
-    {18, "IQ3_XXS"}, {19, "IQ1_S"}, {20, "IQ4_NL"}, {21, "IQ3_S"}, {22, "IQ2_S"}, {23, "IQ4_XS"}, {29, "IQ1_M"},
-    {34, "TQ1_0"}, {35, "TQ2_0"}, {39, "MXFP4"},
+    {4, "Q4_2"},
+    {5, "Q4_3"},
+    {9, "Q8_1"},
+    {10, "Q2_K"},
+    {11, "Q3_K"},
+    {15, "Q8_K"},
+    {16, "IQ2_XXS"},
+    {17, "IQ2_XS"},
+    {18, "IQ3_XXS"},
+    {19, "IQ1_S"},
+    {20, "IQ4_NL"},
+    {21, "IQ3_S"},
+    {22, "IQ2_S"},
+    {23, "IQ4_XS"},
+    {29, "IQ1_M"},
+    {34, "TQ1_0"},
+    {35, "TQ2_0"},
+    {39, "MXFP4"},
 };
 
 }  // namespace

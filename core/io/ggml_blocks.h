@@ -11,10 +11,10 @@ namespace rankscope {
 
 struct GgmlType {
   uint32_t id = 0;
-  const char* name = "";          // "Q4_K"
-  uint32_t blockElements = 1;     // a row is a whole number of blocks
-  uint32_t blockBytes = 0;        // 0: a type that is known by name only
-  std::optional<Dtype> plain{};   // set for types that need no decoding
+  const char* name = "";                                             // "Q4_K"
+  uint32_t blockElements = 1;                                        // a row is a whole number of blocks
+  uint32_t blockBytes = 0;                                           // 0: a type that is known by name only
+  std::optional<Dtype> plain{};                                      // set for types that need no decoding
   void (*decode)(const unsigned char* block, float* out) = nullptr;  // one block
 };
 

@@ -24,11 +24,19 @@ Error bad(const std::string& where, std::string what, std::string found = "", st
 // Bytes of a number or flag; 0 for texts and arrays.
 uint64_t widthOf(GgufType type) {
   switch (type) {
-    case GgufType::U8: case GgufType::I8: case GgufType::Bool: return 1;
-    case GgufType::U16: case GgufType::I16: return 2;
-    case GgufType::U32: case GgufType::I32: case GgufType::F32: return 4;
-    case GgufType::U64: case GgufType::I64: case GgufType::F64: return 8;
-    case GgufType::Text: case GgufType::Array: break;
+    case GgufType::U8:
+    case GgufType::I8:
+    case GgufType::Bool: return 1;
+    case GgufType::U16:
+    case GgufType::I16: return 2;
+    case GgufType::U32:
+    case GgufType::I32:
+    case GgufType::F32: return 4;
+    case GgufType::U64:
+    case GgufType::I64:
+    case GgufType::F64: return 8;
+    case GgufType::Text:
+    case GgufType::Array: break;
   }
   return 0;
 }
@@ -45,12 +53,14 @@ bool bigEndian(uint32_t version) { return (version & 0xFFFF) == 0 && version != 
 
 class Parser {
  public:
-  Parser(std::string_view bytes, const std::string& where) : m_in(bytes, kMagic.size()), m_bytes(bytes), m_where(where) {}
+  Parser(std::string_view bytes, const std::string& where)
+      : m_in(bytes, kMagic.size()), m_bytes(bytes), m_where(where) {}
 
   Result<GgufTable> parse() {
     m_table.version = m_in.u32();
     if (bigEndian(m_table.version))
-      return bad(m_where, "GGUF file is big-endian", "", "a little-endian file", "Fetch the little-endian variant of the file.");
+      return bad(m_where, "GGUF file is big-endian", "", "a little-endian file",
+                 "Fetch the little-endian variant of the file.");
     if (m_table.version != 2 && m_table.version != 3)
       return bad(m_where, "GGUF file is of another version", fmt::format("{}", m_table.version), "2 or 3",
                  "Convert the model again with a current llama.cpp.");
@@ -63,9 +73,10 @@ class Parser {
       if (auto good = entry(); !good) return good.error();
     if (const GgufValue* value = m_table.find("general.alignment")) {
       const auto alignment = value->integer();
-      if (value->isArray() || !alignment || *alignment < 1 || *alignment > 1 << 20 || (*alignment & (*alignment - 1)) != 0)
-        return bad(m_where + ": general.alignment", "alignment is no power of two", alignment ? std::to_string(*alignment) : "no number",
-                   "1 … 1048576");
+      if (value->isArray() || !alignment || *alignment < 1 || *alignment > 1 << 20 ||
+          (*alignment & (*alignment - 1)) != 0)
+        return bad(m_where + ": general.alignment", "alignment is no power of two",
+                   alignment ? std::to_string(*alignment) : "no number", "1 … 1048576");
       m_table.alignment = static_cast<uint64_t>(*alignment);
     }
     for (uint64_t i = 0; i < tensors; ++i)
@@ -75,12 +86,16 @@ class Parser {
   }
 
  private:
-  Error cutOff(const std::string& what) const { return bad(m_where + ": " + what, "file ends in the middle of its table"); }
+  Error cutOff(const std::string& what) const {
+    return bad(m_where + ": " + what, "file ends in the middle of its table");
+  }
 
   Result<std::string_view> text(const std::string& at, uint64_t limit) {
     const uint64_t length = m_in.u64();
     if (m_in.failed() || length > m_in.left()) return cutOff(at);
-    if (length > limit) return bad(m_where + ": " + at, "text is too long", fmt::format("{} bytes", length), fmt::format("at most {}", limit));
+    if (length > limit)
+      return bad(m_where + ": " + at, "text is too long", fmt::format("{} bytes", length),
+                 fmt::format("at most {}", limit));
     return m_in.bytes(length);
   }
 
@@ -127,7 +142,8 @@ class Parser {
   Result<GgufType> valueType(const std::string& at) {
     const uint32_t type = m_in.u32();
     if (m_in.failed()) return cutOff(at);
-    if (type > static_cast<uint32_t>(GgufType::F64)) return bad(m_where + ": " + at, "value has an unknown type", fmt::format("{}", type), "0 … 12");
+    if (type > static_cast<uint32_t>(GgufType::F64))
+      return bad(m_where + ": " + at, "value has an unknown type", fmt::format("{}", type), "0 … 12");
     return static_cast<GgufType>(type);
   }
 
@@ -135,17 +151,21 @@ class Parser {
     Result<std::string_view> name = text("a tensor's name", 1000);
     if (!name) return name.error();
     const std::string at = m_where + ": tensor " + shown(*name);
-    if (name->empty() || !isValidUtf8(*name) || !m_names.insert(*name).second) return bad(at, "tensor's name is empty, no text, or given twice");
+    if (name->empty() || !isValidUtf8(*name) || !m_names.insert(*name).second)
+      return bad(at, "tensor's name is empty, no text, or given twice");
     GgufTensor tensor;
     tensor.name = std::string(*name);
     const uint32_t dimensions = m_in.u32();
     if (m_in.failed()) return cutOff("a tensor");
-    if (dimensions < 1 || dimensions > 4) return bad(at, "tensor has too many dimensions or none", fmt::format("{}", dimensions), "1 … 4");
+    if (dimensions < 1 || dimensions > 4)
+      return bad(at, "tensor has too many dimensions or none", fmt::format("{}", dimensions), "1 … 4");
     uint64_t elements = 1;
     for (uint32_t i = 0; i < dimensions; ++i) {
       const uint64_t size = m_in.u64();
-      if (size == 0 || __builtin_mul_overflow(elements, size, &elements) || elements > static_cast<uint64_t>(INT64_MAX) / 16)
-        return m_in.failed() ? cutOff("a tensor") : bad(at, "tensor's shape is empty or too large", fmt::format("{}", size));
+      if (size == 0 || __builtin_mul_overflow(elements, size, &elements) ||
+          elements > static_cast<uint64_t>(INT64_MAX) / 16)
+        return m_in.failed() ? cutOff("a tensor")
+                             : bad(at, "tensor's shape is empty or too large", fmt::format("{}", size));
       tensor.shape.insert(tensor.shape.begin(), static_cast<int64_t>(size));
     }
     const uint32_t type = m_in.u32();
@@ -153,7 +173,8 @@ class Parser {
     if (m_in.failed()) return cutOff("a tensor");
     tensor.type = findGgmlType(type);
     if (!tensor.type || tensor.type->blockBytes == 0)
-      return bad(at, "tensor's number format is not read here", tensor.type ? tensor.type->name : fmt::format("{}", type),
+      return bad(at, "tensor's number format is not read here",
+                 tensor.type ? tensor.type->name : fmt::format("{}", type),
                  "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K or Q6_K",
                  "Fetch the model in one of these formats, or its safetensors.");
     if (static_cast<uint64_t>(tensor.shape.back()) % tensor.type->blockElements != 0)
@@ -174,8 +195,8 @@ class Parser {
     for (GgufTensor& tensor : m_table.tensors) {
       const std::string at = m_where + ": tensor " + shown(tensor.name);
       if (tensor.begin != expected)
-        return bad(at, tensor.begin > expected ? "a hole lies before the tensor" : "tensors overlap", fmt::format("offset {}", tensor.begin),
-                   fmt::format("offset {}", expected));
+        return bad(at, tensor.begin > expected ? "a hole lies before the tensor" : "tensors overlap",
+                   fmt::format("offset {}", tensor.begin), fmt::format("offset {}", expected));
       if (expected > m_bytes.size() - start || tensor.bytes > m_bytes.size() - start - expected)
         return bad(at, "file ends before its tensors do", fmt::format("{} bytes", m_bytes.size()),
                    fmt::format("{} bytes of this tensor", tensor.bytes));

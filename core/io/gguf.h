@@ -32,7 +32,7 @@ struct GgufValue {
 struct GgufTensor {
   std::string name;
   const GgmlType* type = nullptr;
-  std::vector<int64_t> shape;  // rows first, as safetensors have it: the file's order reversed
+  std::vector<int64_t> shape;     // rows first, as safetensors have it: the file's order reversed
   uint64_t begin = 0, bytes = 0;  // from the file's beginning
 };
 

@@ -25,17 +25,13 @@ struct NamePair {
   const char* gguf;
   const char* model;
 };
-constexpr NamePair kWhole[] = {{"token_embd", "model.embed_tokens"}, {"output_norm", "model.norm"}, {"output", "lm_head"}};
-constexpr NamePair kPerLayer[] = {{"attn_norm", "input_layernorm"},
-                                  {"attn_q", "self_attn.q_proj"},
-                                  {"attn_k", "self_attn.k_proj"},
-                                  {"attn_v", "self_attn.v_proj"},
-                                  {"attn_output", "self_attn.o_proj"},
-                                  {"attn_q_norm", "self_attn.q_norm"},
-                                  {"attn_k_norm", "self_attn.k_norm"},
-                                  {"ffn_norm", "post_attention_layernorm"},
-                                  {"ffn_gate", "mlp.gate_proj"},
-                                  {"ffn_up", "mlp.up_proj"},
+constexpr NamePair kWhole[] = {
+    {"token_embd", "model.embed_tokens"}, {"output_norm", "model.norm"}, {"output", "lm_head"}};
+constexpr NamePair kPerLayer[] = {{"attn_norm", "input_layernorm"},    {"attn_q", "self_attn.q_proj"},
+                                  {"attn_k", "self_attn.k_proj"},      {"attn_v", "self_attn.v_proj"},
+                                  {"attn_output", "self_attn.o_proj"}, {"attn_q_norm", "self_attn.q_norm"},
+                                  {"attn_k_norm", "self_attn.k_norm"}, {"ffn_norm", "post_attention_layernorm"},
+                                  {"ffn_gate", "mlp.gate_proj"},       {"ffn_up", "mlp.up_proj"},
                                   {"ffn_down", "mlp.down_proj"}};
 constexpr std::string_view kBlock = "blk.", kLayers = "model.layers.";
 
@@ -55,7 +51,9 @@ NameParts split(const std::string& name, std::string_view prefix) {
   }
   rest.erase(0, prefix.size());
   const size_t dot = rest.find('.');
-  if (dot == std::string::npos || dot == 0 || !std::all_of(rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(dot), [](char c) { return c >= '0' && c <= '9'; }))
+  if (dot == std::string::npos || dot == 0 ||
+      !std::all_of(rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(dot),
+                   [](char c) { return c >= '0' && c <= '9'; }))
     return {};
   parts.layer = rest.substr(0, dot);
   parts.part = rest.substr(dot + 1);
@@ -80,13 +78,16 @@ class Metadata {
     const std::optional<int64_t> first = value->integer();
     bool same = first && *first >= 0 && *first <= int64_t{1} << 40;
     for (uint64_t i = 1; same && i < value->count; ++i) same = value->integer(i) == first;
-    if (!same) return bad(m_where + ": " + m_prefix + key, "value is no number from 0, or differs between layers", "", "one number", kConvertAgain);
+    if (!same)
+      return bad(m_where + ": " + m_prefix + key, "value is no number from 0, or differs between layers", "",
+                 "one number", kConvertAgain);
     return first;
   }
   Result<int64_t> need(const std::string& key) const {
     Result<std::optional<int64_t>> value = integer(key);
     if (!value) return value.error();
-    if (!*value) return bad(m_where, "GGUF file lacks a number that the model needs", m_prefix + key, "", kConvertAgain);
+    if (!*value)
+      return bad(m_where, "GGUF file lacks a number that the model needs", m_prefix + key, "", kConvertAgain);
     return **value;
   }
   std::optional<double> real(const std::string& key) const { return m_table.real(m_prefix + key); }
@@ -99,12 +100,13 @@ class Metadata {
   std::string m_prefix;
 };
 
-// Llama 3.1's rotary scaling is stored as its result, a factor for each frequency. The rule has one free number (factor);
-// its other constants are the same in every such model, and the outcome is checked against all factors.
+// Llama 3.1's rotary scaling is stored as its result, a factor for each frequency. The rule has one free number
+// (factor); its other constants are the same in every such model, and the outcome is checked against all factors.
 Result<json> llama3Scaling(std::string_view factors, double base, int64_t headSize, const std::string& where) {
   const auto count = static_cast<size_t>(headSize / 2);
-  const Error foreign = bad(where + ": rope_freqs.weight", "rotary factors follow no rule that is known", fmt::format("{} bytes", factors.size()),
-                            "Llama 3's rule", "Fetch the model's safetensors instead.");
+  const Error foreign =
+      bad(where + ": rope_freqs.weight", "rotary factors follow no rule that is known",
+          fmt::format("{} bytes", factors.size()), "Llama 3's rule", "Fetch the model's safetensors instead.");
   if (factors.size() != count * sizeof(float)) return foreign;
   std::vector<float> values(count);
   std::memcpy(values.data(), factors.data(), factors.size());
@@ -113,24 +115,32 @@ Result<json> llama3Scaling(std::string_view factors, double base, int64_t headSi
   for (size_t i = 0; i < count; ++i) {
     const double wave = 2 * M_PI * std::pow(base, 2.0 * static_cast<double>(i) / static_cast<double>(headSize));
     const double smooth = (original / wave - low) / (high - low);
-    const double expected = wave < original / high ? 1 : wave > original / low ? factor : 1 / ((1 - smooth) / factor + smooth);
+    const double expected = wave < original / high  ? 1
+                            : wave > original / low ? factor
+                                                    : 1 / ((1 - smooth) / factor + smooth);
     if (!(std::abs(values[i] - expected) <= 1e-4 * expected)) return foreign;
   }
-  return json{{"rope_type", "llama3"}, {"factor", factor}, {"low_freq_factor", low}, {"high_freq_factor", high},
+  return json{{"rope_type", "llama3"},
+              {"factor", factor},
+              {"low_freq_factor", low},
+              {"high_freq_factor", high},
               {"original_max_position_embeddings", 8192}};
 }
 
-Result<json> ropeScaling(const GgufTable& table, const Metadata& data, double base, int64_t headSize, std::string_view bytes) {
+Result<json> ropeScaling(const GgufTable& table, const Metadata& data, double base, int64_t headSize,
+                         std::string_view bytes) {
   for (const GgufTensor& tensor : table.tensors)
     if (tensor.name == "rope_freqs.weight") {
       if (tensor.type->plain != Dtype::F32)
-        return bad(data.where() + ": rope_freqs.weight", "rotary factors are not float32", tensor.type->name, "F32", kConvertAgain);
+        return bad(data.where() + ": rope_freqs.weight", "rotary factors are not float32", tensor.type->name, "F32",
+                   kConvertAgain);
       return llama3Scaling(bytes.substr(tensor.begin, tensor.bytes), base, headSize, data.where());
     }
   const std::string type = data.text("rope.scaling.type");
   const std::optional<double> oldFactor = data.real("rope.scale_linear"), factor = data.real("rope.scaling.factor");
   if (type.empty() && oldFactor && *oldFactor != 1) return json{{"rope_type", "linear"}, {"factor", *oldFactor}};
-  if (type.empty() || type == "none" || (type == "linear" && (!factor || *factor == 1 || *factor == 0))) return json(nullptr);
+  if (type.empty() || type == "none" || (type == "linear" && (!factor || *factor == 1 || *factor == 0)))
+    return json(nullptr);
   json scaling = {{"rope_type", type}, {"factor", factor.value_or(1)}};
   Result<std::optional<int64_t>> original = data.integer("rope.scaling.original_context_length");
   if (!original) return original.error();
@@ -178,12 +188,17 @@ Result<json> ggufModelConfig(const GgufTable& table, const std::string& where, s
   const std::string architecture = table.text("general.architecture");
   const GgufFamily* family = findGgufFamily(architecture);
   if (!family)
-    return bad(where, "GGUF file is of a model family that is not read here", architecture.empty() ? "no architecture" : shown(architecture),
-               "llama, qwen2 or qwen3", "Fetch the model's safetensors, or choose another model.");
+    return bad(where, "GGUF file is of a model family that is not read here",
+               architecture.empty() ? "no architecture" : shown(architecture), "llama, qwen2 or qwen3",
+               "Fetch the model's safetensors, or choose another model.");
   const Metadata data(table, where, architecture);
   if (auto experts = data.integer("expert_count"); !experts || experts->value_or(0) > 0)
-    return experts ? bad(where, "the model is a mixture of experts", "expert_count", "a dense model", "Choose a dense model.") : experts.error();
-  json config = {{"architectures", {std::string(family->className) + "ForCausalLM"}}, {"model_type", family->modelType}, {"hidden_act", "silu"}};
+    return experts ? bad(where, "the model is a mixture of experts", "expert_count", "a dense model",
+                         "Choose a dense model.")
+                   : experts.error();
+  json config = {{"architectures", {std::string(family->className) + "ForCausalLM"}},
+                 {"model_type", family->modelType},
+                 {"hidden_act", "silu"}};
   struct Key {
     const char* gguf;
     const char* model;
@@ -196,8 +211,10 @@ Result<json> ggufModelConfig(const GgufTable& table, const std::string& where, s
     config[key.model] = *value;
   }
   const int64_t heads = config["num_attention_heads"];
-  Result<std::optional<int64_t>> kvHeads = data.integer("attention.head_count_kv"), headSize = data.integer("attention.key_length"),
-                                 valueSize = data.integer("attention.value_length"), rotary = data.integer("rope.dimension_count"),
+  Result<std::optional<int64_t>> kvHeads = data.integer("attention.head_count_kv"),
+                                 headSize = data.integer("attention.key_length"),
+                                 valueSize = data.integer("attention.value_length"),
+                                 rotary = data.integer("rope.dimension_count"),
                                  window = data.integer("attention.sliding_window");
   for (const auto* value : {&kvHeads, &headSize, &valueSize, &rotary, &window})
     if (!*value) return value->error();
@@ -206,7 +223,8 @@ Result<json> ggufModelConfig(const GgufTable& table, const std::string& where, s
   const int64_t size = headSize->value_or(config["hidden_size"].get<int64_t>() / heads);
   config["head_dim"] = size;
   if (valueSize->value_or(size) != size || rotary->value_or(size) != size || size < 2 || size % 2 != 0)
-    return bad(where, "the model's heads are of a form that is not built here", fmt::format("key {}, value {}, rotary {}", size, valueSize->value_or(size), rotary->value_or(size)),
+    return bad(where, "the model's heads are of a form that is not built here",
+               fmt::format("key {}, value {}, rotary {}", size, valueSize->value_or(size), rotary->value_or(size)),
                "one even size for all three", "Choose another model.");
   config["rms_norm_eps"] = data.real("attention.layer_norm_rms_epsilon").value_or(1e-6);
   const double base = data.real("rope.freq_base").value_or(10000);
@@ -217,12 +235,16 @@ Result<json> ggufModelConfig(const GgufTable& table, const std::string& where, s
   if (*window) config["sliding_window"] = **window;
   for (const GgufTensor& tensor : table.tensors)
     if (tensor.name == "token_embd.weight") config["vocab_size"] = tensor.shape.front();
-  if (!config.contains("vocab_size")) return bad(where, "GGUF file holds no embedding", "", "token_embd.weight", kConvertAgain);
+  if (!config.contains("vocab_size"))
+    return bad(where, "GGUF file holds no embedding", "", "token_embd.weight", kConvertAgain);
   config["tie_word_embeddings"] = !hasTensor(table, "output.weight");
   config["attention_bias"] = hasTensor(table, "blk.0.attn_q.bias");
   config["mlp_bias"] = hasTensor(table, "blk.0.ffn_up.bias");
-  for (const Key& key : {Key{"bos_token_id", "bos_token_id"}, Key{"eos_token_id", "eos_token_id"}, Key{"padding_token_id", "pad_token_id"}})
-    if (const auto id = table.integer(std::string("tokenizer.ggml.") + key.gguf); id && *id < config["vocab_size"].get<int64_t>()) config[key.model] = *id;
+  for (const Key& key : {Key{"bos_token_id", "bos_token_id"}, Key{"eos_token_id", "eos_token_id"},
+                         Key{"padding_token_id", "pad_token_id"}})
+    if (const auto id = table.integer(std::string("tokenizer.ggml.") + key.gguf);
+        id && *id < config["vocab_size"].get<int64_t>())
+      config[key.model] = *id;
   return config;
 }
 
@@ -253,9 +275,12 @@ Result<GgufTokenizer> readGgufTokenizer(const std::filesystem::path& path) {
   const GgufValue *scores = table->find("tokenizer.ggml.scores"), *types = table->find("tokenizer.ggml.token_type");
   for (const GgufValue* list : {scores, types})
     if (list && list->count != result.tokens.size())
-      return bad(path.string(), "tokenizer's lists differ in length", fmt::format("{}", list->count), fmt::format("{}", result.tokens.size()), kConvertAgain);
-  for (uint64_t i = 0; scores && i < scores->count; ++i) result.scores.push_back(static_cast<float>(scores->real(i).value_or(0)));
-  for (uint64_t i = 0; types && i < types->count; ++i) result.types.push_back(static_cast<int32_t>(types->integer(i).value_or(1)));
+      return bad(path.string(), "tokenizer's lists differ in length", fmt::format("{}", list->count),
+                 fmt::format("{}", result.tokens.size()), kConvertAgain);
+  for (uint64_t i = 0; scores && i < scores->count; ++i)
+    result.scores.push_back(static_cast<float>(scores->real(i).value_or(0)));
+  for (uint64_t i = 0; types && i < types->count; ++i)
+    result.types.push_back(static_cast<int32_t>(types->integer(i).value_or(1)));
   const auto flag = [&](const char* key) -> std::optional<bool> {
     const std::optional<int64_t> value = table->integer(std::string("tokenizer.ggml.") + key);
     return value ? std::optional<bool>(*value != 0) : std::nullopt;

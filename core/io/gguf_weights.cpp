@@ -19,7 +19,11 @@ class GgufWeights final : public WeightFile {
   static Result<WeightFilePtr> make(std::shared_ptr<MappedFile> file, GgufTable table) {
     const std::string where = file->path().string();
     if (const auto parts = table.integer("split.count"); parts && *parts > 1)
-      return Error{ErrorCode::BadInput, "GGUF model is cut into several files", where, fmt::format("{} parts", *parts), "one file",
+      return Error{ErrorCode::BadInput,
+                   "GGUF model is cut into several files",
+                   where,
+                   fmt::format("{} parts", *parts),
+                   "one file",
                    "Join the parts with llama.cpp's `gguf-split --merge`."};
     auto weights = std::make_shared<GgufWeights>();
     weights->m_file = std::move(file);
@@ -28,7 +32,8 @@ class GgufWeights final : public WeightFile {
     const std::string architecture = table.text("general.architecture");
     const bool adapter = table.text("general.type") == "adapter";
     for (const char* key : {"general.architecture", "general.name", "general.type", "adapter.type", "general.license"})
-      if (const std::string text = table.text(key); !text.empty() && text.size() < 1000) weights->m_metadata[key] = text;
+      if (const std::string text = table.text(key); !text.empty() && text.size() < 1000)
+        weights->m_metadata[key] = text;
     int64_t headSize = 0;
     const GgufFamily* family = adapter ? nullptr : findGgufFamily(architecture);
     if (!adapter) {  // the model's shape is needed to put rows in order, and an unknown family is refused by name
@@ -40,14 +45,18 @@ class GgufWeights final : public WeightFile {
       if (family && tensor.name == "rope_freqs.weight") continue;  // in the config
       Entry entry;
       entry.type = tensor.type;
-      TensorInfo info{family ? modelNameOfGguf(tensor.name) : tensor.name, tensor.type->plain.value_or(Dtype::F32), tensor.shape,
-                      tensor.begin, tensor.begin + tensor.bytes};
+      TensorInfo info{family ? modelNameOfGguf(tensor.name) : tensor.name, tensor.type->plain.value_or(Dtype::F32),
+                      tensor.shape, tensor.begin, tensor.begin + tensor.bytes};
       if (!tensor.type->plain) info.stored = tensor.type->name;
       const std::string module = info.name.substr(0, info.name.rfind('.'));
       if (family && family->interleavedRotary && (endsWith(module, ".q_proj") || endsWith(module, ".k_proj"))) {
         if (info.shape.front() % headSize != 0)
-          return Error{ErrorCode::BadInput, "tensor's rows are no whole heads", where + ": " + tensor.name,
-                       fmt::format("{}", info.shape.front()), fmt::format("a multiple of {}", headSize), "Convert the model to GGUF again."};
+          return Error{ErrorCode::BadInput,
+                       "tensor's rows are no whole heads",
+                       where + ": " + tensor.name,
+                       fmt::format("{}", info.shape.front()),
+                       fmt::format("a multiple of {}", headSize),
+                       "Convert the model to GGUF again."};
         entry.headSize = headSize;
       }
       weights->m_entries.push_back(entry);

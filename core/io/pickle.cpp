@@ -55,9 +55,10 @@ class PickleMachine {
     size_t at = m_in.at();
     for (size_t steps = 0;; ++steps) {
       at = m_in.at();
-      Result<void> done = steps < m_limits.steps
-                              ? step(m_in.u8())
-                              : Result<void>(bad("the pickle is too long", fmt::format("more than {} steps", m_limits.steps)));
+      Result<void> done =
+          steps < m_limits.steps
+              ? step(m_in.u8())
+              : Result<void>(bad("the pickle is too long", fmt::format("more than {} steps", m_limits.steps)));
       if (done && m_in.failed()) done = bad("the pickle breaks off", "the end of the file", "a whole pickle");
       if (done && (m_document.size() > m_limits.values || m_stack.size() > m_limits.values))
         done = bad("the pickle holds too many values", fmt::format("more than {}", m_limits.values));
@@ -138,7 +139,8 @@ class PickleMachine {
   }
 
   Result<void> named(std::string_view module, std::string_view name) {
-    if (module.empty() || name.empty() || module.size() > 500 || name.size() > 500) return bad("the pickle's name is no name");
+    if (module.empty() || name.empty() || module.size() > 500 || name.size() > 500)
+      return bad("the pickle's name is no name");
     Result<int64_t> known = m_guest.name(fmt::format("{}.{}", module, name));
     if (!known) return known.error();
     return push(intNode(PickleKind::Name, *known));
@@ -305,9 +307,12 @@ Result<void> PickleMachine::step(uint8_t code) {
     case 'R': return reduce();
     case 'Q': return persistentId();
     case 'b': return build();
-    case 'i': case 'o': case 0x81: case 0x92:
-      return bad("the pickle makes an object of a class", fmt::format("instruction 0x{:02x}", code), "tensors and plain data",
-                 kSaveAgain);
+    case 'i':
+    case 'o':
+    case 0x81:
+    case 0x92:
+      return bad("the pickle makes an object of a class", fmt::format("instruction 0x{:02x}", code),
+                 "tensors and plain data", kSaveAgain);
     default:
       if (m_in.failed()) return {};
       return bad("the pickle holds an instruction that is not accepted", fmt::format("0x{:02x}", code),
@@ -319,7 +324,8 @@ const PickleNode* PickleDocument::find(const PickleNode& dict, std::string_view 
   if (dict.kind != PickleKind::Dict) return nullptr;
   for (size_t i = dict.items.size(); i >= 2; i -= 2) {
     const PickleNode& name = m_nodes[dict.items[i - 2]];
-    if ((name.kind == PickleKind::Text || name.kind == PickleKind::Bytes) && name.text == key) return &m_nodes[dict.items[i - 1]];
+    if ((name.kind == PickleKind::Text || name.kind == PickleKind::Bytes) && name.text == key)
+      return &m_nodes[dict.items[i - 1]];
   }
   return nullptr;
 }

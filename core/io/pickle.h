@@ -1,7 +1,7 @@
 #pragma once
-// A machine for the pickle language that builds plain data and calls nothing: numbers, texts, lists, tuples, dictionaries,
-// and what a PickleGuest makes of the few names it knows. Every other name is refused where it is met. Protocols 2 to 4,
-// little-endian. One machine reads one pickle, on one thread.
+// A machine for the pickle language that builds plain data and calls nothing: numbers, texts, lists, tuples,
+// dictionaries, and what a PickleGuest makes of the few names it knows. Every other name is refused where it is met.
+// Protocols 2 to 4, little-endian. One machine reads one pickle, on one thread.
 //
 // Values live in one arena and refer to each other by index, so cyclic and deep documents neither leak nor recurse.
 
@@ -17,17 +17,17 @@ namespace rankscope {
 
 enum class PickleKind : uint8_t {
   None,
-  Bool,      // integer 0 or 1
-  Int,       // integer
-  BigInt,    // text: little-endian bytes, more than eight
-  Float,     // real
-  Text,      // text
-  Bytes,     // text
-  Tuple,     // items
-  List,      // items
-  Dict,      // items: key, value, key, value, …; a repeated key's last value counts
-  Name,      // integer: a name that the guest knows
-  Object     // integer: something that the guest made
+  Bool,    // integer 0 or 1
+  Int,     // integer
+  BigInt,  // text: little-endian bytes, more than eight
+  Float,   // real
+  Text,    // text
+  Bytes,   // text
+  Tuple,   // items
+  List,    // items
+  Dict,    // items: key, value, key, value, …; a repeated key's last value counts
+  Name,    // integer: a name that the guest knows
+  Object   // integer: something that the guest made
 };
 
 using PickleRef = uint32_t;

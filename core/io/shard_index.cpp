@@ -22,17 +22,22 @@ Result<WeightFiles> readIndex(const fs::path& index) {
   if (!document) return document.error();
   const auto map = document->find("weight_map");
   if (!document->is_object() || map == document->end() || !map->is_object() || map->empty())
-    return Error{ErrorCode::BadInput, "shard index has no weight_map", index.string(), "", "tensor names with their files",
-                 "Fetch the index again."};
+    return Error{
+        ErrorCode::BadInput,     "shard index has no weight_map", index.string(), "", "tensor names with their files",
+        "Fetch the index again."};
   std::set<std::string> names;
   for (const auto& [tensor, file] : map->items()) {
     if (!file.is_string())
-      return Error{ErrorCode::BadInput, "shard index names no file for a tensor", index.string(), shown(tensor),
-                   "a file name", "Fetch the index again."};
+      return Error{ErrorCode::BadInput, "shard index names no file for a tensor",
+                   index.string(),      shown(tensor),
+                   "a file name",       "Fetch the index again."};
     names.insert(file.get<std::string>());
     if (names.size() > kMaxShards)
-      return Error{ErrorCode::BadInput, "shard index names too many files", index.string(),
-                   fmt::format("more than {}", kMaxShards), fmt::format("at most {}", kMaxShards),
+      return Error{ErrorCode::BadInput,
+                   "shard index names too many files",
+                   index.string(),
+                   fmt::format("more than {}", kMaxShards),
+                   fmt::format("at most {}", kMaxShards),
                    "Save the model again with larger shards."};
   }
   WeightFiles files;
@@ -42,7 +47,11 @@ Result<WeightFiles> readIndex(const fs::path& index) {
     if (!path) return path.error();
     std::error_code code;
     if (!fs::is_regular_file(*path, code))
-      return Error{ErrorCode::BadInput, "a shard of the model is missing", path->string(), "", "",
+      return Error{ErrorCode::BadInput,
+                   "a shard of the model is missing",
+                   path->string(),
+                   "",
+                   "",
                    "Fetch the missing file into the model's folder."};
     position[name] = files.files.size();
     files.files.push_back(std::move(*path));
@@ -55,8 +64,8 @@ Result<WeightFiles> readIndex(const fs::path& index) {
 constexpr const char* kUsualNames[] = {"model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors",
                                        "pytorch_model.bin", "pytorch_model.bin.index.json", "adapter_model.bin"};
 // What training programs leave beside the weights in the same formats.
-constexpr const char* kNoWeights[] = {"training_args.bin", "optimizer.pt", "scheduler.pt", "optimizer.bin", "scheduler.bin",
-                                      "scaler.pt",         "random_states", "rng_state"};
+constexpr const char* kNoWeights[] = {"training_args.bin", "optimizer.pt", "scheduler.pt",  "optimizer.bin",
+                                      "scheduler.bin",     "scaler.pt",    "random_states", "rng_state"};
 
 // Files of weights under other names: a quantised model as GGUF, a checkpoint as .pt or .th.
 std::vector<fs::path> otherWeights(const fs::path& folder) {
@@ -66,9 +75,11 @@ std::vector<fs::path> otherWeights(const fs::path& folder) {
     const std::string name = it->path().filename().string(), extension = it->path().extension().string();
     std::error_code ignored;
     const bool known = std::any_of(weightFormats().begin(), weightFormats().end(), [&](const WeightFormat& format) {
-      return std::any_of(format.extensions.begin(), format.extensions.end(), [&](const char* e) { return extension == e; });
+      return std::any_of(format.extensions.begin(), format.extensions.end(),
+                         [&](const char* e) { return extension == e; });
     });
-    const bool aside = std::any_of(std::begin(kNoWeights), std::end(kNoWeights), [&](const char* start) { return name.rfind(start, 0) == 0; });
+    const bool aside = std::any_of(std::begin(kNoWeights), std::end(kNoWeights),
+                                   [&](const char* start) { return name.rfind(start, 0) == 0; });
     if (known && !aside && it->is_regular_file(ignored)) found.push_back(it->path());
   }
   std::sort(found.begin(), found.end());
@@ -99,9 +110,16 @@ Result<WeightFiles> findWeightFiles(const fs::path& path) {
   const std::vector<fs::path> others = otherWeights(path);
   if (others.size() == 1) return WeightFiles{others, {}};
   if (others.size() > 1)
-    return Error{ErrorCode::BadInput, "the folder holds several files of weights", path.string(), fileNames(others), "one",
+    return Error{ErrorCode::BadInput,
+                 "the folder holds several files of weights",
+                 path.string(),
+                 fileNames(others),
+                 "one",
                  "Name the file instead of its folder."};
-  return Error{ErrorCode::BadInput, "no weights in the folder", path.string(), "",
+  return Error{ErrorCode::BadInput,
+               "no weights in the folder",
+               path.string(),
+               "",
                "model.safetensors, pytorch_model.bin, their indices with shards, or a GGUF file",
                "Check that this is a model's folder and that its download is complete."};
 }

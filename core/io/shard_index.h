@@ -14,8 +14,8 @@
 namespace rankscope {
 
 struct WeightFiles {
-  std::vector<std::filesystem::path> files;      // one, or the shards in order of their names
-  std::map<std::string, size_t> fileOfTensor;    // from the index; empty for a single file
+  std::vector<std::filesystem::path> files;    // one, or the shards in order of their names
+  std::map<std::string, size_t> fileOfTensor;  // from the index; empty for a single file
 };
 
 // `path` is a file of weights, an index, or a folder: model.safetensors or its index, adapter_model.safetensors,
@@ -24,11 +24,11 @@ Result<WeightFiles> findWeightFiles(const std::filesystem::path& path);
 
 struct WeightSummary {
   uint64_t parameters = 0;
-  uint64_t bytes = 0;                        // on disk, all files
-  std::map<std::string, uint64_t> dtypes;    // "F32", "Q4_K" -> elements
-  std::string format;                        // "safetensors", "torch", "gguf"
-  std::string mainDtype;                     // the dtype of most elements
-  std::vector<TensorInfo> tensors;           // of all files, sorted by name
+  uint64_t bytes = 0;                      // on disk, all files
+  std::map<std::string, uint64_t> dtypes;  // "F32", "Q4_K" -> elements
+  std::string format;                      // "safetensors", "torch", "gguf"
+  std::string mainDtype;                   // the dtype of most elements
+  std::vector<TensorInfo> tensors;         // of all files, sorted by name
 };
 // Total parameters, dtypes and bytes from the tables alone.
 Result<WeightSummary> inspectWeights(const std::filesystem::path& path);

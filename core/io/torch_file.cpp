@@ -37,13 +37,14 @@ Result<TorchLayout> parseZip(std::string_view bytes, const std::string& where) {
     table = &entry;
   }
   if (!table)
-    return bad(where, "the archive holds no table of tensors", fmt::format("{} entries", archive->entries().size()), "data.pkl",
-               "This zip file is not a PyTorch checkpoint; give the file that holds the model's weights.");
+    return bad(where, "the archive holds no table of tensors", fmt::format("{} entries", archive->entries().size()),
+               "data.pkl", "This zip file is not a PyTorch checkpoint; give the file that holds the model's weights.");
   const std::string folder = table->name.substr(0, table->name.size() - kTable.size());
   if (archive->find(folder + "constants.pkl"))
     return bad(where, "the file is a TorchScript program, not a checkpoint", "constants.pkl", "a state_dict",
                "Load it with PyTorch and save its state_dict as safetensors.");
-  if (const ZipEntry* order = archive->find(folder + "byteorder"); order && bytes.substr(order->offset, order->size) != "little")
+  if (const ZipEntry* order = archive->find(folder + "byteorder");
+      order && bytes.substr(order->offset, order->size) != "little")
     return bad(where, "the file's numbers are big-endian", shown(bytes.substr(order->offset, order->size)), "little",
                "Save it again on a little-endian machine.");
 
@@ -52,7 +53,8 @@ Result<TorchLayout> parseZip(std::string_view bytes, const std::string& where) {
   Result<PickleResult> result = readPickle(bytes.substr(0, table->offset + table->size), table->offset, pickle, at);
   if (!result) return result.error();
   if (result->end != table->offset + table->size)
-    return bad(at, "bytes follow the pickle", fmt::format("{} bytes", table->offset + table->size - result->end), "none");
+    return bad(at, "bytes follow the pickle", fmt::format("{} bytes", table->offset + table->size - result->end),
+               "none");
   TorchLayout layout;
   for (const TorchStorage& storage : pickle.storages()) {
     const ZipEntry* data = archive->find(folder + "data/" + storage.key);
@@ -83,12 +85,14 @@ Result<TorchLayout> parseLegacy(std::string_view bytes, const std::string& where
   Result<PickleDocument> version = next("the version");
   if (!version) return version.error();
   if (version->root().kind != PickleKind::Int || version->root().integer != kLegacyVersion)
-    return bad(where, "the file is of another version", describePickle(version->root()), fmt::format("{}", kLegacyVersion),
-               "Load it with PyTorch and save it as safetensors.");
+    return bad(where, "the file is of another version", describePickle(version->root()),
+               fmt::format("{}", kLegacyVersion), "Load it with PyTorch and save it as safetensors.");
   Result<PickleDocument> system = next("the system's table");
   if (!system) return system.error();
-  if (const PickleNode* little = system->find(system->root(), "little_endian"); !little || little->kind != PickleKind::Bool || little->integer != 1)
-    return bad(where, "the file's numbers are big-endian", "", "little_endian", "Save it again on a little-endian machine.");
+  if (const PickleNode* little = system->find(system->root(), "little_endian");
+      !little || little->kind != PickleKind::Bool || little->integer != 1)
+    return bad(where, "the file's numbers are big-endian", "", "little_endian",
+               "Save it again on a little-endian machine.");
   Result<PickleDocument> object = next("the checkpoint");
   if (!object) return object.error();
   Result<PickleDocument> keys = next("the list of storages");
@@ -112,7 +116,8 @@ Result<TorchLayout> parseLegacy(std::string_view bytes, const std::string& where
       return bad(where, "file ends before its tensors do", fmt::format("{} bytes", reader.left()),
                  fmt::format("{} bytes of storage {}", storage->bytes, shown(storage->key)));
     // The element's width is in the table, the count here: both must lead to the same bytes.
-    if (elements > storage->bytes || (storage->bytes > 0 && (elements == 0 || storage->bytes % elements != 0 || storage->bytes / elements > 16)))
+    if (elements > storage->bytes ||
+        (storage->bytes > 0 && (elements == 0 || storage->bytes % elements != 0 || storage->bytes / elements > 16)))
       return bad(where, "a storage has another size than the table says", fmt::format("{} elements", elements),
                  fmt::format("{} bytes", storage->bytes));
     found[index] = reader.at();
@@ -169,7 +174,8 @@ Result<TorchLayout> parseTorchFile(std::string_view bytes, const std::string& wh
   if (!bytes.empty() && static_cast<unsigned char>(bytes.front()) == 0x80)
     return bad(where, "the file is a bare pickle, not a PyTorch checkpoint", "", "a file that torch.save wrote",
                "If you trust the file, load it with the program that wrote it and save its tensors as safetensors.");
-  return bad(where, "the file is no PyTorch checkpoint", shown(bytes.substr(0, 16)), "a zip archive or PyTorch's old format");
+  return bad(where, "the file is no PyTorch checkpoint", shown(bytes.substr(0, 16)),
+             "a zip archive or PyTorch's old format");
 }
 
 Result<WeightFilePtr> openTorchFile(const std::filesystem::path& path) {

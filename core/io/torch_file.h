@@ -1,7 +1,7 @@
 #pragma once
-// PyTorch's own files as one of the weight formats (see weight_file.h): the zip archive of PyTorch 1.6 and later, and the
-// run of pickles that earlier versions wrote. Nothing in them is executed, LibTorch's reader is not used: the pickles go
-// through core/io/pickle.h, and tensors are views onto the mapped file. Free functions, any thread.
+// PyTorch's own files as one of the weight formats (see weight_file.h): the zip archive of PyTorch 1.6 and later, and
+// the run of pickles that earlier versions wrote. Nothing in them is executed, LibTorch's reader is not used: the
+// pickles go through core/io/pickle.h, and tensors are views onto the mapped file. Free functions, any thread.
 
 #include <string_view>
 

@@ -80,8 +80,9 @@ Result<std::vector<int64_t>> sizes(const PickleNode& node, const PickleDocument&
   std::vector<int64_t> values;
   for (const PickleRef item : node.items) {
     const std::optional<uint64_t> value = countOf(document[item]);
-    if (!value) return bad(fmt::format("a tensor's {} holds something other than a size", what), describePickle(document[item]),
-                           "whole numbers from 0");
+    if (!value)
+      return bad(fmt::format("a tensor's {} holds something other than a size", what), describePickle(document[item]),
+                 "whole numbers from 0");
     values.push_back(static_cast<int64_t>(*value));
   }
   return values;
@@ -121,7 +122,8 @@ PickleNode TorchPickle::made(bool isTensor, size_t index) {
 Result<int64_t> TorchPickle::name(const std::string& qualified) {
   for (size_t i = 0; i < std::size(kNames); ++i)
     if (qualified == kNames[i].name) return static_cast<int64_t>(i);
-  return bad("the file asks for code that is not accepted", shown(qualified, 200), "tensors, dictionaries and plain values",
+  return bad("the file asks for code that is not accepted", shown(qualified, 200),
+             "tensors, dictionaries and plain values",
              "A checkpoint needs no code: if you trust the file, load it with the program that wrote it and save its "
              "state_dict as safetensors.");
 }
@@ -149,7 +151,8 @@ Result<PickleNode> TorchPickle::call(int64_t name, const PickleNode& arguments, 
     case Meaning::Size: {
       if (arguments.items.size() != 1) return bad("a shape is no list of sizes");
       const PickleNode& list = document[arguments.items.front()];
-      if (list.kind != PickleKind::Tuple && list.kind != PickleKind::List) return bad("a shape is no list of sizes", describePickle(list));
+      if (list.kind != PickleKind::Tuple && list.kind != PickleKind::List)
+        return bad("a shape is no list of sizes", describePickle(list));
       PickleNode shape{PickleKind::Tuple};
       shape.items = list.items;
       return shape;
@@ -189,8 +192,8 @@ Result<PickleNode> TorchPickle::persistent(const PickleNode& id, const PickleDoc
   if (isNew) m_storages.push_back({*key, bytes});
   view.storage = entry->second;
   if (m_storages[view.storage].bytes != bytes)
-    return bad("one storage is given two sizes", fmt::format("{} and {} bytes", m_storages[view.storage].bytes, bytes), "",
-               "The file is damaged or was tampered with: fetch it again from its source.");
+    return bad("one storage is given two sizes", fmt::format("{} and {} bytes", m_storages[view.storage].bytes, bytes),
+               "", "The file is damaged or was tampered with: fetch it again from its source.");
   if (id.items.size() == 6 && part(5).kind != PickleKind::None) {  // a view onto a piece, in files of before 2020
     const PickleNode& piece = part(5);
     const bool whole = piece.kind == PickleKind::Tuple && piece.items.size() == 3;
@@ -207,7 +210,8 @@ Result<PickleNode> TorchPickle::persistent(const PickleNode& id, const PickleDoc
 
 Result<PickleNode> TorchPickle::rebuild(const PickleNode& arguments, const PickleDocument& document, bool typed) {
   const size_t count = arguments.items.size();
-  if (count < (typed ? 7u : 4u) || count > 8) return bad("a tensor is rebuilt from too few or too many values", fmt::format("{}", count));
+  if (count < (typed ? 7u : 4u) || count > 8)
+    return bad("a tensor is rebuilt from too few or too many values", fmt::format("{}", count));
   const auto part = [&](size_t i) -> const PickleNode& { return document[arguments.items[i]]; };
   const PickleNode& source = part(0);
   if (source.kind != PickleKind::Object || m_made[static_cast<size_t>(source.integer)].isTensor)

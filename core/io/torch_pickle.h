@@ -1,6 +1,6 @@
 #pragma once
-// What PyTorch's pickles may say: storages, tensors rebuilt from them, dictionaries and plain data. Every other name of a
-// class or function is refused. One object reads one file, on one thread.
+// What PyTorch's pickles may say: storages, tensors rebuilt from them, dictionaries and plain data. Every other name of
+// a class or function is refused. One object reads one file, on one thread.
 
 #include <map>
 #include <string>

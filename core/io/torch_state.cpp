@@ -11,7 +11,8 @@ namespace rankscope {
 namespace {
 
 // Where training programs keep the weights beside the optimizer's state, most telling first.
-constexpr const char* kUsualPlaces[] = {"state_dict", "model_state_dict", "model_state", "model", "module", "net", "weights", "params"};
+constexpr const char* kUsualPlaces[] = {"state_dict", "model_state_dict", "model_state", "model", "module",
+                                        "net",        "weights",          "params"};
 
 std::string keyText(const PickleNode& key) {
   if (key.kind == PickleKind::Text || key.kind == PickleKind::Bytes) return std::string(key.text);
@@ -25,12 +26,17 @@ size_t tensorsIn(const PickleNode& dict, const PickleDocument& document, const T
   return count;
 }
 
-Result<const PickleNode*> weightsOf(const PickleDocument& document, const TorchPickle& pickle, const std::string& where) {
+Result<const PickleNode*> weightsOf(const PickleDocument& document, const TorchPickle& pickle,
+                                    const std::string& where) {
   const PickleNode& root = document.root();
   if (tensorsIn(root, document, pickle) > 0) return &root;
   if (root.kind != PickleKind::Dict)
-    return Error{ErrorCode::BadInput, "the checkpoint holds no dictionary of tensors", where, describePickle(root),
-                 "a state_dict", "Save the model's state_dict."};
+    return Error{ErrorCode::BadInput,
+                 "the checkpoint holds no dictionary of tensors",
+                 where,
+                 describePickle(root),
+                 "a state_dict",
+                 "Save the model's state_dict."};
   std::vector<std::pair<std::string, const PickleNode*>> found;
   for (size_t i = 0; i + 1 < root.items.size(); i += 2)
     if (tensorsIn(document[root.items[i + 1]], document, pickle) > 0)
@@ -42,8 +48,11 @@ Result<const PickleNode*> weightsOf(const PickleDocument& document, const TorchP
   std::string keys;
   for (size_t i = 0; i + 1 < root.items.size() && i < 24; i += 2)
     keys += (i ? ", " : "") + shown(keyText(document[root.items[i]]), 30);
-  return Error{ErrorCode::BadInput, "it is not clear which part of the checkpoint holds the weights", where,
-               keys.empty() ? "nothing" : keys, "a dictionary of tensors, or one under state_dict",
+  return Error{ErrorCode::BadInput,
+               "it is not clear which part of the checkpoint holds the weights",
+               where,
+               keys.empty() ? "nothing" : keys,
+               "a dictionary of tensors, or one under state_dict",
                "Save the model's state_dict alone."};
 }
 
@@ -75,20 +84,31 @@ Result<TorchState> torchState(const PickleDocument& document, const TorchPickle&
     if (!tensor) continue;
     const PickleNode& key = document[items[i]];
     const std::string name = keyText(key);
-    if ((key.kind != PickleKind::Text && key.kind != PickleKind::Bytes) || name.empty() || name.size() > 1000 || !isValidUtf8(name))
-      return Error{ErrorCode::BadInput, "a tensor of the checkpoint has no usable name", where, shown(name), "a text",
+    if ((key.kind != PickleKind::Text && key.kind != PickleKind::Bytes) || name.empty() || name.size() > 1000 ||
+        !isValidUtf8(name))
+      return Error{ErrorCode::BadInput,
+                   "a tensor of the checkpoint has no usable name",
+                   where,
+                   shown(name),
+                   "a text",
                    "Save the model's state_dict alone."};
     state.tensors.emplace_back(name, *tensor);
   }
   constexpr std::string_view kParallel = "module.";
-  if (std::all_of(state.tensors.begin(), state.tensors.end(),
-                  [&](const auto& entry) { return entry.first.size() > kParallel.size() && entry.first.rfind(kParallel, 0) == 0; }))
+  if (std::all_of(state.tensors.begin(), state.tensors.end(), [&](const auto& entry) {
+        return entry.first.size() > kParallel.size() && entry.first.rfind(kParallel, 0) == 0;
+      }))
     for (auto& [name, tensor] : state.tensors) name.erase(0, kParallel.size());
-  std::stable_sort(state.tensors.begin(), state.tensors.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::stable_sort(state.tensors.begin(), state.tensors.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
   for (size_t i = 1; i < state.tensors.size(); ++i)
     if (state.tensors[i].first == state.tensors[i - 1].first)
-      return Error{ErrorCode::BadInput, "two tensors of the checkpoint have the same name", where,
-                   shown(state.tensors[i].first, 200), "each name once", "Fetch the file again from its source."};
+      return Error{ErrorCode::BadInput,
+                   "two tensors of the checkpoint have the same name",
+                   where,
+                   shown(state.tensors[i].first, 200),
+                   "each name once",
+                   "Fetch the file again from its source."};
   return state;
 }
 

@@ -35,14 +35,18 @@ constexpr std::array<Pair, 17> kPairs = {{{Dtype::Bool, at::kBool},
 Result<at::ScalarType> torchDtype(Dtype dtype, const std::string& where) {
   for (const Pair& pair : kPairs)
     if (pair.file == dtype) return pair.torch;
-  return Error{ErrorCode::BadInput, "tensor's dtype cannot be computed with", where, dtypeName(dtype),
+  return Error{ErrorCode::BadInput,          "tensor's dtype cannot be computed with", where, dtypeName(dtype),
                "a dtype of at least 8 bits", "Convert the model to BF16, F16 or F32."};
 }
 
 Result<Dtype> safetensorsDtype(at::ScalarType type, const std::string& where) {
   for (const Pair& pair : kPairs)
     if (pair.torch == type) return pair.file;
-  return Error{ErrorCode::Internal, "dtype cannot be stored in safetensors", where, c10::toString(type), "",
+  return Error{ErrorCode::Internal,
+               "dtype cannot be stored in safetensors",
+               where,
+               c10::toString(type),
+               "",
                "Convert the tensor to float32 first."};
 }
 
@@ -60,7 +64,8 @@ Result<at::Tensor> tensorFrom(const RawTensor& raw, const std::string& where) {
     return copy.as_strided(raw.shape, raw.strides);
   }
   // The deleter's copy of the pointer keeps the bytes for as long as any view of the storage lives.
-  return at::from_blob(raw.data, raw.shape, raw.strides, [owner = raw.owner](void*) {}, options);
+  return at::from_blob(
+      raw.data, raw.shape, raw.strides, [owner = raw.owner](void*) {}, options);
 }
 
 }  // namespace rankscope

@@ -27,7 +27,11 @@ const TensorInfo* WeightFile::info(const std::string& name) const {
 Result<RawTensor> WeightFile::raw(const std::string& name) const {
   const auto found = m_index.find(name);
   if (found == m_index.end())
-    return Error{ErrorCode::BadInput, "tensor is not in the file", m_path.string(), shown(name, 200), "",
+    return Error{ErrorCode::BadInput,
+                 "tensor is not in the file",
+                 m_path.string(),
+                 shown(name, 200),
+                 "",
                  "Check that the weights belong to this model."};
   return rawAt(found->second);
 }

@@ -1,6 +1,6 @@
 #pragma once
-// One file of weights in any format, seen the same way: a table of tensors, and the bytes of one when asked. Torch-free,
-// so that pickers list models without it; core/io/torch_tensor.h turns a RawTensor into a tensor.
+// One file of weights in any format, seen the same way: a table of tensors, and the bytes of one when asked.
+// Torch-free, so that pickers list models without it; core/io/torch_tensor.h turns a RawTensor into a tensor.
 //
 // A format is one class derived from WeightFile in its own file pair and one line in core/io/weight_formats.cpp.
 // Opening checks the whole table; reading is const and thread-safe.

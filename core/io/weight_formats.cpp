@@ -14,7 +14,10 @@ namespace rankscope {
 const std::vector<WeightFormat>& weightFormats() {
   static const std::vector<WeightFormat> formats = {
       {"safetensors", "safetensors", looksLikeSafetensors, openSafetensorsWeights, {".safetensors"}},
-      {"torch", "PyTorch checkpoint (.bin, .pt, .pth, .th)", looksLikeTorchFile, openTorchFile,
+      {"torch",
+       "PyTorch checkpoint (.bin, .pt, .pth, .th)",
+       looksLikeTorchFile,
+       openTorchFile,
        {".bin", ".pt", ".pth", ".th"}},
       {"gguf", "GGUF", looksLikeGguf, openGgufWeights, {".gguf"}},
   };
@@ -29,13 +32,14 @@ Result<const WeightFormat*> weightFormatOf(const std::filesystem::path& path) {
   std::string start(64, '\0');
   stream.read(start.data(), static_cast<std::streamsize>(start.size()));
   if (stream.bad() || (!stream && stream.gcount() == 0 && !stream.eof()))
-    return Error{ErrorCode::BadInput, "file cannot be opened", path.string(), "", "", "Check the permissions of the file."};
+    return Error{
+        ErrorCode::BadInput, "file cannot be opened", path.string(), "", "", "Check the permissions of the file."};
   start.resize(static_cast<size_t>(stream.gcount()));
   for (const WeightFormat& format : weightFormats())
     if (format.recognises(start)) return &format;
   const auto bad = [&](std::string found, std::string hint) {
-    return Error{ErrorCode::BadInput, "file is no weights that can be read", path.string(), std::move(found),
-                 "safetensors, a PyTorch checkpoint, or GGUF", std::move(hint)};
+    return Error{ErrorCode::BadInput, "file is no weights that can be read",        path.string(),
+                 std::move(found),    "safetensors, a PyTorch checkpoint, or GGUF", std::move(hint)};
   };
   if (start.empty()) return bad("an empty file", "Fetch the file again.");
   if (start.rfind("version https://git-lfs", 0) == 0)

@@ -15,7 +15,8 @@ struct WeightFormat {
   // From the first bytes of the file (up to 64).
   bool (*recognises)(std::string_view start);
   Result<WeightFilePtr> (*open)(const std::filesystem::path& path);
-  std::vector<const char*> extensions;  // decide where the first bytes tell nothing, so that the format names the damage
+  std::vector<const char*>
+      extensions;  // decide where the first bytes tell nothing, so that the format names the damage
 };
 
 const std::vector<WeightFormat>& weightFormats();

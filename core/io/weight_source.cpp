@@ -27,13 +27,17 @@ Result<WeightSource> WeightSource::open(const std::filesystem::path& path) {
       const auto indexed = files->fileOfTensor.find(tensor.name);
       if (indexed == files->fileOfTensor.end())
         return Error{ErrorCode::BadInput, "two shards hold the same tensor", path.string(), shown(tensor.name, 200),
-                     "each tensor once", "Fetch the model again."};
+                     "each tensor once",  "Fetch the model again."};
       entry->second = indexed->second;
     }
   for (const auto& [name, file] : files->fileOfTensor)
     if (!source.m_files[file]->info(name))
-      return Error{ErrorCode::BadInput, "a shard lacks a tensor that the index promises",
-                   source.m_files[file]->path().string(), shown(name, 200), "", "Fetch this shard again."};
+      return Error{ErrorCode::BadInput,
+                   "a shard lacks a tensor that the index promises",
+                   source.m_files[file]->path().string(),
+                   shown(name, 200),
+                   "",
+                   "Fetch this shard again."};
   return source;
 }
 
@@ -53,10 +57,15 @@ Result<at::Tensor> WeightSource::tensor(const std::string& name) const {
   const auto found = m_fileOf.find(name);
   if (found == m_fileOf.end()) {
     const std::string near = nearestText(name, names());
-    return Error{ErrorCode::BadInput, "weight is not in the checkpoint", m_files.front()->path().string(), shown(name, 200),
-                 "", near.empty() ? "Check that the weights belong to this model."
-                                  : fmt::format("The nearest name there is {}: check that the weights belong to this model.",
-                                                shown(near, 200))};
+    return Error{ErrorCode::BadInput,
+                 "weight is not in the checkpoint",
+                 m_files.front()->path().string(),
+                 shown(name, 200),
+                 "",
+                 near.empty()
+                     ? "Check that the weights belong to this model."
+                     : fmt::format("The nearest name there is {}: check that the weights belong to this model.",
+                                   shown(near, 200))};
   }
   const WeightFile& file = *m_files[found->second];
   Result<RawTensor> raw = file.raw(name);

@@ -61,7 +61,8 @@ Result<Table> findTable(std::string_view bytes, const std::string& where) {
     const uint64_t recordAt = locator.u64();
     const uint32_t disks = locator.u32();
     if (recordAt > *end - kLocatorBytes || recordDisk != 0 || disks > 1)
-      return bad(where, "zip archive's 64-bit record lies elsewhere", fmt::format("offset {}", recordAt), "inside the file");
+      return bad(where, "zip archive's 64-bit record lies elsewhere", fmt::format("offset {}", recordAt),
+                 "inside the file");
     ByteReader record(bytes, static_cast<size_t>(recordAt));
     const uint32_t signature = record.u32();
     record.skip(8 + 2 + 2);
@@ -73,7 +74,8 @@ Result<Table> findTable(std::string_view bytes, const std::string& where) {
       return bad(where, "zip archive's 64-bit record is wrong", "", "one zip64 record for one disk");
     if ((offset != kElsewhere32 && offset != table.offset) || (size != kElsewhere32 && size != table.size) ||
         (total != kElsewhere16 && total != table.entries))
-      return bad(where, "zip archive's two end records differ", fmt::format("{} and {} bytes at {} and {}", size, table.size, offset, table.offset), "equal");
+      return bad(where, "zip archive's two end records differ",
+                 fmt::format("{} and {} bytes at {} and {}", size, table.size, offset, table.offset), "equal");
   }
   if (table.entries > kMaxEntries)
     return bad(where, "zip archive names too many entries", fmt::format("{}", table.entries),
@@ -103,13 +105,15 @@ bool readWideFields(std::string_view extra, uint64_t& size, uint64_t& stored, ui
 Error refused(const std::string& at, uint16_t method) {
   return bad(at, "entry of the archive is compressed", method == 8 ? "deflate" : fmt::format("method {}", method),
              "an entry stored as it is",
-             "This is not how PyTorch writes its files. Load it with PyTorch and save it again, best as safetensors.");
+             "PyTorch stores checkpoints as they are; this is a TorchScript program or was packed by hand. Load it with "
+             "PyTorch and save its state_dict, best as safetensors.");
 }
 
 // The entry's own header must tell the same as the table.
 Result<void> checkLocal(std::string_view bytes, const Table& table, ZipEntry& entry, uint16_t tableFlags,
                         const std::string& at) {
-  if (entry.header >= table.offset) return bad(at, "entry begins behind the table", fmt::format("{}", entry.header), "");
+  if (entry.header >= table.offset)
+    return bad(at, "entry begins behind the table", fmt::format("{}", entry.header), "");
   ByteReader reader(bytes, static_cast<size_t>(entry.header));
   const uint32_t signature = reader.u32();
   reader.skip(2);
@@ -126,7 +130,8 @@ Result<void> checkLocal(std::string_view bytes, const Table& table, ZipEntry& en
   if (!readWideFields(extra, size, stored, nullptr)) return bad(at, "entry's header has a broken field", "", "");
   const bool unknown = (flags & kSizesFollow) != 0 && size == 0 && stored == 0;
   if (!unknown && (size != entry.size || stored != entry.size))
-    return bad(at, "entry's header contradicts the table", fmt::format("{} bytes", size), fmt::format("{} bytes", entry.size));
+    return bad(at, "entry's header contradicts the table", fmt::format("{} bytes", size),
+               fmt::format("{} bytes", entry.size));
   entry.offset = reader.at();
   if (entry.offset > table.offset || entry.size > table.offset - entry.offset)
     return bad(at, "entry does not fit into the file", fmt::format("{} bytes at {}", entry.size, entry.offset),
@@ -147,7 +152,8 @@ Result<ZipArchive> ZipArchive::parse(std::string_view bytes, const std::string& 
     const uint16_t flags = reader.u16(), method = reader.u16();
     reader.skip(8);
     uint64_t stored = reader.u32(), size = reader.u32();
-    const uint16_t nameBytes = reader.u16(), extraBytes = reader.u16(), commentBytes = reader.u16(), disk = reader.u16();
+    const uint16_t nameBytes = reader.u16(), extraBytes = reader.u16(), commentBytes = reader.u16(),
+                   disk = reader.u16();
     reader.skip(6);
     uint64_t offset = reader.u32();
     const std::string_view name = reader.bytes(nameBytes), extra = reader.bytes(extraBytes);
@@ -157,7 +163,8 @@ Result<ZipArchive> ZipArchive::parse(std::string_view bytes, const std::string& 
                  fmt::format("{} entries", table->entries));
     const std::string at = fmt::format("{}: entry {}", where, shown(name));
     if ((flags & (kEncrypted | kStrongEncryption | kMaskedTable)) != 0)
-      return bad(at, "entry of the archive is encrypted", "", "an entry stored as it is", "Save it without a password.");
+      return bad(at, "entry of the archive is encrypted", "", "an entry stored as it is",
+                 "Save it without a password.");
     if (method != 0) return refused(at, method);
     if (!readWideFields(extra, size, stored, &offset) || disk != 0)
       return bad(at, "entry of the table has a broken field", "", "");
@@ -175,7 +182,8 @@ Result<ZipArchive> ZipArchive::parse(std::string_view bytes, const std::string& 
     const ZipEntry& entry = archive.m_entries[i];
     const std::string at = fmt::format("{}: entry {}", where, shown(entry.name));
     if (i > 0 && entry.header < archive.m_entries[i - 1].offset + archive.m_entries[i - 1].size)
-      return bad(at, "entries of the archive overlap", fmt::format("with {}", shown(archive.m_entries[i - 1].name)), "");
+      return bad(at, "entries of the archive overlap", fmt::format("with {}", shown(archive.m_entries[i - 1].name)),
+                 "");
     if (!archive.m_index.emplace(entry.name, i).second)
       return bad(at, "two entries of the archive have the same name", "", "each name once");
   }

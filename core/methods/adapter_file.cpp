@@ -27,24 +27,32 @@ bool endsWith(const std::string& text, std::string_view ending) {
 }
 
 Error bad(const fs::path& where, std::string what, std::string found, std::string expected, std::string hint) {
-  return Error{ErrorCode::BadInput, std::move(what), where.string(), std::move(found), std::move(expected), std::move(hint)};
+  return Error{ErrorCode::BadInput, std::move(what),     where.string(),
+               std::move(found),    std::move(expected), std::move(hint)};
 }
 
 // Tensors that only other kinds of adapters have, in case their config does not say what they are.
 struct ForeignTensor {
   const char *part, *kind;
 };
-constexpr ForeignTensor kForeign[] = {{".lora_magnitude_vector", "DoRA"},   {".lora_E", "AdaLoRA"},
-                                      {".lora_embedding_A", "an embedding's adapter"}, {".lora_embedding_B", "an embedding's adapter"},
-                                      {".lora_B.bias", "LoRA with a bias of its own"}, {".hada_", "LoHa"},
-                                      {".lokr_", "LoKr"},                   {".oft_", "OFT"},
-                                      {".vera_lambda", "VeRA"},             {"prompt_encoder", "a prompt adapter"},
+constexpr ForeignTensor kForeign[] = {{".lora_magnitude_vector", "DoRA"},
+                                      {".lora_E", "AdaLoRA"},
+                                      {".lora_embedding_A", "an embedding's adapter"},
+                                      {".lora_embedding_B", "an embedding's adapter"},
+                                      {".lora_B.bias", "LoRA with a bias of its own"},
+                                      {".hada_", "LoHa"},
+                                      {".lokr_", "LoKr"},
+                                      {".oft_", "OFT"},
+                                      {".vera_lambda", "VeRA"},
+                                      {"prompt_encoder", "a prompt adapter"},
                                       {".ia3_l", "IA3"}};
 
 std::string listed(const std::vector<std::string>& items) {
   constexpr size_t kShown = 6;
-  const std::vector<std::string> head(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(std::min(items.size(), kShown)));
-  return fmt::format("{}{}", fmt::join(head, ", "), items.size() > kShown ? fmt::format(" and {} more", items.size() - kShown) : "");
+  const std::vector<std::string> head(items.begin(),
+                                      items.begin() + static_cast<std::ptrdiff_t>(std::min(items.size(), kShown)));
+  return fmt::format("{}{}", fmt::join(head, ", "),
+                     items.size() > kShown ? fmt::format(" and {} more", items.size() - kShown) : "");
 }
 
 Result<std::map<std::string, at::Tensor>> readTensors(const fs::path& path) {
@@ -56,16 +64,18 @@ Result<std::map<std::string, at::Tensor>> readTensors(const fs::path& path) {
     const std::string plain = plainPeftName(name);
     for (const ForeignTensor& foreign : kForeign)
       if (plain.find(foreign.part) != std::string::npos)
-        return bad(path, fmt::format("the adapter is {}, which is no method here", foreign.kind), shown(name, 200), "LoRA or rsLoRA",
-                   "Merge it into its base model with PEFT and use the merged model.");
+        return bad(path, fmt::format("the adapter is {}, which is no method here", foreign.kind), shown(name, 200),
+                   "LoRA or rsLoRA", "Merge it into its base model with PEFT and use the merged model.");
     Result<at::Tensor> tensor = source->tensor(name);
     if (!tensor) return tensor.error();
     if (!tensor->is_floating_point())
-      return bad(path, "the adapter holds a tensor of whole numbers", shown(name, 200), "numbers", "Save the adapter again.");
+      return bad(path, "the adapter holds a tensor of whole numbers", shown(name, 200), "numbers",
+                 "Save the adapter again.");
     // PEFT writes a saved module's bias twice where biases train as well.
     const auto [entry, isNew] = tensors.emplace(plain, *tensor);
     if (!isNew && !(entry->second.sizes() == tensor->sizes() && at::equal(entry->second, *tensor)))
-      return bad(path, "the adapter holds a tensor under two names", shown(plain, 200), "each once", "Save the adapter again.");
+      return bad(path, "the adapter holds a tensor under two names", shown(plain, 200), "each once",
+                 "Save the adapter again.");
   }
   return tensors;
 }
@@ -84,21 +94,26 @@ Result<std::map<std::string, int64_t>> ranksOf(const std::map<std::string, at::T
   for (const std::string& site : sitesOf(tensors)) {
     const auto a = tensors.find(site + std::string(kFactorA)), b = tensors.find(site + std::string(kFactorB));
     if (a == tensors.end() || b == tensors.end())
-      return bad(path, "a site of the adapter has one factor only", shown(site, 200), "lora_A and lora_B", "Save the adapter again.");
+      return bad(path, "a site of the adapter has one factor only", shown(site, 200), "lora_A and lora_B",
+                 "Save the adapter again.");
     const at::Tensor &down = a->second, &up = b->second;
     if (down.dim() != 2 || up.dim() != 2 || down.size(0) != up.size(1) || down.size(0) < 1)
-      return bad(path, "factors of a site do not fit each other", fmt::format("{}: A [{}], B [{}]", shown(site, 200), fmt::join(down.sizes().vec(), ", "), fmt::join(up.sizes().vec(), ", ")),
-                 "A [r, in], B [out, r]", "Merged projections (query, key and value in one) must be taken apart first.");
+      return bad(path, "factors of a site do not fit each other",
+                 fmt::format("{}: A [{}], B [{}]", shown(site, 200), fmt::join(down.sizes().vec(), ", "),
+                             fmt::join(up.sizes().vec(), ", ")),
+                 "A [r, in], B [out, r]",
+                 "Merged projections (query, key and value in one) must be taken apart first.");
     ranks[site] = down.size(0);
   }
   if (ranks.empty())
-    return bad(path, "the file holds no adapter", tensors.empty() ? "no tensors" : shown(tensors.begin()->first, 100), "tensors named …lora_A…",
-               "Give the folder of a PEFT adapter, or a file of LoRA's factors.");
+    return bad(path, "the file holds no adapter", tensors.empty() ? "no tensors" : shown(tensors.begin()->first, 100),
+               "tensors named …lora_A…", "Give the folder of a PEFT adapter, or a file of LoRA's factors.");
   return ranks;
 }
 
 // The LoRA authors' library: no config beside the tensors.
-Result<void> settingsFromTensors(AdapterFile& adapter, const std::map<std::string, int64_t>& ranks, std::optional<double> alpha, const fs::path& path) {
+Result<void> settingsFromTensors(AdapterFile& adapter, const std::map<std::string, int64_t>& ranks,
+                                 std::optional<double> alpha, const fs::path& path) {
   if (!alpha)
     return bad(path, "the file does not say the adapter's alpha", "no adapter_config.json", "a number",
                "Give it with --alpha, as it was in training (LoRA's authors used 16 for RoBERTa-base with rank 8).");
@@ -111,7 +126,8 @@ Result<void> settingsFromTensors(AdapterFile& adapter, const std::map<std::strin
     if (rank != settings.rank) settings.rankPattern[site] = rank;
   }
   settings.targetModules.assign(kinds.begin(), kinds.end());
-  adapter.remarks.push_back(fmt::format("the file has no config: rank {} from its shapes, alpha {} as given", settings.rank, *alpha));
+  adapter.remarks.push_back(
+      fmt::format("the file has no config: rank {} from its shapes, alpha {} as given", settings.rank, *alpha));
   return {};
 }
 
@@ -124,7 +140,8 @@ Result<AdapterFile> readAdapter(const fs::path& path, std::optional<double> alph
   fs::path weights = path;
   if (folder) {
     weights = path / "adapter_model.safetensors";
-    if (!fs::is_regular_file(weights, code) && fs::is_regular_file(path / "adapter_model.bin", code)) weights = path / "adapter_model.bin";
+    if (!fs::is_regular_file(weights, code) && fs::is_regular_file(path / "adapter_model.bin", code))
+      weights = path / "adapter_model.bin";
   }
   AdapterFile adapter;
   bool configured = false;
@@ -134,11 +151,14 @@ Result<AdapterFile> readAdapter(const fs::path& path, std::optional<double> alph
     Result<MethodSettings> settings = settingsFromPeftConfig(*config);
     if (!settings) return settings.error();
     adapter.settings = std::move(*settings);
-    const auto text = [&](const char* key) { return config->contains(key) && (*config)[key].is_string() ? (*config)[key].get<std::string>() : std::string(); };
+    const auto text = [&](const char* key) {
+      return config->contains(key) && (*config)[key].is_string() ? (*config)[key].get<std::string>() : std::string();
+    };
     adapter.basePath = text("base_model_name_or_path");
     adapter.taskType = text("task_type");
     if (alpha && *alpha != adapter.settings.alpha)
-      return bad(configPath, "the adapter has another alpha than the one given", fmt::format("{}", adapter.settings.alpha), fmt::format("{}", *alpha), "Leave --alpha out.");
+      return bad(configPath, "the adapter has another alpha than the one given",
+                 fmt::format("{}", adapter.settings.alpha), fmt::format("{}", *alpha), "Leave --alpha out.");
     configured = true;
   } else if (folder) {
     return bad(path, "the folder holds no adapter", "no adapter_config.json", "a PEFT adapter's folder",
@@ -171,7 +191,8 @@ Result<std::map<std::string, std::string>> modelNames(const AdapterFile& adapter
   for (const std::string& site : sitesOf(adapter.tensors)) {
     std::vector<std::string> found;
     for (const LinearSite* candidate : model.sites())
-      if (candidate->name == site || endsInModule(candidate->name, site) || endsInModule(site, candidate->name)) found.push_back(candidate->name);
+      if (candidate->name == site || endsInModule(candidate->name, site) || endsInModule(site, candidate->name))
+        found.push_back(candidate->name);
     const auto exact = std::find(found.begin(), found.end(), site);
     if (exact != found.end())
       names[site] = site;
@@ -181,7 +202,10 @@ Result<std::map<std::string, std::string>> modelNames(const AdapterFile& adapter
       strangers.push_back(site);
   }
   if (strangers.empty()) return names;
-  return Error{ErrorCode::BadInput, fmt::format("{} sites of the adapter are not in the model", strangers.size()), "adapter", listed(strangers),
+  return Error{ErrorCode::BadInput,
+               fmt::format("{} sites of the adapter are not in the model", strangers.size()),
+               "adapter",
+               listed(strangers),
                fmt::format("sites such as {}", model.sites().empty() ? "none" : model.sites().front()->name),
                "Check that this is the base model the adapter was trained on."};
 }
@@ -205,7 +229,9 @@ void fitTargets(AdapterFile& adapter, const Model& model) {
   if (const auto sites = selectSites(model, adapter.settings); sites)
     for (const LinearSite* site : *sites) selected.insert(site->name);
   if (selected == present) return;
-  adapter.remarks.push_back(fmt::format("target_modules means {} sites of this model, the adapter has {}: they are named one by one", selected.size(), present.size()));
+  adapter.remarks.push_back(
+      fmt::format("target_modules means {} sites of this model, the adapter has {}: they are named one by one",
+                  selected.size(), present.size()));
   adapter.settings.targetModules.assign(present.begin(), present.end());
   adapter.settings.layersToTransform.clear();
 }
@@ -227,9 +253,13 @@ Result<void> fitAdapter(AdapterFile& adapter, const Model& model) {
   auto& saved = settings.modulesToSave;
   saved.erase(std::remove_if(saved.begin(), saved.end(),
                              [&](const std::string& module) {
-                               const auto inside = [&](const std::string& parameter) { return endsInModule(parameter.substr(0, parameter.rfind('.')), module) || parameter.rfind(module + ".", 0) == 0; };
+                               const auto inside = [&](const std::string& parameter) {
+                                 return endsInModule(parameter.substr(0, parameter.rfind('.')), module) ||
+                                        parameter.rfind(module + ".", 0) == 0;
+                               };
                                const auto& entries = model.parameters().entries();
-                               const bool known = std::any_of(entries.begin(), entries.end(), [&](const NamedTensor& e) { return inside(e.name); });
+                               const bool known = std::any_of(entries.begin(), entries.end(),
+                                                              [&](const NamedTensor& e) { return inside(e.name); });
                                return !known || std::any_of(head.begin(), head.end(), inside);
                              }),
               saved.end());
@@ -242,22 +272,30 @@ Result<void> fitAdapter(AdapterFile& adapter, const Model& model) {
     }
     if (isBias(name) && settings.bias != "none") continue;
     const std::string module = name.substr(0, name.rfind('.'));
-    const bool listedAlready = std::any_of(saved.begin(), saved.end(), [&](const std::string& m) { return endsInModule(module, m) || module.rfind(m + ".", 0) == 0 || module.find("." + m + ".") != std::string::npos; });
+    const bool listedAlready = std::any_of(saved.begin(), saved.end(), [&](const std::string& m) {
+      return endsInModule(module, m) || module.rfind(m + ".", 0) == 0 ||
+             module.find("." + m + ".") != std::string::npos;
+    });
     if (!listedAlready) {
       saved.push_back(module);
       adapter.remarks.push_back(fmt::format("{} comes whole with the adapter", module));
     }
   }
   if (!strangers.empty())
-    return Error{ErrorCode::BadInput, fmt::format("{} tensors of the adapter have no place in the model", strangers.size()), "adapter", listed(strangers),
-                 "factors, the task head, biases and saved modules of this model", "Check the base model and the task."};
+    return Error{ErrorCode::BadInput,
+                 fmt::format("{} tensors of the adapter have no place in the model", strangers.size()),
+                 "adapter",
+                 listed(strangers),
+                 "factors, the task head, biases and saved modules of this model",
+                 "Check the base model and the task."};
   std::vector<std::string> kept;
   for (const std::string& name : head)
     if (!adapter.tensors.count(name)) {
       adapter.tensors[name] = model.parameters().at(name).detach().to(at::kFloat);
       kept.push_back(name);
     }
-  if (!kept.empty()) adapter.remarks.push_back(fmt::format("not in the adapter, kept as the base model has them: {}", listed(kept)));
+  if (!kept.empty())
+    adapter.remarks.push_back(fmt::format("not in the adapter, kept as the base model has them: {}", listed(kept)));
   return {};
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 // An adapter from elsewhere: PEFT's folder (adapter_config.json with adapter_model.safetensors or .bin), or a file of
-// tensors as the LoRA authors' own library writes them (no config: rank from the shapes, alpha must be said). Read whole,
-// then fitted to the model it is to sit on. Free functions, any thread.
+// tensors as the LoRA authors' own library writes them (no config: rank from the shapes, alpha must be said). Read
+// whole, then fitted to the model it is to sit on. Free functions, any thread.
 
 #include <filesystem>
 #include <map>
@@ -14,11 +14,11 @@
 namespace rankscope {
 
 struct AdapterFile {
-  MethodSettings settings;                     // "lora", or "rora" for root scaling
-  std::map<std::string, at::Tensor> tensors;   // the model's own names, "<site>.lora_A.weight"
-  std::string basePath;                        // as the config names the base model; "" when it does not
-  std::string taskType;                        // PEFT's: "CAUSAL_LM", "SEQ_CLS", …; "" when unknown
-  std::vector<std::string> remarks;            // what is out of the ordinary, for the user
+  MethodSettings settings;                    // "lora", or "rora" for root scaling
+  std::map<std::string, at::Tensor> tensors;  // the model's own names, "<site>.lora_A.weight"
+  std::string basePath;                       // as the config names the base model; "" when it does not
+  std::string taskType;                       // PEFT's: "CAUSAL_LM", "SEQ_CLS", …; "" when unknown
+  std::vector<std::string> remarks;           // what is out of the ordinary, for the user
 };
 
 // `alpha` is taken where the file does not say it; given for one that does, it must agree.

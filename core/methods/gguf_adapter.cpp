@@ -10,10 +10,12 @@ namespace rankscope {
 namespace {
 
 Error cannot(std::string what, std::string where, std::string found, std::string expected, std::string hint) {
-  return Error{ErrorCode::Usage, std::move(what), std::move(where), std::move(found), std::move(expected), std::move(hint)};
+  return Error{ErrorCode::Usage, std::move(what),     std::move(where),
+               std::move(found), std::move(expected), std::move(hint)};
 }
 
-constexpr const char* kMergeInstead = "Merge the run and convert the merged model with llama.cpp's convert_hf_to_gguf.py.";
+constexpr const char* kMergeInstead =
+    "Merge the run and convert the merged model with llama.cpp's convert_hf_to_gguf.py.";
 
 // GGUF's name of the architecture for a model family; Mistral's files carry LLaMA's.
 const GgufFamily* familyOf(const std::string& modelType) {
@@ -25,7 +27,8 @@ const GgufFamily* familyOf(const std::string& modelType) {
 
 std::string bytesOf(const at::Tensor& tensor) {
   const at::Tensor flat = tensor.detach().to(at::kCPU, at::kFloat).contiguous();
-  return std::string(static_cast<const char*>(flat.const_data_ptr()), static_cast<size_t>(flat.numel()) * sizeof(float));
+  return std::string(static_cast<const char*>(flat.const_data_ptr()),
+                     static_cast<size_t>(flat.numel()) * sizeof(float));
 }
 
 // Rows of B as the file's projection has them: rotary halves interleaved.
@@ -45,16 +48,20 @@ Result<GgufAdapterReport> writeGgufAdapter(const std::filesystem::path& file, co
   const at::NoGradGuard noGrad;
   const GgufFamily* family = familyOf(model.family());
   if (!family)
-    return cannot("llama.cpp's adapter layout is not written for this model family", "model.path", model.family(), "llama, mistral, qwen2 or qwen3", kMergeInstead);
+    return cannot("llama.cpp's adapter layout is not written for this model family", "model.path", model.family(),
+                  "llama, mistral, qwen2 or qwen3", kMergeInstead);
   const std::vector<FactorPair> pairs = method.factorPairs();
   if (pairs.empty())
-    return cannot("the run has no adapter to export", "method.name", method.settings().name, "a low-rank method", kMergeInstead);
+    return cannot("the run has no adapter to export", "method.name", method.settings().name, "a low-rank method",
+                  kMergeInstead);
   if (const size_t trained = method.trainable().size(); trained != 2 * pairs.size())
-    return cannot("llama.cpp's adapter layout holds factors only", "method", fmt::format("{} other tensors train", trained - 2 * pairs.size()),
-                  "no head, biases or saved modules", kMergeInstead);
-  const int64_t headSize = model.config().value("head_dim", int64_t{0}) > 0
-                               ? model.config()["head_dim"].get<int64_t>()
-                               : model.hiddenSize() / std::max<int64_t>(1, model.config().value("num_attention_heads", int64_t{1}));
+    return cannot("llama.cpp's adapter layout holds factors only", "method",
+                  fmt::format("{} other tensors train", trained - 2 * pairs.size()), "no head, biases or saved modules",
+                  kMergeInstead);
+  const int64_t headSize =
+      model.config().value("head_dim", int64_t{0}) > 0
+          ? model.config()["head_dim"].get<int64_t>()
+          : model.hiddenSize() / std::max<int64_t>(1, model.config().value("num_attention_heads", int64_t{1}));
 
   GgufWriter writer;
   writer.text("general.architecture", family->architecture);
@@ -70,13 +77,15 @@ Result<GgufAdapterReport> writeGgufAdapter(const std::filesystem::path& file, co
   for (const FactorPair& pair : pairs) {
     const std::string there = ggufNameOfModel(pair.site->name + ".weight");
     if (there.empty())
-      return cannot("a site of the adapter has no name in GGUF", pair.site->name, "", "sites of the decoder's blocks", kMergeInstead);
+      return cannot("a site of the adapter has no name in GGUF", pair.site->name, "", "sites of the decoder's blocks",
+                    kMergeInstead);
     at::Tensor a = pair.A.detach().to(at::kFloat), b = pair.B.detach().to(at::kFloat);
     if (pair.startA.defined()) {  // B A − startB startA
       a = at::cat({a, pair.startA.to(at::kFloat)}, 0);
       b = at::cat({b, -pair.startB.to(at::kFloat)}, 1);
     }
-    const double theirs = keepsAlpha ? static_cast<double>(static_cast<float>(alpha)) / static_cast<double>(a.size(0)) : 1.0;
+    const double theirs =
+        keepsAlpha ? static_cast<double>(static_cast<float>(alpha)) / static_cast<double>(a.size(0)) : 1.0;
     const double factor = pair.scaling / theirs;
     if (factor != 1) b = b * factor;
     if (family->interleavedRotary && isRotary(pair.site->kind)) b = interleaved(b, headSize);

@@ -1,7 +1,7 @@
 #pragma once
-// An adapter in the layout that llama.cpp loads beside a GGUF model (--lora): general.type "adapter", one alpha for all,
-// tensors <site>.weight.lora_a [r, in] and .lora_b [out, r] under GGUF's names, rows in GGUF's rotary order. What one
-// alpha cannot say (root scaling, patterns) is multiplied into B. Free functions, any thread.
+// An adapter in the layout that llama.cpp loads beside a GGUF model (--lora): general.type "adapter", one alpha for
+// all, tensors <site>.weight.lora_a [r, in] and .lora_b [out, r] under GGUF's names, rows in GGUF's rotary order. What
+// one alpha cannot say (root scaling, patterns) is multiplied into B. Free functions, any thread.
 
 #include <filesystem>
 #include <string>

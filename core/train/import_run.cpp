@@ -21,14 +21,15 @@ using nlohmann::json;
 Result<std::string> baseModel(const ImportRequest& request, const AdapterFile& adapter, const Places& places) {
   const std::string named = request.model.empty() ? adapter.basePath : request.model;
   if (named.empty())
-    return Error{ErrorCode::Usage, "the adapter does not name its base model", request.adapter.string(), "", "a model folder",
-                 "Give it with --model."};
+    return Error{ErrorCode::Usage,         "the adapter does not name its base model",
+                 request.adapter.string(), "",
+                 "a model folder",         "Give it with --model."};
   Result<fs::path> folder = places.resolve(named);
   if (!folder) return folder.error();
   if (auto config = readModelConfig(*folder); !config) {
     if (!request.model.empty()) return config.error();
-    return Error{ErrorCode::Usage, "the adapter's base model is not on this machine", request.adapter.string(), named, "a model folder",
-                 "Fetch that model and give its folder with --model."};
+    return Error{ErrorCode::Usage, "the adapter's base model is not on this machine",   request.adapter.string(), named,
+                 "a model folder", "Fetch that model and give its folder with --model."};
   }
   return named;
 }
@@ -48,7 +49,8 @@ std::vector<std::string> labelsOf(const ImportRequest& request, const json& mode
   const bool known = names != modelConfig.end() && names->is_object() && static_cast<int64_t>(names->size()) == rows;
   for (int64_t i = 0; i < rows; ++i) {
     const auto name = known ? names->find(std::to_string(i)) : json::const_iterator();
-    labels.push_back(known && name != names->end() && name->is_string() ? name->get<std::string>() : fmt::format("LABEL_{}", i));
+    labels.push_back(known && name != names->end() && name->is_string() ? name->get<std::string>()
+                                                                        : fmt::format("LABEL_{}", i));
   }
   return labels;
 }
@@ -85,7 +87,8 @@ event::Start startOf(const TrainingSetup& setup) {
   start.parameters = setup.parameterCount();
   start.modelFamily = setup.model->family();
   for (const FactorPair& pair : setup.method->factorPairs())
-    start.sites.push_back({pair.site->name, pair.site->kind, pair.site->layer, pair.site->outFeatures, pair.site->inFeatures, pair.A.size(0)});
+    start.sites.push_back({pair.site->name, pair.site->kind, pair.site->layer, pair.site->outFeatures,
+                           pair.site->inFeatures, pair.A.size(0)});
   return start;
 }
 
@@ -109,12 +112,20 @@ Result<void> writeRun(const RunFolder& run, const TrainingSetup& setup, const st
   if (!checkpoint) return checkpoint.error();
   const std::string name = "checkpoints/" + checkpoint->path.filename().string();
   (*events)->append(event::Checkpoint{0, name, event::CheckpointReason::End, checkpoint->bytes, false});
-  if (auto saved = saveRunOutput(run.path(), *setup.method, *setup.model, setup.modelFolder, setup.data.labels); !saved) return saved.error();
+  if (auto saved = saveRunOutput(run.path(), *setup.method, *setup.model, setup.modelFolder, setup.data.labels); !saved)
+    return saved.error();
 
   (*events)->append(event::State{event::RunState::Finished, "imported", 0});
-  (*events)->append(event::End{event::RunState::Finished, 0,
-                               {{"values", json::object()}, {"seconds", 0}, {"tokens", 0}, {"trainable", setup.trainableCount()},
-                                {"parameters", setup.parameterCount()}, {"best_step", nullptr}, {"best_value", nullptr}, {"checkpoint", name}}});
+  (*events)->append(event::End{event::RunState::Finished,
+                               0,
+                               {{"values", json::object()},
+                                {"seconds", 0},
+                                {"tokens", 0},
+                                {"trainable", setup.trainableCount()},
+                                {"parameters", setup.parameterCount()},
+                                {"best_step", nullptr},
+                                {"best_value", nullptr},
+                                {"checkpoint", name}}});
   if (auto closed = (*events)->close(); !closed) return closed;
   (*heartbeat)->finish(event::RunState::Finished, 0);
   return {};
@@ -140,12 +151,18 @@ Result<ImportedRun> importAdapter(const ImportRequest& request, const Places& pl
   fs::path source = request.adapter;
   if (!source.has_filename()) source = source.parent_path();
   const std::string name = request.name.empty() ? pathText(source.filename()) : request.name;
-  for (const auto& [key, value] : std::vector<std::pair<const char*, json>>{{"name", name}, {"model.path", *base}, {"data.task", task}})
+  for (const auto& [key, value] :
+       std::vector<std::pair<const char*, json>>{{"name", name}, {"model.path", *base}, {"data.task", task}})
     if (auto set = config.set(key, value); !set) return set.error();
   if (task == "classification") {
     const std::vector<std::string> labels = labelsOf(request, *modelConfig, std::max<int64_t>(rows, 2));
     if (rows > 0 && static_cast<int64_t>(labels.size()) != rows)
-      return Error{ErrorCode::Usage, "the adapter's head has another number of classes", "--labels", fmt::format("{}", labels.size()), fmt::format("{}", rows), "Name as many classes."};
+      return Error{ErrorCode::Usage,
+                   "the adapter's head has another number of classes",
+                   "--labels",
+                   fmt::format("{}", labels.size()),
+                   fmt::format("{}", rows),
+                   "Name as many classes."};
     if (auto set = config.set("data.labels", labels); !set) return set.error();
   }
   // The model first: what the adapter's settings mean is told from its sites.
@@ -179,7 +196,8 @@ Result<ImportedRun> importAdapter(const ImportRequest& request, const Places& pl
   if (auto made = places.ensure(); !made) return made.error();
   Result<RunFolder> run = RunFolder::create(places, config);
   if (!run) return run.error();
-  ImportedRun imported{*run, static_cast<int64_t>(setup->method->factorPairs().size()), setup->trainableCount(), std::move(adapter->remarks)};
+  ImportedRun imported{*run, static_cast<int64_t>(setup->method->factorPairs().size()), setup->trainableCount(),
+                       std::move(adapter->remarks)};
   imported.remarks.insert(imported.remarks.begin(), "imported from " + pathText(fs::absolute(request.adapter)));
   if (auto written = writeRun(*run, *setup, imported.remarks); !written) {
     std::error_code ignored;

@@ -1,7 +1,7 @@
 #pragma once
-// An adapter from elsewhere as a run of this program: a folder like any other, finished at step 0, whose checkpoint holds
-// the adapter. It can be evaluated, continued (as a branch with data), merged, exported and looked at. One call, on the
-// calling thread.
+// An adapter from elsewhere as a run of this program: a folder like any other, finished at step 0, whose checkpoint
+// holds the adapter. It can be evaluated, continued (as a branch with data), merged, exported and looked at. One call,
+// on the calling thread.
 
 #include <functional>
 #include <optional>
@@ -14,13 +14,13 @@
 namespace rankscope {
 
 struct ImportRequest {
-  std::filesystem::path adapter;           // PEFT's folder, or a file of tensors
-  std::string model;                       // base model, as model.path names it; "" = as the adapter's config does
-  std::optional<double> alpha;             // for a file that does not say it
-  std::string name;                        // of the run; "" = the adapter's file or folder name
-  std::string task;                        // data.task; "" = told from the adapter
-  std::vector<std::string> labels;         // classes by index; empty = the base model's names, or LABEL_0, …
-  std::vector<std::string> assignments;    // further options, "key=value"
+  std::filesystem::path adapter;         // PEFT's folder, or a file of tensors
+  std::string model;                     // base model, as model.path names it; "" = as the adapter's config does
+  std::optional<double> alpha;           // for a file that does not say it
+  std::string name;                      // of the run; "" = the adapter's file or folder name
+  std::string task;                      // data.task; "" = told from the adapter
+  std::vector<std::string> labels;       // classes by index; empty = the base model's names, or LABEL_0, …
+  std::vector<std::string> assignments;  // further options, "key=value"
   std::function<void(const std::string& what)> progress;
 };
 

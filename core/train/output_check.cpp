@@ -55,7 +55,8 @@ at::Tensor OutputSample::logits(Model& model) const {
   return model.logits(m_batch, context).to(at::kFloat);
 }
 
-Result<OutputCheck> OutputSample::compare(const at::Tensor& before, Model& model, double tolerance, const std::filesystem::path& saved) const {
+Result<OutputCheck> OutputSample::compare(const at::Tensor& before, Model& model, double tolerance,
+                                          const std::filesystem::path& saved) const {
   const at::Tensor after = logits(model);
   OutputCheck check;
   check.rows = m_batch.sequences();
@@ -68,8 +69,11 @@ Result<OutputCheck> OutputSample::compare(const at::Tensor& before, Model& model
     check.scale = before.abs().max().item<double>();
   }
   if (!comparable || !check.equal())
-    return Error{ErrorCode::Internal, "what was saved does not answer as the trained model does", pathText(saved),
-                 comparable ? fmt::format("logits differ by {:.3g}, the largest is {:.3g}", check.largest, check.scale) : "other outputs, or not finite",
+    return Error{ErrorCode::Internal,
+                 "what was saved does not answer as the trained model does",
+                 pathText(saved),
+                 comparable ? fmt::format("logits differ by {:.3g}, the largest is {:.3g}", check.largest, check.scale)
+                            : "other outputs, or not finite",
                  fmt::format("within {:.1g} of the largest", tolerance),
                  "Do not use the folder; please report this with the run's config.json."};
   return check;

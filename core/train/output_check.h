@@ -13,10 +13,10 @@ namespace rankscope {
 
 struct OutputCheck {
   int64_t rows = 0, tokens = 0;
-  bool fromData = false;        // rows of the run's data; else made up from the vocabulary
-  double largest = 0;           // |difference| of logits
-  double scale = 0;             // largest |logit| of the trained model
-  double tolerance = 0;         // allowed share of `scale`
+  bool fromData = false;  // rows of the run's data; else made up from the vocabulary
+  double largest = 0;     // |difference| of logits
+  double scale = 0;       // largest |logit| of the trained model
+  double tolerance = 0;   // allowed share of `scale`
   bool equal() const { return largest <= tolerance * scale + 1e-6; }
 };
 
@@ -27,7 +27,8 @@ class OutputSample {
   // Logits of all rows, float32; evaluation mode.
   at::Tensor logits(Model& model) const;
   // `before` against what the model in `model` now answers. An error when the two differ by more than `tolerance`.
-  Result<OutputCheck> compare(const at::Tensor& before, Model& model, double tolerance, const std::filesystem::path& saved) const;
+  Result<OutputCheck> compare(const at::Tensor& before, Model& model, double tolerance,
+                              const std::filesystem::path& saved) const;
 
  private:
   PackedBatch m_batch;

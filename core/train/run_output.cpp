@@ -51,18 +51,26 @@ Result<void> copyFile(const fs::path& from, const fs::path& folder) {
 }
 
 const char* dtypeText(at::ScalarType type) {
-  return type == at::kBFloat16 ? "bfloat16" : type == at::kHalf ? "float16" : type == at::kDouble ? "float64" : "float32";
+  return type == at::kBFloat16 ? "bfloat16"
+         : type == at::kHalf   ? "float16"
+         : type == at::kDouble ? "float64"
+                               : "float32";
 }
 
 // transformers' class names, by config.json's model_type.
 struct ClassNames {
   const char *type, *stem, *causal;
 };
-constexpr ClassNames kClasses[] = {{"llama", "Llama", "ForCausalLM"},       {"mistral", "Mistral", "ForCausalLM"},
-                                   {"qwen2", "Qwen2", "ForCausalLM"},       {"qwen3", "Qwen3", "ForCausalLM"},
-                                   {"gpt2", "GPT2", "LMHeadModel"},         {"bert", "Bert", "LMHeadModel"},
-                                   {"roberta", "Roberta", "ForCausalLM"},   {"xlm-roberta", "XLMRoberta", "ForCausalLM"},
-                                   {"mpnet", "MPNet", ""},                  {"deberta-v2", "DebertaV2", ""}};
+constexpr ClassNames kClasses[] = {{"llama", "Llama", "ForCausalLM"},
+                                   {"mistral", "Mistral", "ForCausalLM"},
+                                   {"qwen2", "Qwen2", "ForCausalLM"},
+                                   {"qwen3", "Qwen3", "ForCausalLM"},
+                                   {"gpt2", "GPT2", "LMHeadModel"},
+                                   {"bert", "Bert", "LMHeadModel"},
+                                   {"roberta", "Roberta", "ForCausalLM"},
+                                   {"xlm-roberta", "XLMRoberta", "ForCausalLM"},
+                                   {"mpnet", "MPNet", ""},
+                                   {"deberta-v2", "DebertaV2", ""}};
 
 // Empty where the family is not in the table: transformers then goes by model_type.
 std::string className(const Model& model) {
@@ -113,17 +121,19 @@ json generationConfig(const json& config) {
 
 }  // namespace
 
-Result<void> saveAdapter(const fs::path& folder, const Method& method, const Model& model, const std::string& basePath) {
+Result<void> saveAdapter(const fs::path& folder, const Method& method, const Model& model,
+                         const std::string& basePath) {
   return writeFolder(folder, [&](const fs::path& target) -> Result<void> {
     NamedTensors tensors;
     for (const auto& [name, tensor] : method.adapterTensors()) tensors.emplace_back(name, tensor.detach());
     if (auto saved = writeSafetensors(target / "adapter_model.safetensors", tensors); !saved) return saved.error();
-    return writeFileAtomically(target / "adapter_config.json", jsonText(method.adapterConfig(model, basePath), 2) + "\n");
+    return writeFileAtomically(target / "adapter_config.json",
+                               jsonText(method.adapterConfig(model, basePath), 2) + "\n");
   });
 }
 
-Result<void> saveModelFolder(const fs::path& folder, const Model& model, const fs::path& baseFolder, at::ScalarType dtype,
-                             const std::vector<std::string>& labels, uint64_t shardBytes) {
+Result<void> saveModelFolder(const fs::path& folder, const Model& model, const fs::path& baseFolder,
+                             at::ScalarType dtype, const std::vector<std::string>& labels, uint64_t shardBytes) {
   return writeFolder(folder, [&](const fs::path& target) -> Result<void> {
     NamedTensors tensors;
     for (const NamedTensor& entry : model.parameters().entries())
@@ -137,7 +147,9 @@ Result<void> saveModelFolder(const fs::path& folder, const Model& model, const f
     if (fs::exists(baseFolder / "generation_config.json", code)) {
       if (auto copied = copyFile(baseFolder / "generation_config.json", target); !copied) return copied;
     } else if (model.head() == HeadKind::CausalLm) {
-      if (auto written = writeFileAtomically(target / "generation_config.json", jsonText(generationConfig(model.config()), 2) + "\n"); !written)
+      if (auto written = writeFileAtomically(target / "generation_config.json",
+                                             jsonText(generationConfig(model.config()), 2) + "\n");
+          !written)
         return written;
     }
     return writeFileAtomically(target / "config.json", jsonText(modelConfig(model, dtype, labels), 2) + "\n");

@@ -1,6 +1,6 @@
 #pragma once
-// What a finished run leaves for others: adapter/ in PEFT's layout, or model/ as a whole Hugging Face folder. Folders are
-// written beside their name and renamed, so that a reader never sees half of one.
+// What a finished run leaves for others: adapter/ in PEFT's layout, or model/ as a whole Hugging Face folder. Folders
+// are written beside their name and renamed, so that a reader never sees half of one.
 
 #include <filesystem>
 #include <string>

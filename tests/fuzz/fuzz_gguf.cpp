@@ -18,7 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   std::vector<float> block(256);
   for (const GgufTensor& tensor : table->tensors) {
-    if (tensor.bytes > size || tensor.begin > size - tensor.bytes || tensor.bytes % tensor.type->blockBytes != 0) std::abort();
+    if (tensor.bytes > size || tensor.begin > size - tensor.bytes || tensor.bytes % tensor.type->blockBytes != 0)
+      std::abort();
     for (uint64_t at = 0; tensor.type->decode && at < tensor.bytes; at += tensor.type->blockBytes)
       tensor.type->decode(data + tensor.begin + at, block.data());
   }

@@ -1,5 +1,5 @@
-// Any bytes as PyTorch's pickle: refused with a hint, or a document whose references exist and whose tensors stay within
-// their storages.
+// Any bytes as PyTorch's pickle: refused with a hint, or a document whose references exist and whose tensors stay
+// within their storages.
 #include <cstdint>
 #include <cstdlib>
 
@@ -11,7 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   TorchPickle pickle;
   PickleLimits limits;
   limits.steps = limits.values = 100'000;
-  const Result<PickleResult> result = readPickle({reinterpret_cast<const char*>(data), size}, 0, pickle, "fuzz", limits);
+  const Result<PickleResult> result =
+      readPickle({reinterpret_cast<const char*>(data), size}, 0, pickle, "fuzz", limits);
   if (!result) {
     if (result.error().hint.empty()) std::abort();
     return 0;
@@ -26,12 +27,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     return 0;
   }
   for (const auto& [name, tensor] : state->tensors) {
-    const uint64_t width = static_cast<uint64_t>(dtypeBits(tensor.dtype)) / 8, bytes = pickle.storages().at(tensor.storage).bytes;
+    const uint64_t width = static_cast<uint64_t>(dtypeBits(tensor.dtype)) / 8,
+                   bytes = pickle.storages().at(tensor.storage).bytes;
     uint64_t last = tensor.offset;
     bool empty = false;
     for (size_t i = 0; i < tensor.shape.size(); ++i) {
       empty = empty || tensor.shape[i] == 0;
-      if (tensor.shape[i] > 0) last += static_cast<uint64_t>(tensor.shape[i] - 1) * static_cast<uint64_t>(tensor.strides[i]);
+      if (tensor.shape[i] > 0)
+        last += static_cast<uint64_t>(tensor.shape[i] - 1) * static_cast<uint64_t>(tensor.strides[i]);
     }
     if (!empty && (last + 1) * width > bytes) std::abort();
   }

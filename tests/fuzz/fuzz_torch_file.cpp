@@ -17,7 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     bool empty = false;
     for (size_t i = 0; i < tensor.shape.size(); ++i) {
       empty = empty || tensor.shape[i] == 0;
-      if (tensor.shape[i] > 0) last += static_cast<uint64_t>(tensor.shape[i] - 1) * static_cast<uint64_t>(tensor.strides[i]);
+      if (tensor.shape[i] > 0)
+        last += static_cast<uint64_t>(tensor.shape[i] - 1) * static_cast<uint64_t>(tensor.strides[i]);
     }
     const uint64_t width = static_cast<uint64_t>(dtypeBits(tensor.dtype)) / 8;
     if (!empty && layout->storageAt.at(tensor.storage) + (last + 1) * width > size) std::abort();

@@ -17,7 +17,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   uint64_t end = 0;
   std::set<std::string> names;
   for (const ZipEntry& entry : archive->entries()) {
-    if (entry.header < end || entry.offset < entry.header || entry.size > size || entry.offset > size - entry.size) std::abort();
+    if (entry.header < end || entry.offset < entry.header || entry.size > size || entry.offset > size - entry.size)
+      std::abort();
     if (!names.insert(entry.name).second || archive->find(entry.name) != &entry) std::abort();
     end = entry.offset + entry.size;
   }

@@ -17,10 +17,18 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const std::vector<std::string> kLanguage = {"model.path=starter:model", "model.random_init=false", "method.name=lora", "method.rank=4",
-                                            "method.target_modules=q_proj,v_proj,down_proj", "method.rank_pattern=down_proj=2",
-                                            "train.max_steps=4", "train.eval_every=4", "train.checkpoint_every=4", "optim.learning_rate=0.01"};
-const std::vector<std::string> kClasses = {"data.task=classification", "data.columns.label=label", "data.columns.text=review"};
+const std::vector<std::string> kLanguage = {"model.path=starter:model",
+                                            "model.random_init=false",
+                                            "method.name=lora",
+                                            "method.rank=4",
+                                            "method.target_modules=q_proj,v_proj,down_proj",
+                                            "method.rank_pattern=down_proj=2",
+                                            "train.max_steps=4",
+                                            "train.eval_every=4",
+                                            "train.checkpoint_every=4",
+                                            "optim.learning_rate=0.01"};
+const std::vector<std::string> kClasses = {"data.task=classification", "data.columns.label=label",
+                                           "data.columns.text=review"};
 
 void train(const Home& home, const QString& name, const std::vector<std::string>& change) {
   const fs::path file = home.places.home / (name.toStdString() + ".json");
@@ -54,7 +62,8 @@ class TrainerExchange : public QObject {
     const json check = exported.document()["check"];
     QVERIFY(check["rows"].get<int>() == 8 && check["from_data"].get<bool>());
     QVERIFY(check["largest_difference"].get<double>() <= 1e-4 * check["largest_logit"].get<double>());
-    for (const char* name : {"adapter_config.json", "adapter_model.safetensors", "README.md"}) QVERIFY2(QFile::exists(folder + "/" + name), name);
+    for (const char* name : {"adapter_config.json", "adapter_model.safetensors", "README.md"})
+      QVERIFY2(QFile::exists(folder + "/" + name), name);
     const std::string card = test::bytesOf(folder.toStdString() + "/README.md");
     QVERIFY(card.find("library_name: peft") != std::string::npos);
     QVERIFY(card.find("| method.rank | 4 |") != std::string::npos);
@@ -64,17 +73,26 @@ class TrainerExchange : public QObject {
     QVERIFY2(imported.code == 0, imported.err.c_str());
 
     QVERIFY(imported.document()["sites"].get<int>() > 0);
-    const QStringList data = {"--set", "data.task=instruction", "--data", "starter:data/reviews_train.jsonl", "--set", "data.columns.answer=review",
-                              "--set", "data.template={place} {label}", "--set", "data.eval_limit=20"};
+    const QStringList data = {"--set", "data.task=instruction",      "--data", "starter:data/reviews_train.jsonl",
+                              "--set", "data.columns.answer=review", "--set",  "data.template={place} {label}",
+                              "--set", "data.eval_limit=20",         "--set",  "data.max_length=48"};
     const double one = lossOf(m_home, QStringList{"language"} + data), two = lossOf(m_home, QStringList{"back"} + data);
     QVERIFY2(std::isfinite(one) && std::abs(one - two) < 1e-5, qPrintable(QString("%1 %2").arg(one).arg(two)));
     // Looked at, listed, continued.
     QVERIFY(ask(m_home, {"spectrum", "back", "--vectors", "4"}).code == 0);
     QCOMPARE(ask(m_home, {"--json", "store", "list", "back"}).document()["total"].get<int>(), 1);
-    const Answer branch = ask(m_home, {"-q", "--json", "branch", "back", "--name", "onward", "--set", "data.task=instruction", "--set",
-                                       "data.train=starter:data/reviews_train.jsonl", "--set", "data.columns.answer=review", "--set",
-                                       "data.template={place} {label}", "--set", "data.train_limit=40", "--set", "data.eval_limit=8", "--set",
-                                       "data.max_length=48", "--set", "train.max_steps=2", "--set", "train.batch_size=4"});
+    const Answer branch = ask(m_home, {"-q",     "--json",
+                                       "branch", "back",
+                                       "--name", "onward",
+                                       "--set",  "data.task=instruction",
+                                       "--set",  "data.train=starter:data/reviews_train.jsonl",
+                                       "--set",  "data.columns.answer=review",
+                                       "--set",  "data.template={place} {label}",
+                                       "--set",  "data.train_limit=40",
+                                       "--set",  "data.eval_limit=8",
+                                       "--set",  "data.max_length=48",
+                                       "--set",  "train.max_steps=2",
+                                       "--set",  "train.batch_size=4"});
     QVERIFY2(branch.code == 0, branch.err.c_str());
     QCOMPARE(branch.document()["step"].get<int>(), 2);
   }
@@ -83,10 +101,16 @@ class TrainerExchange : public QObject {
     const QString folder = out("merged");
     const Answer merged = ask(m_home, {"--json", "merge", "language", "--out", folder});
     QVERIFY2(merged.code == 0, merged.err.c_str());
-    for (const char* name : {"config.json", "model.safetensors", "generation_config.json", "README.md"}) QVERIFY2(QFile::exists(folder + "/" + name), name);
-    const QStringList data = {"--data", "starter:data/reviews_train.jsonl", "--set", "data.task=instruction", "--set", "data.columns.answer=review",
-                              "--set", "data.template={place} {label}", "--set", "data.eval_limit=20"};
-    const double run = lossOf(m_home, QStringList{"language"} + data), model = lossOf(m_home, QStringList{folder} + data);
+    for (const char* name : {"config.json", "model.safetensors", "generation_config.json", "README.md"})
+      QVERIFY2(QFile::exists(folder + "/" + name), name);
+    const QStringList data = {"--data", "starter:data/reviews_train.jsonl",
+                              "--set",  "data.task=instruction",
+                              "--set",  "data.columns.answer=review",
+                              "--set",  "data.template={place} {label}",
+                              "--set",  "data.eval_limit=20",
+                              "--set",  "data.max_length=48"};
+    const double run = lossOf(m_home, QStringList{"language"} + data),
+                 model = lossOf(m_home, QStringList{folder} + data);
     QVERIFY2(std::isfinite(run) && std::abs(run - model) < 1e-4, qPrintable(QString("%1 %2").arg(run).arg(model)));
 
     const QString shards = out("shards");
@@ -128,7 +152,8 @@ class TrainerExchange : public QObject {
   }
 
   void refusals() {
-    train(m_home, "whole", {"model.path=starter:model", "model.random_init=false", "method.name=full", "train.max_steps=2"});
+    train(m_home, "whole",
+          {"model.path=starter:model", "model.random_init=false", "method.name=full", "train.max_steps=2"});
     const Answer whole = ask(m_home, {"export", "whole", "--out", out("whole")});
     QCOMPARE(whole.code, 2);
     QVERIFY(whole.err.find("merge") != std::string::npos);
@@ -140,7 +165,9 @@ class TrainerExchange : public QObject {
     QVERIFY(QFile::copy(out("adapter") + "/adapter_model.safetensors", folder + "/adapter_model.safetensors"));
     const Answer orphan = ask(m_home, {"import", folder});
     QCOMPARE(orphan.code, 2);
-    QVERIFY2(orphan.err.find("somebody/some-model") != std::string::npos && orphan.err.find("--model") != std::string::npos, orphan.err.c_str());
+    QVERIFY2(
+        orphan.err.find("somebody/some-model") != std::string::npos && orphan.err.find("--model") != std::string::npos,
+        orphan.err.c_str());
     // Nothing half made is left behind.
     QCOMPARE(ask(m_home, {"--json", "store", "list", "orphan"}).document()["total"].get<int>(), 0);
   }

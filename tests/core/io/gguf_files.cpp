@@ -1,8 +1,8 @@
-// GGUF: numbers bit for bit as transformers decodes them (fixtures/make_gguf.py), names, row order and config, and files
-// that lie.
+// GGUF: numbers bit for bit as transformers decodes them (fixtures/make_gguf.py), names, row order and config, and
+// files that lie.
 
-#include <QtTest/QtTest>
 #include <unistd.h>
+#include <QtTest/QtTest>
 
 #include <cmath>
 #include <cstring>
@@ -62,7 +62,8 @@ std::vector<Broken> brokenFiles() {
       {"unknown value type", file({key("a", 13, le<uint32_t>(1))}, {}), "unknown type"},
       {"unknown item type", file({key("a", 9, le<uint32_t>(99) + le<uint64_t>(1))}, {}), "unknown type"},
       {"list of lists", file({key("a", 9, le<uint32_t>(9) + le<uint64_t>(1))}, {}), "list of lists"},
-      {"list longer than the file", file({key("a", 9, le<uint32_t>(4) + le<uint64_t>(1ull << 40))}, {}), "longer than the file"},
+      {"list longer than the file", file({key("a", 9, le<uint32_t>(4) + le<uint64_t>(1ull << 40))}, {}),
+       "longer than the file"},
       {"list cut off", file({key("a", 9, le<uint32_t>(12) + le<uint64_t>(9) + "xxxxxxxx")}, {}), "middle of its table"},
       {"text cut off", file({key("a", 8, le<uint64_t>(99) + "x")}, {}), "middle of its table"},
       {"flag of 2", file({key("a", 7, "\2")}, {}), "neither true nor false"},
@@ -74,27 +75,45 @@ std::vector<Broken> brokenFiles() {
       {"tensor's name too long", tensor([](Tensor& t) { t.name = std::string(1001, 'n'); }), "text is too long"},
       {"tensor twice", file({}, {weights(), weights()}), "given twice"},
       {"no dimension", tensor([](Tensor& t) { t.dims = {}; }), "too many dimensions or none"},
-      {"five dimensions", tensor([](Tensor& t) { t.dims = {8, 1, 1, 1, 1}; }), "too many dimensions or none"},
-      {"size 0", tensor([](Tensor& t) { t.dims = {8, 0}; }), "empty or too large"},
-      {"sizes overflow", tensor([](Tensor& t) { t.dims = {1ull << 40, 1ull << 40}; }), "empty or too large"},
+      {"five dimensions", tensor([](Tensor& t) {
+         t.dims = {8, 1, 1, 1, 1};
+       }),
+       "too many dimensions or none"},
+      {"size 0", tensor([](Tensor& t) {
+         t.dims = {8, 0};
+       }),
+       "empty or too large"},
+      {"sizes overflow", tensor([](Tensor& t) {
+         t.dims = {1ull << 40, 1ull << 40};
+       }),
+       "empty or too large"},
       {"unknown number format", tensor([](Tensor& t) { t.type = 1000; }), "not read here"},
       {"Q2_K", tensor([](Tensor& t) { t.type = 10; }), "Q2_K"},
       {"IQ4_XS", tensor([](Tensor& t) { t.type = 23; }), "IQ4_XS"},
       {"rows no whole blocks", tensor([](Tensor& t) { t.type = 2; }), "no whole blocks"},
-      {"rows no whole large blocks", tensor([](Tensor& t) { t.type = 12; t.dims = {32}; }), "multiple of 256"},
-      {"tensor larger than the file", tensor([](Tensor& t) { t.dims = {8, 1000}; }), "ends before its tensors"},
+      {"rows no whole large blocks", tensor([](Tensor& t) {
+         t.type = 12;
+         t.dims = {32};
+       }),
+       "multiple of 256"},
+      {"tensor larger than the file", tensor([](Tensor& t) {
+         t.dims = {8, 1000};
+       }),
+       "ends before its tensors"},
       {"hole before a tensor", tensor([](Tensor& t) { t.offset = 32; }), "hole lies before"},
       {"offset not aligned", file({}, {weights(), {"v", {1}, 0, floats(1), 33}}), "hole lies before"},
       {"tensors overlap", file({}, {{"u", {64}, 0, floats(64)}, {"v", {1}, 0, floats(1), 32}}), "overlap"},
-      {"bytes behind the last tensor", file({}, {weights()}, {.after = std::string(40, 'x')}), "follow the last tensor"},
+      {"bytes behind the last tensor", file({}, {weights()}, {.after = std::string(40, 'x')}),
+       "follow the last tensor"},
       {"last tensor cut", cut(1), "ends before its tensors"},
       {"no tensor data", cut(33), "ends before its tensors"},
   };
 }
 
 std::vector<std::string> llamaEntries(const std::string& changed = {}, const std::string& instead = {}) {
-  std::vector<std::string> entries = {keyText("general.architecture", "llama"), keyU32("llama.embedding_length", 4), keyU32("llama.feed_forward_length", 4),
-                                      keyU32("llama.block_count", 1),           keyU32("llama.attention.head_count", 2), keyU32("llama.context_length", 8)};
+  std::vector<std::string> entries = {keyText("general.architecture", "llama"), keyU32("llama.embedding_length", 4),
+                                      keyU32("llama.feed_forward_length", 4),   keyU32("llama.block_count", 1),
+                                      keyU32("llama.attention.head_count", 2),  keyU32("llama.context_length", 8)};
   std::vector<std::string> result;
   for (const std::string& entry : entries)
     if (changed.empty() || entry.rfind(text(changed), 0) != 0) result.push_back(entry);
@@ -113,7 +132,8 @@ class GgufFilesTest : public QObject {
     QTest::addColumn<QByteArray>("bytes");
     QTest::addColumn<QString>("words");
     for (const Broken& row : brokenFiles())
-      QTest::newRow(row.title) << QByteArray(row.bytes.data(), static_cast<qsizetype>(row.bytes.size())) << QString::fromStdString(row.words);
+      QTest::newRow(row.title) << QByteArray(row.bytes.data(), static_cast<qsizetype>(row.bytes.size()))
+                               << QString::fromStdString(row.words);
   }
   void broken() {
     QFETCH(QByteArray, bytes);
@@ -126,14 +146,16 @@ class GgufFilesTest : public QObject {
   }
 
   void everyCutAndEveryBit() {
-    const std::string sound = file({keyText("general.name", "x"), keyU32("general.alignment", 32), keyTexts("t", {"a", "", "bc"})},
-                                   {weights(), {"v", {32}, 8, std::string(34, '\2')}});
+    const std::string sound =
+        file({keyText("general.name", "x"), keyU32("general.alignment", 32), keyTexts("t", {"a", "", "bc"})},
+             {weights(), {"v", {32}, 8, std::string(34, '\2')}});
     QVERIFY(parseGguf(sound, "file").ok());
     for (size_t end = 0; end < sound.size(); ++end) {
       const std::string bytes = sound.substr(0, end);
       const Result<GgufTable> table = parseGguf(bytes, "file");
       // The last tensor's padding may be missing.
-      if (end + 30 < sound.size()) QVERIFY2(!table.ok() && !table.error().hint.empty(), qPrintable(QString::number(end)));
+      if (end + 30 < sound.size())
+        QVERIFY2(!table.ok() && !table.error().hint.empty(), qPrintable(QString::number(end)));
     }
     for (size_t i = 0; i < sound.size() * 8; ++i) {
       std::string turned = sound;
@@ -198,14 +220,16 @@ class GgufFilesTest : public QObject {
       std::vector<std::string> entries;
       const char* words;
     };
-    for (const Row& row : {Row{{}, "family that is not read here"},
-                           Row{llamaEntries("general.architecture", keyText("general.architecture", "rwkv6")), "rwkv6"},
-                           Row{llamaEntries("llama.block_count"), "llama.block_count"},
-                           Row{llamaEntries("llama.block_count", keyText("llama.block_count", "2")), "llama.block_count"},
-                           Row{llamaEntries("llama.attention.head_count", keyU32("llama.attention.head_count", 0)), "no attention heads"},
-                           Row{llamaEntries("", keyU32("llama.expert_count", 8)), "mixture of experts"},
-                           Row{llamaEntries("", keyU32("llama.rope.dimension_count", 1)), "not built here"},
-                           Row{llamaEntries("", keyU32("split.count", 3)), "several files"}}) {
+    for (const Row& row :
+         {Row{{}, "family that is not read here"},
+          Row{llamaEntries("general.architecture", keyText("general.architecture", "rwkv6")), "rwkv6"},
+          Row{llamaEntries("llama.block_count"), "llama.block_count"},
+          Row{llamaEntries("llama.block_count", keyText("llama.block_count", "2")), "llama.block_count"},
+          Row{llamaEntries("llama.attention.head_count", keyU32("llama.attention.head_count", 0)),
+              "no attention heads"},
+          Row{llamaEntries("", keyU32("llama.expert_count", 8)), "mixture of experts"},
+          Row{llamaEntries("", keyU32("llama.rope.dimension_count", 1)), "not built here"},
+          Row{llamaEntries("", keyU32("split.count", 3)), "several files"}}) {
       const std::string bytes = file(row.entries, kEmbedding);
       const fs::path path = fs::temp_directory_path() / ("rankscope-gguf-" + std::to_string(::getpid()) + ".gguf");
       std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
@@ -243,15 +267,17 @@ class GgufFilesTest : public QObject {
   }
 
   void namesGoBothWays() {
-    for (const char* name : {"model.embed_tokens.weight", "model.norm.weight", "lm_head.weight", "model.layers.31.self_attn.q_proj.weight",
-                             "model.layers.0.mlp.down_proj.weight", "model.layers.7.self_attn.k_proj.bias"}) {
+    for (const char* name :
+         {"model.embed_tokens.weight", "model.norm.weight", "lm_head.weight", "model.layers.31.self_attn.q_proj.weight",
+          "model.layers.0.mlp.down_proj.weight", "model.layers.7.self_attn.k_proj.bias"}) {
       const std::string there = ggufNameOfModel(name);
       QVERIFY2(!there.empty(), name);
       QCOMPARE(modelNameOfGguf(there), std::string(name));
     }
     QCOMPARE(ggufNameOfModel("classifier.weight"), std::string());
     QCOMPARE(modelNameOfGguf("blk.x.attn_q.weight"), std::string("blk.x.attn_q.weight"));
-    for (int64_t row = 0; row < 16; ++row) QCOMPARE(interleavedRow(row, 8), row / 8 * 8 + (row % 4) * 2 + (row % 8) / 4);
+    for (int64_t row = 0; row < 16; ++row)
+      QCOMPARE(interleavedRow(row, 8), row / 8 * 8 + (row % 4) * 2 + (row % 8) / 4);
   }
 };
 

@@ -54,8 +54,9 @@ class IoFilesTest : public QObject {
     const fs::path folder = "/models/x";
     QVERIFY(joinInside(folder, "model-00001-of-00002.safetensors", "index").ok());
     QVERIFY(joinInside(folder, "sub/part.safetensors", "index").ok());
-    for (const std::string& name : {std::string(""), std::string("../y"), std::string("/etc/passwd"), std::string("a/../../b"),
-                                    std::string("."), std::string("a/./b"), std::string("a\0b", 3), std::string("..\\y")})
+    for (const std::string& name :
+         {std::string(""), std::string("../y"), std::string("/etc/passwd"), std::string("a/../../b"), std::string("."),
+          std::string("a/./b"), std::string("a\0b", 3), std::string("..\\y")})
       QVERIFY2(!joinInside(folder, name, "index").ok(), name.c_str());
   }
 
@@ -91,33 +92,54 @@ class IoFilesTest : public QObject {
     row("bad UTF-8", prefixed("{\"\xff\":1}"), "not valid JSON");
     row("no entry", prefixed("{\"a\":1}"), "not complete");
     row("no offsets", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1]}}", four), "not complete");
-    row("unknown dtype", prefixed("{\"a\":{\"dtype\":\"Q4\",\"shape\":[1],\"data_offsets\":[0,4]}}", four), "unknown dtype");
-    row("negative size", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", four), "other than a size");
-    row("fractional size", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1.0],\"data_offsets\":[0,4]}}", four), "other than a size");
-    row("three offsets", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}}", four), "pair of offsets");
-    row("end before begin", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", four), "ends before");
-    row("wrong size", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", four), "do not match");
+    row("unknown dtype", prefixed("{\"a\":{\"dtype\":\"Q4\",\"shape\":[1],\"data_offsets\":[0,4]}}", four),
+        "unknown dtype");
+    row("negative size", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}", four),
+        "other than a size");
+    row("fractional size", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1.0],\"data_offsets\":[0,4]}}", four),
+        "other than a size");
+    row("three offsets", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4,8]}}", four),
+        "pair of offsets");
+    row("end before begin", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,0]}}", four),
+        "ends before");
+    row("wrong size", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", four),
+        "do not match");
     row("product overflows",
         prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}"), "too large");
     row("overflow hidden by a zero",
-        prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4611686018427387904,0],\"data_offsets\":[0,0]}}"),
+        prefixed(
+            "{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4611686018427387904,0],\"data_offsets\":[0,0]}}"),
         "too large");
-    row("bits overflow", prefixed("{\"a\":{\"dtype\":\"F64\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}"), "do not match");
-    row("starts with a hole", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", four + four), "hole");
+    row("bits overflow", prefixed("{\"a\":{\"dtype\":\"F64\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}"),
+        "do not match");
+    row("starts with a hole", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", four + four),
+        "hole");
     row("hole between",
-        prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],"
-                 "\"data_offsets\":[8,12]}}", std::string(12, '\0')), "hole");
+        prefixed(
+            "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],"
+            "\"data_offsets\":[8,12]}}",
+            std::string(12, '\0')),
+        "hole");
     row("overlap",
-        prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],"
-                 "\"data_offsets\":[0,4]}}", four), "overlap");
-    row("file too short", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", four), "ends before its tensors");
-    row("bytes behind", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", four + "x"), "follow the last");
+        prefixed(
+            "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],"
+            "\"data_offsets\":[0,4]}}",
+            four),
+        "overlap");
+    row("file too short", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", four),
+        "ends before its tensors");
+    row("bytes behind", prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", four + "x"),
+        "follow the last");
     row("same name twice",
-        prefixed("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F32\",\"shape\":[1],"
-                 "\"data_offsets\":[4,8]}}", four + four), "not valid JSON");
+        prefixed(
+            "{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},\"a\":{\"dtype\":\"F32\",\"shape\":[1],"
+            "\"data_offsets\":[4,8]}}",
+            four + four),
+        "not valid JSON");
     row("metadata not text", prefixed("{\"__metadata__\":{\"a\":1}}"), "other than text");
     row("metadata not a table", prefixed("{\"__metadata__\":[]}"), "not a table");
-    row("half a byte", prefixed("{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,1]}}", "x"), "do not match");
+    row("half a byte", prefixed("{\"a\":{\"dtype\":\"F4\",\"shape\":[3],\"data_offsets\":[0,1]}}", "x"),
+        "do not match");
     // One entry with one thing wrong; its four bytes follow.
     const auto entry = [&](const char* name, const std::string& text, const char* what) {
       row(name, prefixed("{\"a\":" + text + "}", four), what);
@@ -138,19 +160,31 @@ class IoFilesTest : public QObject {
     entry("shape of lists", R"({"dtype":"F32","shape":[[1]],"data_offsets":[0,4]})", "other than a size");
     entry("shape of truth", R"({"dtype":"F32","shape":[true],"data_offsets":[0,4]})", "other than a size");
     entry("size of 2^63", R"({"dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,4]})", "other than a size");
-    entry("size of 2^64", R"({"dtype":"F32","shape":[18446744073709551616],"data_offsets":[0,4]})", "other than a size");
+    entry("size of 2^64", R"({"dtype":"F32","shape":[18446744073709551616],"data_offsets":[0,4]})",
+          "other than a size");
     entry("size in exponent form", R"({"dtype":"F32","shape":[1e0],"data_offsets":[0,4]})", "other than a size");
     entry("offsets null", R"({"dtype":"F32","shape":[1],"data_offsets":null})", "pair of offsets");
     entry("one offset", R"({"dtype":"F32","shape":[1],"data_offsets":[4]})", "pair of offsets");
     entry("offset negative", R"({"dtype":"F32","shape":[1],"data_offsets":[-4,0]})", "pair of offsets");
     entry("offset fractional", R"({"dtype":"F32","shape":[1],"data_offsets":[0,4.0]})", "pair of offsets");
     entry("offset a text", R"({"dtype":"F32","shape":[1],"data_offsets":["0","4"]})", "pair of offsets");
-    entry("offset over 2^64", R"({"dtype":"F32","shape":[1],"data_offsets":[0,18446744073709551620]})", "pair of offsets");
+    entry("offset over 2^64", R"({"dtype":"F32","shape":[1],"data_offsets":[0,18446744073709551620]})",
+          "pair of offsets");
     entry("empty with bytes", R"({"dtype":"F32","shape":[0],"data_offsets":[0,4]})", "do not match");
     entry("scalar of eight", R"({"dtype":"F64","shape":[],"data_offsets":[0,4]})", "do not match");
     entry("narrower dtype", R"({"dtype":"BF16","shape":[1],"data_offsets":[0,4]})", "do not match");
-    entry("key twice in an entry", R"({"dtype":"F32","dtype":"I32","shape":[1],"data_offsets":[0,4]})", "not valid JSON");
-    entry("65 dimensions", R"({"dtype":"F32","shape":[)" + std::string("1") + [] { std::string more; for (int i = 0; i < 64; ++i) more += ",1"; return more; }() + R"(],"data_offsets":[0,4]})", "not a list of sizes");
+    entry("key twice in an entry", R"({"dtype":"F32","dtype":"I32","shape":[1],"data_offsets":[0,4]})",
+          "not valid JSON");
+    entry(
+        "65 dimensions",
+        R"({"dtype":"F32","shape":[)" + std::string("1") +
+            [] {
+              std::string more;
+              for (int i = 0; i < 64; ++i) more += ",1";
+              return more;
+            }() +
+            R"(],"data_offsets":[0,4]})",
+        "not a list of sizes");
     row("metadata null", prefixed("{\"__metadata__\":null}"), "not a table");
     row("metadata nested", prefixed("{\"__metadata__\":{\"a\":{}}}"), "other than text");
     row("zero byte in the header", prefixed(std::string("{\"a\0\":1}", 8)), "not valid JSON");
@@ -175,7 +209,9 @@ class IoFilesTest : public QObject {
 
   // Cut at every byte, every bit turned: refused with a hint, or tensors that tile the file exactly.
   void everyCutAndEveryBit() {
-    const std::string file = prefixed(R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[3,1],"data_offsets":[8,11]}} )", std::string(11, '\1'));
+    const std::string file = prefixed(
+        R"({"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"U8","shape":[3,1],"data_offsets":[8,11]}} )",
+        std::string(11, '\1'));
     QVERIFY(parseSafetensorsHeader(file, file.size(), "file").ok());
     for (size_t end = 0; end < file.size(); ++end) {
       const auto header = parseSafetensorsHeader(std::string_view(file).substr(0, end), end, "file");

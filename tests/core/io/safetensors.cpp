@@ -19,9 +19,10 @@ class SafetensorsTest : public QObject {
     QTemporaryDir dir;
     const fs::path path = fs::path(dir.path().toStdString()) / "all.safetensors";
     NamedTensors tensors;
-    for (const at::ScalarType type : {at::kBool, at::kByte, at::kChar, at::kShort, at::kInt, at::kLong, at::kHalf, at::kBFloat16,
-                                      at::kFloat, at::kDouble, at::kComplexFloat, at::kUInt16, at::kUInt32, at::kUInt64,
-                                      at::kFloat8_e4m3fn, at::kFloat8_e5m2, at::kFloat8_e8m0fnu}) {
+    for (const at::ScalarType type :
+         {at::kBool, at::kByte, at::kChar, at::kShort, at::kInt, at::kLong, at::kHalf, at::kBFloat16, at::kFloat,
+          at::kDouble, at::kComplexFloat, at::kUInt16, at::kUInt32, at::kUInt64, at::kFloat8_e4m3fn, at::kFloat8_e5m2,
+          at::kFloat8_e8m0fnu}) {
       at::Tensor bytes = at::randint(0, 2, {3, 5 * static_cast<int64_t>(c10::elementSize(type))}, at::kByte);
       tensors.emplace_back(std::string("t.") + c10::toString(type), bytes.view(type));
     }
@@ -77,8 +78,9 @@ class SafetensorsTest : public QObject {
   void misalignedTensorIsCopied() {
     QTemporaryDir dir;
     const fs::path path = fs::path(dir.path().toStdString()) / "odd.safetensors";
-    const std::string header = "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
-                               "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[1,5]}}";
+    const std::string header =
+        "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},"
+        "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[1,5]}}";
     std::string bytes(8, '\0');
     bytes[0] = static_cast<char>(header.size());
     bytes += header + "\x07" + std::string("\0\0\x80\x3f", 4);
@@ -136,7 +138,8 @@ class SafetensorsTest : public QObject {
     QTemporaryDir dir;
     const fs::path folder = dir.path().toStdString();
     QVERIFY(writeSafetensors(folder / "a.safetensors", {{"w", at::ones({1})}}).ok());
-    std::ofstream(folder / "model.safetensors.index.json") << R"({"weight_map":{"w":"a.safetensors","v":"a.safetensors"}})";
+    std::ofstream(folder / "model.safetensors.index.json")
+        << R"({"weight_map":{"w":"a.safetensors","v":"a.safetensors"}})";
     const auto source = WeightSource::open(folder);
     QVERIFY(!source.ok());
     QVERIFY(source.error().message().find("lacks a tensor") != std::string::npos);

@@ -1,7 +1,7 @@
 // PyTorch's files, read without PyTorch: what they hold, and everything that must be refused, by the right words.
 
-#include <QtTest/QtTest>
 #include <unistd.h>
+#include <QtTest/QtTest>
 
 #include <cstring>
 #include <filesystem>
@@ -33,7 +33,9 @@ std::string messageOf(const std::string& bytes) {
   return layout.error().hint.empty() ? "no hint" : layout.error().message();
 }
 
-std::string pickled(const std::string& value) { return torchZip(dictPickle({{"w", value}}), {floats({1, 2, 3, 4, 5, 6})}); }
+std::string pickled(const std::string& value) {
+  return torchZip(dictPickle({{"w", value}}), {floats({1, 2, 3, 4, 5, 6})});
+}
 std::string raw(const std::string& pickle) { return torchZip(pickle, {floats({1, 2, 3, 4, 5, 6})}); }
 std::string cut(std::string bytes, size_t end) {
   bytes.resize(end);
@@ -42,9 +44,7 @@ std::string cut(std::string bytes, size_t end) {
 
 std::vector<Broken> brokenFiles() {
   const std::string data = floats({1, 2, 3, 4, 5, 6}), dict = dictPickle({{"w", one()}});
-  const auto entries = [&](const Entry& changed) {
-    return zip({{"m/data.pkl", dict}, changed});
-  };
+  const auto entries = [&](const Entry& changed) { return zip({{"m/data.pkl", dict}, changed}); };
   const Entry weights{"m/data/0", data};
   const auto with = [&](auto change) {
     Entry e = weights;
@@ -72,7 +72,9 @@ std::vector<Broken> brokenFiles() {
       {"offset at no header", with([](Entry& e) { e.offset = 5; }), "no header"},
       {"the same entry twice", zip({{"m/data.pkl", dict}, weights, weights}), "same name"},
       {"two entries over the same bytes",
-       zip({{"m/data.pkl", dict}, weights, [&] {
+       zip({{"m/data.pkl", dict},
+            weights,
+            [&] {
               Entry e = weights;
               e.offset = static_cast<int64_t>(30 + 10 + dict.size());
               e.bytes = "";
@@ -104,8 +106,12 @@ std::vector<Broken> brokenFiles() {
       {"numpy scalar", raw("\x80\x02" + name("numpy.core.multiarray", "scalar") + "."), "numpy.core.multiarray.scalar"},
       {"argparse", raw("\x80\x02" + name("argparse", "Namespace") + ")\x81."), "argparse.Namespace"},
       {"nested loader", raw("\x80\x02" + name("torch.storage", "_load_from_bytes") + "."), "_load_from_bytes"},
-      {"typed subclass", raw("\x80\x02" + name("torch._tensor", "_rebuild_from_type_v2") + "."), "_rebuild_from_type_v2"},
-      {"name from the stack", raw("\x80\x04" "\x8c\x02os\x8c\x06system\x93."), "os.system"},
+      {"typed subclass", raw("\x80\x02" + name("torch._tensor", "_rebuild_from_type_v2") + "."),
+       "_rebuild_from_type_v2"},
+      {"name from the stack",
+       raw("\x80\x04"
+           "\x8c\x02os\x8c\x06system\x93."),
+       "os.system"},
       {"class instance", raw("\x80\x02" + name("collections", "OrderedDict") + ")\x81."), "object of a class"},
       {"instance by name", raw("\x80\x02(ios\nsystem\n."), "object of a class"},
       {"extension code", raw("\x80\x02\x82\x01."), "instruction"},
@@ -117,42 +123,67 @@ std::vector<Broken> brokenFiles() {
       {"protocol 5", raw("\x80\x05}."), "protocol"},
       {"nothing", raw(""), "breaks off"},
       {"no end", raw("\x80\x02}"), "breaks off"},
-      {"stack empty", raw("\x80\x02" "0."), "more values than"},
+      {"stack empty",
+       raw("\x80\x02"
+           "0."),
+       "more values than"},
       {"mark not open", raw("\x80\x02t."), "did not open"},
       {"mark left open", raw("\x80\x02(."), "middle of a value"},
       {"two values at the end", raw("\x80\x02NN."), "middle of a value"},
-      {"items for a tuple", raw("\x80\x02)K\x01" "a."), "puts items"},
+      {"items for a tuple",
+       raw("\x80\x02)K\x01"
+           "a."),
+       "puts items"},
       {"key without value", raw("\x80\x02}(K\x01u."), "without a value"},
       {"memo unknown", raw("\x80\x02h\x07."), "did not keep"},
-      {"text longer than the file", raw("\x80\x02X\xff\xff\xff\x7f" "abc."), "breaks off"},
+      {"text longer than the file",
+       raw("\x80\x02X\xff\xff\xff\x7f"
+           "abc."),
+       "breaks off"},
       {"text not UTF-8", raw("\x80\x02X" + le<uint32_t>(2) + "\xff\xfe."), "not UTF-8"},
       {"bytes behind the pickle", raw(dict + "x"), "follow the pickle"},
       {"endless marks", raw("\x80\x02" + std::string(200000, '(')), "opens too much"},
       // tensors
       {"no dictionary", raw("\x80\x02K\x01."), "no dictionary of tensors"},
       {"no tensor", raw(dictPickle({{"lr", number(3)}})), "not clear"},
-      {"two candidates", raw(dictPickle({{"a", "}" + text("w") + one() + "s"}, {"b", "}" + text("w") + one() + "s"}})), "not clear"},
+      {"two candidates", raw(dictPickle({{"a", "}" + text("w") + one() + "s"}, {"b", "}" + text("w") + one() + "s"}})),
+       "not clear"},
       {"key no text", raw("\x80\x02}" + number(1) + one() + "s."), "no usable name"},
       {"offset outside", pickled(tensor(storage("FloatStorage", "0", 6), 1, {2, 3}, {3, 1})), "leaves its storage"},
       {"offset negative", pickled(tensor(storage("FloatStorage", "0", 6), -1, {2, 3}, {3, 1})), "offset is no number"},
-      {"stride negative", pickled(tensor(storage("FloatStorage", "0", 6), 5, {2, 3}, {-3, 1})), "something other than a size"},
-      {"size negative", pickled(tensor(storage("FloatStorage", "0", 6), 0, {-2, 3}, {3, 1})), "something other than a size"},
-      {"stride too large", pickled(tensor(storage("FloatStorage", "0", 6), 0, {2, 3}, {2000000000, 1})), "leaves its storage"},
-      {"more sizes than strides", pickled(tensor(storage("FloatStorage", "0", 6), 0, {2, 3}, {3})), "more sizes than strides"},
+      {"stride negative", pickled(tensor(storage("FloatStorage", "0", 6), 5, {2, 3}, {-3, 1})),
+       "something other than a size"},
+      {"size negative", pickled(tensor(storage("FloatStorage", "0", 6), 0, {-2, 3}, {3, 1})),
+       "something other than a size"},
+      {"stride too large", pickled(tensor(storage("FloatStorage", "0", 6), 0, {2, 3}, {2000000000, 1})),
+       "leaves its storage"},
+      {"more sizes than strides", pickled(tensor(storage("FloatStorage", "0", 6), 0, {2, 3}, {3})),
+       "more sizes than strides"},
       {"product overflows",
-       pickled(tensor(storage("FloatStorage", "0", 6), 0, {2000000000, 2000000000, 2000000000}, {0, 0, 0})), "leaves its storage"},
-      {"storage repeated", pickled(tensor(storage("FloatStorage", "0", 6), 0, {2000000, 2}, {0, 1})), "repeats its storage"},
+       pickled(tensor(storage("FloatStorage", "0", 6), 0, {2000000000, 2000000000, 2000000000}, {0, 0, 0})),
+       "leaves its storage"},
+      {"storage repeated", pickled(tensor(storage("FloatStorage", "0", 6), 0, {2000000, 2}, {0, 1})),
+       "repeats its storage"},
       {"storage of two sizes",
        raw(dictPickle({{"a", one()}, {"b", tensor(storage("FloatStorage", "0", 5), 0, {1}, {1})}})), "two sizes"},
-      {"storage size negative", pickled(tensor(storage("FloatStorage", "0", -6), 0, {1}, {1})), "storage is not described"},
-      {"storage without type", pickled(tensor(tuple({text("storage"), number(1), text("0"), text("cpu"), number(6)}) + "Q", 0, {1}, {1})), "storage is not described"},
-      {"reference to a module", pickled(tuple({text("module"), number(1), text("0"), text("cpu"), number(6)}) + "Q"), "no storage"},
+      {"storage size negative", pickled(tensor(storage("FloatStorage", "0", -6), 0, {1}, {1})),
+       "storage is not described"},
+      {"storage without type",
+       pickled(tensor(tuple({text("storage"), number(1), text("0"), text("cpu"), number(6)}) + "Q", 0, {1}, {1})),
+       "storage is not described"},
+      {"reference to a module", pickled(tuple({text("module"), number(1), text("0"), text("cpu"), number(6)}) + "Q"),
+       "no storage"},
       {"reference too short", pickled(tuple({text("storage")}) + "Q"), "no storage"},
       {"tensor of a text", pickled(tensor(text("x"), 0, {1}, {1})), "other than a storage"},
-      {"rebuilt from too little", pickled(name("torch._utils", "_rebuild_tensor_v2") + tuple({number(1)}) + "R"), "too few"},
-      {"shape no tuple", pickled(name("torch._utils", "_rebuild_tensor_v2") +
-                                 tuple({storage("FloatStorage", "0", 6), number(0), text("x"), sizes({1}), "\x89", "N"}) + "R"), "no list of sizes"},
-      {"piece outside", pickled(tensor(storage("FloatStorage", "0", 6, tuple({text("v"), number(4), number(3)})), 0, {1}, {1})), "leaves it"},
+      {"rebuilt from too little", pickled(name("torch._utils", "_rebuild_tensor_v2") + tuple({number(1)}) + "R"),
+       "too few"},
+      {"shape no tuple",
+       pickled(name("torch._utils", "_rebuild_tensor_v2") +
+               tuple({storage("FloatStorage", "0", 6), number(0), text("x"), sizes({1}), "\x89", "N"}) + "R"),
+       "no list of sizes"},
+      {"piece outside",
+       pickled(tensor(storage("FloatStorage", "0", 6, tuple({text("v"), number(4), number(3)})), 0, {1}, {1})),
+       "leaves it"},
       // the old format
       {"old: cut in the pickle", cut(soundLegacy(), 60), "breaks off"},
       {"old: cut in the data", cut(soundLegacy(), soundLegacy().size() - 1), "ends before"},
@@ -160,8 +191,12 @@ std::vector<Broken> brokenFiles() {
       {"old: storage shorter than said", legacy(dict, {{"0", floats({1, 2})}}), "ends before"},
       {"old: list names another storage", legacy(dict, {{"1", data}}), "does not exist"},
       {"old: list names one twice",
-       legacy(dictPickle({{"a", one()}, {"b", tensor(storage("FloatStorage", "1", 6), 0, {1}, {1})}}), {{"0", data}, {"0", data}}), "twice"},
-      {"old: list too short", legacy(dictPickle({{"a", one()}, {"b", tensor(storage("FloatStorage", "1", 6), 0, {1}, {1})}}), {{"0", data}}), "list of storages is wrong"},
+       legacy(dictPickle({{"a", one()}, {"b", tensor(storage("FloatStorage", "1", 6), 0, {1}, {1})}}),
+              {{"0", data}, {"0", data}}),
+       "twice"},
+      {"old: list too short",
+       legacy(dictPickle({{"a", one()}, {"b", tensor(storage("FloatStorage", "1", 6), 0, {1}, {1})}}), {{"0", data}}),
+       "list of storages is wrong"},
       {"old: code", legacy("\x80\x02" + name("os", "system") + ".", {}), "os.system"},
   };
   return all;
@@ -177,7 +212,8 @@ class TorchFilesTest : public QObject {
     QTest::addColumn<QByteArray>("bytes");
     QTest::addColumn<QString>("words");
     for (const Broken& row : brokenFiles())
-      QTest::newRow(row.title) << QByteArray(row.bytes.data(), static_cast<qsizetype>(row.bytes.size())) << QString::fromStdString(row.words);
+      QTest::newRow(row.title) << QByteArray(row.bytes.data(), static_cast<qsizetype>(row.bytes.size()))
+                               << QString::fromStdString(row.words);
   }
   void broken() {
     QFETCH(QByteArray, bytes);
@@ -187,8 +223,10 @@ class TorchFilesTest : public QObject {
   }
 
   void soundFiles() {
-    const std::string wide = torchZip(dictPickle({{"w", one()}}), {floats({1, 2, 3, 4, 5, 6})}, {.wideEnd = true, .comment = "a comment"});
-    const std::string inside = zip({{"m/data.pkl", dictPickle({{"w", one()}})}, {.name = "m/data/0", .bytes = floats({1, 2, 3, 4, 5, 6}), .zip64 = true}});
+    const std::string wide =
+        torchZip(dictPickle({{"w", one()}}), {floats({1, 2, 3, 4, 5, 6})}, {.wideEnd = true, .comment = "a comment"});
+    const std::string inside = zip({{"m/data.pkl", dictPickle({{"w", one()}})},
+                                    {.name = "m/data/0", .bytes = floats({1, 2, 3, 4, 5, 6}), .zip64 = true}});
     for (const std::string& file : {sound(), wide, inside, soundLegacy()}) {
       const Result<TorchLayout> layout = parseTorchFile(file, "file");
       QVERIFY2(layout.ok(), layout.ok() ? "" : layout.error().message().c_str());
@@ -203,18 +241,30 @@ class TorchFilesTest : public QObject {
 
   void viewsSharedAndTyped() {
     const std::string wideBytes = floats({1, 2, 3, 4, 5, 6});
-    const std::string parameter = name("torch._utils", "_rebuild_parameter") + tuple({one(), "\x88", emptyDict()}) + "R";
+    const std::string parameter =
+        name("torch._utils", "_rebuild_parameter") + tuple({one(), "\x88", emptyDict()}) + "R";
     const std::string transposed = tensor(storage("FloatStorage", "0", 6), 0, {3, 2}, {1, 3});
     const std::string expanded = tensor(storage("FloatStorage", "0", 6), 2, {4}, {0});
-    const std::string typed = name("torch._utils", "_rebuild_tensor_v3") +
-                              tuple({tuple({text("storage"), name("torch.storage", "UntypedStorage"), text("0"), text("cpu"), number(24)}) + "Q", number(1),
-                                     sizes({5}), sizes({1}), "\x89", emptyDict(), name("torch", "int32")}) + "R";
-    const std::string piece = tensor(storage("FloatStorage", "0", 6, tuple({text("v"), number(2), number(3)})), 1, {2}, {1});
+    const std::string typed =
+        name("torch._utils", "_rebuild_tensor_v3") +
+        tuple({tuple({text("storage"), name("torch.storage", "UntypedStorage"), text("0"), text("cpu"), number(24)}) +
+                   "Q",
+               number(1), sizes({5}), sizes({1}), "\x89", emptyDict(), name("torch", "int32")}) +
+        "R";
+    const std::string piece =
+        tensor(storage("FloatStorage", "0", 6, tuple({text("v"), number(2), number(3)})), 1, {2}, {1});
     const std::string none = tensor(storage("FloatStorage", "0", 6), 6, {0, 4}, {4, 1});
-    const std::string file = torchZip(dictPickle({{"parameter", parameter}, {"transposed", transposed}, {"expanded", expanded}, {"typed", typed},
-                                                  {"piece", piece}, {"none", none}, {"epoch", number(7)}, {"size", name("torch", "Size") + tuple({sizes({1, 2})}) + "R"},
-                                                  {"device", name("torch", "device") + tuple({text("cuda"), number(0)}) + "R"}}),
-                                      {wideBytes});
+    const std::string file =
+        torchZip(dictPickle({{"parameter", parameter},
+                             {"transposed", transposed},
+                             {"expanded", expanded},
+                             {"typed", typed},
+                             {"piece", piece},
+                             {"none", none},
+                             {"epoch", number(7)},
+                             {"size", name("torch", "Size") + tuple({sizes({1, 2})}) + "R"},
+                             {"device", name("torch", "device") + tuple({text("cuda"), number(0)}) + "R"}}),
+                 {wideBytes});
     const Result<TorchLayout> layout = parseTorchFile(file, "file");
     QVERIFY2(layout.ok(), layout.ok() ? "" : layout.error().message().c_str());
     QCOMPARE(layout->state.notes.at("epoch"), std::string("7"));
@@ -242,7 +292,9 @@ class TorchFilesTest : public QObject {
 
   void weightsInsideTrainingState() {
     const std::string inner = "}(" + text("module.a") + one() + text("module.b") + one() + "u";
-    const std::string file = raw(dictPickle({{"best_prec1", "G" + std::string("\x40\x56\xf1\xeb\x85\x1e\xb8\x52", 8)}, {"optimizer", "}"}, {"state_dict", inner}}));
+    const std::string file = raw(dictPickle({{"best_prec1", "G" + std::string("\x40\x56\xf1\xeb\x85\x1e\xb8\x52", 8)},
+                                             {"optimizer", "}"},
+                                             {"state_dict", inner}}));
     const Result<TorchLayout> layout = parseTorchFile(file, "file");
     QVERIFY2(layout.ok(), layout.ok() ? "" : layout.error().message().c_str());
     QCOMPARE(layout->state.tensors.front().first, std::string("a"));
@@ -251,7 +303,9 @@ class TorchFilesTest : public QObject {
 
   // Cut at every byte, every bit turned: refused with a hint, or a table that stays within the file.
   void everyCutAndEveryBit() {
-    for (const std::string& file : {sound(), soundLegacy(), torchZip(dictPickle({{"w", one()}}), {floats({1, 2, 3, 4, 5, 6})}, {.wideEnd = true})}) {
+    for (const std::string& file :
+         {sound(), soundLegacy(),
+          torchZip(dictPickle({{"w", one()}}), {floats({1, 2, 3, 4, 5, 6})}, {.wideEnd = true})}) {
       for (size_t end = 0; end < file.size(); ++end) {
         const std::string message = messageOf(file.substr(0, end));
         QVERIFY2(!message.empty() && message != "no hint", qPrintable(QString::number(end)));
@@ -267,7 +321,8 @@ class TorchFilesTest : public QObject {
         for (const auto& [tensorName, tensor] : layout->state.tensors) {
           uint64_t last = layout->storageAt[tensor.storage];
           uint64_t reach = tensor.offset;
-          for (size_t d = 0; d < tensor.shape.size(); ++d) reach += static_cast<uint64_t>((tensor.shape[d] - 1) * tensor.strides[d]);
+          for (size_t d = 0; d < tensor.shape.size(); ++d)
+            reach += static_cast<uint64_t>((tensor.shape[d] - 1) * tensor.strides[d]);
           last += (reach + 1) * static_cast<uint64_t>(dtypeBits(tensor.dtype)) / 8;
           QVERIFY(last <= turned.size());
         }
@@ -283,9 +338,12 @@ class TorchFilesTest : public QObject {
       const char *pickle, *plain;
       size_t tensors;
     };
-    for (const Pair& pair : {Pair{"resnet_cifar10/resnet20-12fca82f.th", "resnet_cifar10/resnet20-12fca82f.safetensors", 97},
-                             Pair{"roberta_base_lora_mnli/roberta_base_lora_mnli.bin", "roberta_base_lora_mnli/roberta_base_lora_mnli.safetensors", 52}}) {
-      const Result<WeightFilePtr> file = openWeightFile(models / pair.pickle), plain = openWeightFile(models / pair.plain);
+    for (const Pair& pair :
+         {Pair{"resnet_cifar10/resnet20-12fca82f.th", "resnet_cifar10/resnet20-12fca82f.safetensors", 97},
+          Pair{"roberta_base_lora_mnli/roberta_base_lora_mnli.bin",
+               "roberta_base_lora_mnli/roberta_base_lora_mnli.safetensors", 52}}) {
+      const Result<WeightFilePtr> file = openWeightFile(models / pair.pickle),
+                                  plain = openWeightFile(models / pair.plain);
       QVERIFY2(file.ok(), file.ok() ? "" : file.error().message().c_str());
       QVERIFY(plain.ok());
       QCOMPARE((*file)->tensors().size(), pair.tensors);

@@ -90,10 +90,12 @@ class WeightSourcesTest : public QObject {
     struct Row {
       const char *name, *bytes, *words;
     };
-    for (const Row& row : {Row{"a.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"},
-                           Row{"b.bin", "<!DOCTYPE html>", "web page"}, Row{"c.bin", "", "empty file"},
-                           Row{"d.safetensors", "abcdefgh", "safetensors header"}, Row{"e.xyz", "abcdefghij", "safetensors, a PyTorch checkpoint, or GGUF"},
-                           Row{"f.gguf", "abcd", "no GGUF file"}, Row{"g.pt", "abcd", "no PyTorch checkpoint"}}) {
+    for (const Row& row :
+         {Row{"a.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "Git LFS"},
+          Row{"b.bin", "<!DOCTYPE html>", "web page"}, Row{"c.bin", "", "empty file"},
+          Row{"d.safetensors", "abcdefgh", "safetensors header"},
+          Row{"e.xyz", "abcdefghij", "safetensors, a PyTorch checkpoint, or GGUF"},
+          Row{"f.gguf", "abcd", "no GGUF file"}, Row{"g.pt", "abcd", "no PyTorch checkpoint"}}) {
       write(folder / row.name, row.bytes);
       const Result<WeightSource> source = WeightSource::open(folder / row.name);
       QVERIFY2(!source.ok(), row.name);

@@ -48,7 +48,8 @@ struct Folder {
   QTemporaryDir dir;
   fs::path path() const { return dir.path().toStdString(); }
   void config(const nlohmann::json& changes) const {
-    nlohmann::json document = {{"peft_type", "LORA"}, {"r", 2}, {"lora_alpha", 4}, {"target_modules", {"q_proj"}}, {"task_type", "SEQ_CLS"}};
+    nlohmann::json document = {
+        {"peft_type", "LORA"}, {"r", 2}, {"lora_alpha", 4}, {"target_modules", {"q_proj"}}, {"task_type", "SEQ_CLS"}};
     document.update(changes);
     std::ofstream(path() / "adapter_config.json") << document.dump();
   }
@@ -70,7 +71,8 @@ at::Tensor expected(const NamedTensors& tensors, double scale) {
     const std::string name = plainPeftName(tensors[i].first);
     if (name.find(".lora_A") == std::string::npos) break;
     const std::string weight = name.substr(0, name.find(".lora_A")) + ".weight";
-    model.parameters().replace(weight, model.parameters().at(weight) + tensors[i + 1].second.mm(tensors[i].second) * scale);
+    model.parameters().replace(weight,
+                               model.parameters().at(weight) + tensors[i + 1].second.mm(tensors[i].second) * scale);
   }
   model.rebind();
   return logitsOf(model);
@@ -86,18 +88,30 @@ class AdapterFileTest : public QObject {
     QTest::addColumn<QString>("change");
     QTest::addColumn<QString>("kind");
     QTest::addColumn<double>("scale");
-    QTest::newRow("list") << "{}" << "q_proj" << 2.0;
-    QTest::newRow("regular expression") << R"({"target_modules":".*\\.self_attn\\.q_proj"})" << "q_proj" << 2.0;
-    QTest::newRow("root scaling") << R"({"use_rslora":true})" << "q_proj" << 4 / std::sqrt(2.0);
-    QTest::newRow("alpha pattern") << R"({"alpha_pattern":{"q_proj":6}})" << "q_proj" << 3.0;
-    QTest::newRow("rank pattern") << R"({"r":64,"lora_alpha":4,"rank_pattern":{"self_attn.q_proj":2}})" << "q_proj" << 2.0;
-    QTest::newRow("Conv1D's flag") << R"({"fan_in_fan_out":true})" << "q_proj" << 2.0;
-    QTest::newRow("excluded modules") << R"({"target_modules":["q_proj","up_proj"],"exclude_modules":["up_proj"]})" << "q_proj" << 2.0;
-    QTest::newRow("all linear, fewer factors") << R"({"target_modules":"all-linear"})" << "up_proj" << 2.0;
-    QTest::newRow("a head's usual names") << R"({"modules_to_save":["classifier","score"]})" << "q_proj" << 2.0;
-    QTest::newRow("every layer named") << R"({"layers_to_transform":[0,1],"layers_pattern":"layers"})" << "q_proj" << 2.0;
-    QTest::newRow("gaussian start") << R"({"init_lora_weights":"gaussian"})" << "q_proj" << 2.0;
-    QTest::newRow("eva's start") << R"({"init_lora_weights":"eva"})" << "q_proj" << 2.0;
+    QTest::newRow("list") << "{}"
+                          << "q_proj" << 2.0;
+    QTest::newRow("regular expression") << R"({"target_modules":".*\\.self_attn\\.q_proj"})"
+                                        << "q_proj" << 2.0;
+    QTest::newRow("root scaling") << R"({"use_rslora":true})"
+                                  << "q_proj" << 4 / std::sqrt(2.0);
+    QTest::newRow("alpha pattern") << R"({"alpha_pattern":{"q_proj":6}})"
+                                   << "q_proj" << 3.0;
+    QTest::newRow("rank pattern") << R"({"r":64,"lora_alpha":4,"rank_pattern":{"self_attn.q_proj":2}})"
+                                  << "q_proj" << 2.0;
+    QTest::newRow("Conv1D's flag") << R"({"fan_in_fan_out":true})"
+                                   << "q_proj" << 2.0;
+    QTest::newRow("excluded modules") << R"({"target_modules":["q_proj","up_proj"],"exclude_modules":["up_proj"]})"
+                                      << "q_proj" << 2.0;
+    QTest::newRow("all linear, fewer factors") << R"({"target_modules":"all-linear"})"
+                                               << "up_proj" << 2.0;
+    QTest::newRow("a head's usual names") << R"({"modules_to_save":["classifier","score"]})"
+                                          << "q_proj" << 2.0;
+    QTest::newRow("every layer named") << R"({"layers_to_transform":[0,1],"layers_pattern":"layers"})"
+                                       << "q_proj" << 2.0;
+    QTest::newRow("gaussian start") << R"({"init_lora_weights":"gaussian"})"
+                                    << "q_proj" << 2.0;
+    QTest::newRow("eva's start") << R"({"init_lora_weights":"eva"})"
+                                 << "q_proj" << 2.0;
   }
   void configsOfEveryForm() {
     QFETCH(QString, change);
@@ -129,7 +143,8 @@ class AdapterFileTest : public QObject {
   void headBiasesAndSavedModules() {
     FakeModel model;
     NamedTensors tensors = factors(model, allSites("q_proj"));
-    const at::Tensor head = numbers({3, 12}, "head"), embedding = numbers({17, 12}, "embedding"), bias = numbers({12}, "bias");
+    const at::Tensor head = numbers({3, 12}, "head"), embedding = numbers({17, 12}, "embedding"),
+                     bias = numbers({12}, "bias");
     tensors.emplace_back("base_model.model.classifier.modules_to_save.default.weight", head);
     tensors.emplace_back("base_model.model.classifier.original_module.weight", numbers({3, 12}, "other"));
     tensors.emplace_back("base_model.model.model.embed_tokens.weight", embedding);
@@ -148,8 +163,10 @@ class AdapterFileTest : public QObject {
     QVERIFY(at::equal(model.parameters().at("model.embed_tokens.weight").detach(), embedding));
     QVERIFY(at::equal(model.parameters().at("model.layers.1.self_attn.q_proj.bias").detach(), bias));
     // The classifier's bias was not in the file: the base model's stays, and it is said.
-    QVERIFY(std::any_of(adapter->remarks.begin(), adapter->remarks.end(), [](const std::string& r) { return r.find("classifier.bias") != std::string::npos; }));
-    QVERIFY(std::any_of(adapter->remarks.begin(), adapter->remarks.end(), [](const std::string& r) { return r.find("embed_tokens") != std::string::npos; }));
+    QVERIFY(std::any_of(adapter->remarks.begin(), adapter->remarks.end(),
+                        [](const std::string& r) { return r.find("classifier.bias") != std::string::npos; }));
+    QVERIFY(std::any_of(adapter->remarks.begin(), adapter->remarks.end(),
+                        [](const std::string& r) { return r.find("embed_tokens") != std::string::npos; }));
   }
 
   // What save_pretrained wrote before safetensors.
@@ -163,10 +180,12 @@ class AdapterFileTest : public QObject {
       items.emplace_back(kPrefix + site + ".lora_A.weight", matrix("0", 2, 12));
       items.emplace_back(kPrefix + site + ".lora_B.weight", matrix("1", 12, 2));
     }
-    const std::string bytes = torchZip(dictPickle(items), {floats(std::vector<float>(24, 0.25f)), floats(std::vector<float>(24, 0.5f))});
+    const std::string bytes =
+        torchZip(dictPickle(items), {floats(std::vector<float>(24, 0.25f)), floats(std::vector<float>(24, 0.5f))});
     const Folder folder;
     folder.config(nlohmann::json::object());
-    std::ofstream(folder.path() / "adapter_model.bin", std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    std::ofstream(folder.path() / "adapter_model.bin", std::ios::binary)
+        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     FakeModel model;
     const auto method = loadAdapterFolder(folder.path(), model);
     QVERIFY2(method.ok(), method.ok() ? "" : method.error().message().c_str());
@@ -198,19 +217,45 @@ class AdapterFileTest : public QObject {
     QTest::addColumn<QString>("change");
     QTest::addColumn<QString>("tensor");
     QTest::addColumn<QString>("words");
-    QTest::newRow("AdaLoRA") << R"({"peft_type":"ADALORA"})" << "" << "ADALORA";
-    QTest::newRow("IA3") << R"({"peft_type":"IA3"})" << "" << "IA3";
-    QTest::newRow("DoRA") << R"({"use_dora":true})" << "" << "use_dora";
-    QTest::newRow("DoRA's tensors") << "{}" << "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector.weight" << "DoRA";
-    QTest::newRow("AdaLoRA's tensors") << "{}" << "base_model.model.model.layers.0.self_attn.q_proj.lora_E" << "AdaLoRA";
-    QTest::newRow("embedding") << "{}" << "base_model.model.model.embed_tokens.lora_embedding_A" << "embedding";
-    QTest::newRow("PiSSA not converted") << R"({"init_lora_weights":"pissa_niter_16"})" << "" << "init_lora_weights";
-    QTest::newRow("OLoRA not converted") << R"({"init_lora_weights":"olora"})" << "" << "init_lora_weights";
-    QTest::newRow("layers repeated") << R"({"layer_replication":[[0,2],[1,2]]})" << "" << "layer_replication";
-    QTest::newRow("trainable tokens") << R"({"trainable_token_indices":[1]})" << "" << "trainable_token_indices";
-    QTest::newRow("a stranger's tensor") << "{}" << "base_model.model.model.layers.0.norm9.weight" << "no place in the model";
-    QTest::newRow("a stranger's site") << "{}" << "base_model.model.encoder.lora_A.weight" << "one factor only";
-    QTest::newRow("half a rank") << R"({"rank_pattern":{"q_proj":1.5}})" << "" << "rank_pattern.q_proj";
+    QTest::newRow("AdaLoRA") << R"({"peft_type":"ADALORA"})"
+                             << ""
+                             << "ADALORA";
+    QTest::newRow("IA3") << R"({"peft_type":"IA3"})"
+                         << ""
+                         << "IA3";
+    QTest::newRow("DoRA") << R"({"use_dora":true})"
+                          << ""
+                          << "use_dora";
+    QTest::newRow("DoRA's tensors") << "{}"
+                                    << "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector.weight"
+                                    << "DoRA";
+    QTest::newRow("AdaLoRA's tensors") << "{}"
+                                       << "base_model.model.model.layers.0.self_attn.q_proj.lora_E"
+                                       << "AdaLoRA";
+    QTest::newRow("embedding") << "{}"
+                               << "base_model.model.model.embed_tokens.lora_embedding_A"
+                               << "embedding";
+    QTest::newRow("PiSSA not converted") << R"({"init_lora_weights":"pissa_niter_16"})"
+                                         << ""
+                                         << "init_lora_weights";
+    QTest::newRow("OLoRA not converted") << R"({"init_lora_weights":"olora"})"
+                                         << ""
+                                         << "init_lora_weights";
+    QTest::newRow("layers repeated") << R"({"layer_replication":[[0,2],[1,2]]})"
+                                     << ""
+                                     << "layer_replication";
+    QTest::newRow("trainable tokens") << R"({"trainable_token_indices":[1]})"
+                                      << ""
+                                      << "trainable_token_indices";
+    QTest::newRow("a stranger's tensor") << "{}"
+                                         << "base_model.model.model.layers.0.norm9.weight"
+                                         << "no place in the model";
+    QTest::newRow("a stranger's site") << "{}"
+                                       << "base_model.model.encoder.lora_A.weight"
+                                       << "one factor only";
+    QTest::newRow("half a rank") << R"({"rank_pattern":{"q_proj":1.5}})"
+                                 << ""
+                                 << "rank_pattern.q_proj";
   }
   void refusedByName() {
     QFETCH(QString, change);
@@ -230,7 +275,8 @@ class AdapterFileTest : public QObject {
 
   // The LoRA authors' own file: no config, names without ".weight".
   void theAuthorsAdapter() {
-    const fs::path file = fs::path(qEnvironmentVariable("RANKSCOPE_SHARED").toStdString()) / "data/models/roberta_base_lora_mnli/roberta_base_lora_mnli.bin";
+    const fs::path file = fs::path(qEnvironmentVariable("RANKSCOPE_SHARED").toStdString()) /
+                          "data/models/roberta_base_lora_mnli/roberta_base_lora_mnli.bin";
     if (!fs::exists(file)) return;
     const auto unsaid = readAdapter(file);
     QVERIFY(!unsaid.ok());
@@ -250,8 +296,11 @@ class AdapterFileTest : public QObject {
     QVERIFY(readAdapter(folder).error().message().find("adapter_config.json") != std::string::npos);
     QVERIFY(writeSafetensors(folder / "model.safetensors", {{"w", at::ones({2})}}).ok());
     QVERIFY(readAdapter(folder / "model.safetensors", 8.0).error().message().find("no adapter") != std::string::npos);
-    QVERIFY(writeSafetensors(folder / "fused.safetensors", {{"c_attn.lora_A", at::ones({4, 6})}, {"c_attn.lora_B", at::ones({18, 2})}}).ok());
-    QVERIFY(readAdapter(folder / "fused.safetensors", 8.0).error().message().find("do not fit each other") != std::string::npos);
+    QVERIFY(writeSafetensors(folder / "fused.safetensors",
+                             {{"c_attn.lora_A", at::ones({4, 6})}, {"c_attn.lora_B", at::ones({18, 2})}})
+                .ok());
+    QVERIFY(readAdapter(folder / "fused.safetensors", 8.0).error().message().find("do not fit each other") !=
+            std::string::npos);
   }
 };
 

@@ -18,9 +18,10 @@ namespace fs = std::filesystem;
 namespace {
 
 std::unique_ptr<Model> tinyModel(const fs::path& folder, const char* type, HeadKind head = HeadKind::CausalLm) {
-  const nlohmann::json config = {{"model_type", type},         {"vocab_size", 11},          {"hidden_size", 16},
-                                 {"intermediate_size", 24},    {"num_hidden_layers", 2},    {"num_attention_heads", 4},
-                                 {"num_key_value_heads", 2},   {"max_position_embeddings", 32}, {"rms_norm_eps", 1e-5}};
+  const nlohmann::json config = {
+      {"model_type", type},     {"vocab_size", 11},         {"hidden_size", 16},        {"intermediate_size", 24},
+      {"num_hidden_layers", 2}, {"num_attention_heads", 4}, {"num_key_value_heads", 2}, {"max_position_embeddings", 32},
+      {"rms_norm_eps", 1e-5}};
   std::ofstream(folder / "config.json") << config.dump();
   ModelLoadOptions options;
   options.randomInit = true;
@@ -53,11 +54,16 @@ class GgufAdapterTest : public QObject {
     QTest::addColumn<QString>("family");
     QTest::addColumn<QString>("method");
     QTest::addColumn<bool>("patterns");
-    QTest::newRow("llama") << "llama" << "lora" << false;
-    QTest::newRow("llama, root scaling") << "llama" << "rora" << false;
-    QTest::newRow("llama, patterns") << "llama" << "lora" << true;
-    QTest::newRow("qwen2") << "qwen2" << "lora" << false;
-    QTest::newRow("mistral") << "mistral" << "lora" << false;
+    QTest::newRow("llama") << "llama"
+                           << "lora" << false;
+    QTest::newRow("llama, root scaling") << "llama"
+                                         << "rora" << false;
+    QTest::newRow("llama, patterns") << "llama"
+                                     << "lora" << true;
+    QTest::newRow("qwen2") << "qwen2"
+                           << "lora" << false;
+    QTest::newRow("mistral") << "mistral"
+                             << "lora" << false;
   }
   void updateIsTheSame() {
     QFETCH(QString, family);

@@ -1,5 +1,5 @@
-// Where a model's numbers may come from: GGUF with its own config, pickled checkpoints, programs that wrap the model; and
-// the report of everything that does not fit.
+// Where a model's numbers may come from: GGUF with its own config, pickled checkpoints, programs that wrap the model;
+// and the report of everything that does not fit.
 
 #include <QtTest/QtTest>
 
@@ -15,9 +15,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
-const nlohmann::json kTiny = {{"model_type", "llama"},       {"vocab_size", 11},          {"hidden_size", 8},
-                              {"intermediate_size", 12},     {"num_hidden_layers", 1},    {"num_attention_heads", 2},
-                              {"num_key_value_heads", 1},    {"max_position_embeddings", 16}, {"tie_word_embeddings", true}};
+const nlohmann::json kTiny = {{"model_type", "llama"},      {"vocab_size", 11},
+                              {"hidden_size", 8},           {"intermediate_size", 12},
+                              {"num_hidden_layers", 1},     {"num_attention_heads", 2},
+                              {"num_key_value_heads", 1},   {"max_position_embeddings", 16},
+                              {"tie_word_embeddings", true}};
 
 PackedBatch batchOf(const std::vector<int64_t>& ids) {
   PackedBatch batch;
@@ -70,7 +72,8 @@ class ModelWeightsTest : public QObject {
       QVERIFY((*model)->loadReport().unused.empty() && (*model)->loadReport().newlyInitialised.empty());
       const at::Tensor last = logitsOf(**model, {1, 3, 5, 7, 4})[-1];
       const auto wanted = (*recorded)["logits"].get<std::vector<float>>();
-      QVERIFY2(at::allclose(last, at::tensor(wanted), 1e-4, 1e-2), fmt::format("{}", (last - at::tensor(wanted)).abs().max().item<float>()).c_str());
+      QVERIFY2(at::allclose(last, at::tensor(wanted), 1e-4, 1e-2),
+               fmt::format("{}", (last - at::tensor(wanted)).abs().max().item<float>()).c_str());
     }
   }
 
@@ -86,11 +89,14 @@ class ModelWeightsTest : public QObject {
         strides.push_back(static_cast<int32_t>(tensor.contiguous().stride(i)));
       }
       const at::Tensor flat = tensor.contiguous();
-      items.emplace_back("module." + name, archive::tensor(storage("FloatStorage", std::to_string(storages.size()), static_cast<int32_t>(flat.numel())), 0, shape, strides));
+      items.emplace_back("module." + name, archive::tensor(storage("FloatStorage", std::to_string(storages.size()),
+                                                                   static_cast<int32_t>(flat.numel())),
+                                                           0, shape, strides));
       storages.emplace_back(static_cast<const char*>(flat.const_data_ptr()), static_cast<size_t>(flat.numel()) * 4);
     }
     const std::string bytes = torchZip(dictPickle(items), storages);
-    std::ofstream(source.path() / "pytorch_model.bin", std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+    std::ofstream(source.path() / "pytorch_model.bin", std::ios::binary)
+        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
     const auto model = loadModel(source.path(), {});
     QVERIFY2(model.ok(), model.ok() ? "" : model.error().message().c_str());
     QVERIFY(at::equal(logitsOf(**model, {1, 2, 3}), logitsOf(*source.model, {1, 2, 3})));
@@ -129,8 +135,9 @@ class ModelWeightsTest : public QObject {
     QVERIFY(!model.ok());
     const std::string& found = model.error().found;
     QVERIFY2(model.error().what.find("2 tensors") != std::string::npos, model.error().what.c_str());
-    for (const char* words : {"1 missing: model.norm.weight [8].", "1 misshapen: model.embed_tokens.weight is [12, 8], not [11, 8].",
-                              "1 not expected: model.final_norm.weight [8]"})
+    for (const char* words :
+         {"1 missing: model.norm.weight [8].", "1 misshapen: model.embed_tokens.weight is [12, 8], not [11, 8].",
+          "1 not expected: model.final_norm.weight [8]"})
       QVERIFY2(found.find(words) != std::string::npos, found.c_str());
   }
 };

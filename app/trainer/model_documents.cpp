@@ -25,12 +25,11 @@ const char* headName(HeadKind head) {
   return "none";
 }
 
-// A config.json alone describes an architecture (for a random start), not a model that can be picked.
-bool holdsWeights(const fs::path& folder) {
+bool holdsFile(const fs::path& folder, std::initializer_list<std::string_view> endings) {
   std::error_code code;
   for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
     const std::string name = pathText(it->path().filename());
-    for (const std::string_view ending : {".safetensors", ".safetensors.index.json", ".bin", ".pt", ".pth", ".gguf"})
+    for (const std::string_view ending : endings)
       if (name.size() > ending.size() && name.compare(name.size() - ending.size(), ending.size(), ending) == 0) return true;
   }
   return false;
@@ -38,7 +37,11 @@ bool holdsWeights(const fs::path& folder) {
 
 bool isModelFolder(const fs::path& folder) {
   std::error_code code;
-  return fs::exists(folder / "config.json", code) && holdsWeights(folder);
+  // A config.json alone describes an architecture (for a random start), not a model that can be picked; GGUF carries its
+  // own config.
+  if (fs::exists(folder / "config.json", code))
+    return holdsFile(folder, {".safetensors", ".safetensors.index.json", ".bin", ".pt", ".pth", ".th", ".gguf"});
+  return holdsFile(folder, {".gguf"});
 }
 
 int64_t configNumber(const json& config, const char* key) {

@@ -35,7 +35,8 @@ Result<TrainedModel> loadSubject(const CommandContext& context, const SubjectArg
 
   Result<std::filesystem::path> folder = context.places.resolve(arguments.subject);
   std::error_code ignored;
-  if (!folder || !std::filesystem::exists(*folder / "config.json", ignored)) return run.error();
+  // A config.json, or a GGUF file that carries its own.
+  if (!folder || (!std::filesystem::exists(*folder / "config.json", ignored) && !readModelConfig(*folder))) return run.error();
   RunConfig config;
   if (auto set = config.set("model.path", folder->string()); !set) return set.error();
   for (const ValidationIssue& issue : config.assign(arguments.assignments)) return issue.error;

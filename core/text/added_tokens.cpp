@@ -88,7 +88,7 @@ AddedTokenFinder::Match AddedTokenFinder::find(std::string_view text, size_t fro
       at = stop - 1;  // a rejected match is stepped over as a whole, as the reference does
       continue;
     }
-    Match match{at, stop, &token};
+    Match match{at, stop, at, stop, &token};
     while (token.lstrip && match.begin > from) {
       const size_t before = characterBefore(text, match.begin);
       size_t next = before;
@@ -102,7 +102,7 @@ AddedTokenFinder::Match AddedTokenFinder::find(std::string_view text, size_t fro
     }
     return match;
   }
-  return {end, end, nullptr};
+  return {end, end, end, end, nullptr};
 }
 
 bool AddedTokenFinder::endsAt(std::string_view text, size_t at) const {

@@ -40,6 +40,7 @@ class AddedTokenFinder {
  public:
   struct Match {
     size_t begin = 0, end = 0;  // with the white space that lstrip and rstrip take
+    size_t contentBegin = 0, contentEnd = 0;
     const AddedToken* token = nullptr;
   };
   AddedTokenFinder() = default;

@@ -23,6 +23,7 @@ class PipelineTokenizer : public Tokenizer {
     PostProcessor& post = m_parts.postProcessor;
     if (post.tokens.hasTypes) post.tokens.hasTypes = wantsTypes(config);
     setTemplate(post.tokens);
+    m_trimsAddedSpans = post.trimSpans;
     CutPlaces cuts;
     if (m_parts.normalizer) cuts = cuts & m_parts.normalizer->cuts();
     if (m_parts.preTokenizer) cuts = cuts & m_parts.preTokenizer->cuts();
@@ -58,7 +59,7 @@ class PipelineTokenizer : public Tokenizer {
       }
       if (match.token) {
         out.ids.push_back(match.token->id);
-        out.spans.push_back(traced.source(match.begin, match.end));
+        out.spans.push_back(m_trimsAddedSpans ? traced.source(match.contentBegin, match.contentEnd) : traced.source(match.begin, match.end));
       }
       at = match.end;
       before = Before::AddedToken;

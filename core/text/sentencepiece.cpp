@@ -8,7 +8,9 @@
 #include "core/config/files.h"
 #include "core/io/sha256.h"
 #include "core/config/text_shown.h"
+#include "core/text/chars_map.h"
 #include "core/text/tokenizer_files.h"
+#include "core/text/unicode_text.h"
 
 namespace rankscope {
 namespace {
@@ -58,6 +60,8 @@ class SentencePieceTokenizer : public Tokenizer {
   }
 
  private:
+  void encodePlain(std::string_view text, size_t offset, bool bare, Encoding& out) const;
+  std::vector<size_t> placesInUnknown(std::string_view text) const;
   Result<void> arrange(const TokenizerConfig& config, const fs::path& file);
   int32_t pieceId(const std::string& piece, const TokenizerConfig& config) const;
   // Adds the token as special and gives its id, -1 when the vocabulary lacks it.
@@ -69,10 +73,57 @@ class SentencePieceTokenizer : public Tokenizer {
   bool m_legacy = true;         // LlamaTokenizer's older way: every stretch of text gets a leading space
   bool m_leadingSpace = true;   // add_prefix_space
   bool m_cutsAtLines = false;
+  std::vector<bool> m_known;  // code points that occur in some piece
+  std::unique_ptr<CharsMap> m_rules;
 };
 
+// The library gathers a run of unknown characters by copying it for each, which takes hours for a run of megabytes.
+// Among characters that no piece, no composition and no rule of the normaliser knows, tokens end in any case; long texts
+// are cut there.
+std::vector<size_t> SentencePieceTokenizer::placesInUnknown(std::string_view text) const {
+  constexpr size_t kPart = 1 << 15;
+  std::vector<size_t> places{0};
+  constexpr int kRun = 4;  // rules of the normaliser are not longer
+  int unknown = 0;
+  for (size_t at = 0; text.size() > 2 * kPart && at < text.size();) {
+    const size_t begin = at;
+    const int32_t c = nextCharacter(text, at);
+    const bool foreign = c >= 0x80 && !m_known[static_cast<size_t>(c)] && isInert(c) && !(m_rules && m_rules->shortest(text.substr(begin)));
+    unknown = foreign ? unknown + 1 : 0;
+    if (unknown > kRun && begin - places.back() >= kPart) places.push_back(begin);
+  }
+  places.push_back(text.size());
+  return places;
+}
+
 void SentencePieceTokenizer::tokenize(std::string_view text, size_t offset, Before before, bool, Encoding& out) const {
-  const bool bare = before == Before::Cut || (before == Before::AddedToken && !m_legacy) || !m_leadingSpace;
+  if (!isValidUtf8(text)) {
+    // The library would make one U+FFFD of each byte.
+    const TracedText traced(text, 0);
+    const size_t start = out.ids.size();
+    tokenize(traced.text(), 0, before, false, out);
+    for (size_t i = start; i < out.spans.size(); ++i) {
+      const TextSpan source = traced.source(out.spans[i].begin, out.spans[i].end);
+      out.spans[i] = {static_cast<uint32_t>(source.begin + offset), static_cast<uint32_t>(source.end + offset)};
+    }
+    return;
+  }
+  bool bare = before == Before::Cut || (before == Before::AddedToken && !m_legacy) || !m_leadingSpace;
+  const std::vector<size_t> places = placesInUnknown(text);
+  for (size_t i = 0; i + 1 < places.size(); ++i) {
+    const size_t seam = out.ids.size();
+    encodePlain(text.substr(places[i], places[i + 1] - places[i]), offset + places[i], bare, out);
+    bare = true;
+    // One run of unknown characters is one token.
+    if (i > 0 && seam > 0 && seam < out.ids.size() && out.ids[seam] == m_processor.unk_id() && out.ids[seam - 1] == out.ids[seam]) {
+      out.spans[seam - 1].end = out.spans[seam].end;
+      out.ids.erase(out.ids.begin() + static_cast<std::ptrdiff_t>(seam));
+      out.spans.erase(out.spans.begin() + static_cast<std::ptrdiff_t>(seam));
+    }
+  }
+}
+
+void SentencePieceTokenizer::encodePlain(std::string_view text, size_t offset, bool bare, Encoding& out) const {
   const sentencepiece::ImmutableSentencePieceText pieces =
       (bare ? m_bare : m_processor).EncodeAsImmutableProto(absl::string_view(text.data(), text.size()));
   const size_t start = out.ids.size();
@@ -168,10 +219,13 @@ Result<std::unique_ptr<Tokenizer>> SentencePieceTokenizer::load(const fs::path& 
   tokenizer->m_vocabSize = processor.GetPieceSize();
   // A normaliser that replaces characters or trims spaces sees a part's ends otherwise than the whole's middle.
   tokenizer->m_cutsAtLines = !facts->changesText && processor.EncodeAsIds("a ") != processor.EncodeAsIds("a");
+  if (!facts->charsMap.empty()) tokenizer->m_rules = std::make_unique<CharsMap>(std::move(facts->charsMap));
+  tokenizer->m_known.resize(0x110000);
   for (int id = 0; id < processor.GetPieceSize(); ++id) {
     const std::string& piece = processor.IdToPiece(id);
     if (piece.find('\n') != std::string::npos && piece.find_first_not_of('\n') != std::string::npos)
       tokenizer->m_cutsAtLines = false;
+    for (size_t at = 0; at < piece.size();) tokenizer->m_known[static_cast<size_t>(nextCharacter(piece, at))] = true;
   }
   if (Result<void> done = tokenizer->arrange(*config, file); !done) return done.error();
   Sha256 hash;

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "core/config/result.h"
@@ -17,7 +18,8 @@ Result<std::unique_ptr<Tokenizer>> loadSentencePiece(const std::filesystem::path
 bool isSentencePieceFolder(const std::filesystem::path& folder);
 
 struct SentencePieceFacts {
-  bool changesText = false;  // the normaliser replaces characters
+  bool changesText = false;  // the normaliser replaces characters,
+  std::string charsMap;      // by this table
 };
 // The library trusts the normalisation table inside a model and reads through it without bounds; this walk over the
 // file refuses tables that lead outside themselves, and anything that is not a sentencepiece model at all.

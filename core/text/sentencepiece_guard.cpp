@@ -85,6 +85,7 @@ Result<SentencePieceFacts> checkSentencePieceModel(std::string_view bytes, const
       while (spec.next(innerField, inner))
         if (innerField == 2 && !inner.empty()) {
           facts.changesText = true;
+          if (field == 3) facts.charsMap = std::string(inner);
           if (const std::optional<const char*> problem = problemOfCharsMap(inner)) return bad(where, *problem);
         }
       if (spec.broken) return bad(where, "its normaliser is damaged");

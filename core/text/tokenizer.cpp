@@ -85,12 +85,13 @@ bool Tokenizer::isSpecial(int32_t id) const {
 void Tokenizer::encodePart(std::string_view text, size_t begin, size_t end, bool parseSpecial, Encoding& out) const {
   Before before = begin == 0 ? Before::Nothing : Before::Cut;
   while (begin < end) {
-    AddedTokenFinder::Match match{end, end, nullptr};
+    AddedTokenFinder::Match match{end, end, end, end, nullptr};
     if (parseSpecial) match = m_finder.find(text, begin, end);
     if (match.begin > begin) tokenize(text.substr(begin, match.begin - begin), begin, before, parseSpecial, out);
     if (match.token) {
       out.ids.push_back(match.token->id);
-      out.spans.push_back({static_cast<uint32_t>(match.begin), static_cast<uint32_t>(match.end)});
+      if (m_trimsAddedSpans) out.spans.push_back({static_cast<uint32_t>(match.contentBegin), static_cast<uint32_t>(match.contentEnd)});
+      else out.spans.push_back({static_cast<uint32_t>(match.begin), static_cast<uint32_t>(match.end)});
     }
     begin = match.end;
     before = Before::AddedToken;

@@ -111,6 +111,7 @@ class Tokenizer {
   int64_t m_vocabSize = 0;
   SpecialIds m_special;
   AddedTokens m_added;
+  bool m_trimsAddedSpans = false;  // spans of added tokens leave out the white space that they take along
   std::string m_contentHash;
 
  private:

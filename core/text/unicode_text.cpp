@@ -153,6 +153,8 @@ bool isIdeograph(int32_t c) {
          (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
 }
 
+bool isInert(int32_t c) { return unorm2_isInert(instance(NormalForm::Nfkc), c); }
+
 void appendCharacter(std::string& text, int32_t c) {
   std::array<uint8_t, 4> bytes;
   int32_t count = 0;

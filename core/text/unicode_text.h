@@ -33,6 +33,7 @@ bool isControlCharacter(int32_t c);     // Cc, Cf, Co, Cs; tab, line feed and ca
 bool isMark(int32_t c);                 // the categories M*
 bool isNonSpacingMark(int32_t c);       // Mn
 bool isIdeograph(int32_t c);            // the blocks that BERT's own code names
+bool isInert(int32_t c);                // joins and changes with nothing under NFKC
 void appendCharacter(std::string& text, int32_t c);
 
 enum class NormalForm { Nfc, Nfd, Nfkc, Nfkd };

@@ -4,8 +4,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iostream>
-#include <map>
+#include <iterator>
 
 #include "app/trainer/commands.h"
 #include "app/trainer/subject.h"
@@ -18,6 +19,7 @@ struct GenerateArguments {
   SubjectArguments subject;
   std::vector<std::string> prompts;
   GenerateOptions options;
+  std::string stopping = "heuristic", rule = "transformers";
 };
 
 const char* endName(Generated::End end) {
@@ -30,10 +32,13 @@ const char* endName(Generated::End end) {
   return "length";
 }
 
-const std::map<std::string, EarlyStopping> kEarlyStopping{
-    {"heuristic", EarlyStopping::Heuristic}, {"yes", EarlyStopping::Yes}, {"never", EarlyStopping::Never}};
-const std::map<std::string, BeamRule> kBeamRules{{"transformers", BeamRule::Transformers},
-                                                 {"lora-paper", BeamRule::LoraPaper}};
+constexpr const char* kStoppings[] = {"heuristic", "yes", "never"};  // in the order of EarlyStopping
+constexpr const char* kRules[] = {"transformers", "lora-paper"};     // in the order of BeamRule
+
+template <typename Choice, size_t kCount>
+Choice choiceOf(const std::string& name, const char* const (&names)[kCount]) {
+  return static_cast<Choice>(std::find(std::begin(names), std::end(names), name) - std::begin(names));
+}
 
 void declareChoice(CLI::App* sub, GenerateOptions& o) {
   sub->add_option("--tokens", o.maxNewTokens, "Tokens at most")->capture_default_str()->check(CLI::Range(1, 1 << 20));
@@ -58,26 +63,28 @@ void declareChoice(CLI::App* sub, GenerateOptions& o) {
       ->check(CLI::Range(1e-3, 1e3));
 }
 
-void declareBeams(CLI::App* sub, GenerateOptions& o) {
+void declareBeams(CLI::App* sub, GenerateArguments& arguments) {
+  GenerateOptions& o = arguments.options;
   constexpr const char* kGroup = "Beam search";
   sub->add_option("--beams", o.beams, "Keep as many texts open and give the best one; does not sample")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024))
       ->group(kGroup);
-  sub->add_option("--length-penalty", o.lengthPenalty, "Scores are divided by length to this power: above 0 favours longer texts")
+  sub->add_option("--length-penalty", o.lengthPenalty,
+                  "Scores are divided by length to this power: above 0 favours longer texts")
       ->capture_default_str()
       ->check(CLI::Range(-100.0, 100.0))
       ->group(kGroup);
-  sub->add_option("--early-stopping", o.earlyStopping,
-                  "When the search ends: once no open text beats the worst finished one at its length (heuristic), at as many "
-                  "finished texts as beams (yes), or once none could at any length (never)")
-      ->transform(CLI::CheckedTransformer(kEarlyStopping))
-      ->option_text("heuristic|yes|never [heuristic]")
+  sub->add_option("--early-stopping", arguments.stopping,
+                  "heuristic: the search ends once no open text beats the worst finished one at its length; yes: at as "
+                  "many finished texts as beams; never: once none could at any length")
+      ->capture_default_str()
+      ->check(CLI::IsMember(std::vector<std::string>(std::begin(kStoppings), std::end(kStoppings))))
       ->group(kGroup);
-  sub->add_option("--beam-rule", o.beamRule,
+  sub->add_option("--beam-rule", arguments.rule,
                   "The search of transformers, or the one behind the NLG tables of the LoRA paper")
-      ->transform(CLI::CheckedTransformer(kBeamRules))
-      ->option_text("transformers|lora-paper [transformers]")
+      ->capture_default_str()
+      ->check(CLI::IsMember(std::vector<std::string>(std::begin(kRules), std::end(kRules))))
       ->group(kGroup);
 }
 
@@ -96,11 +103,13 @@ void addGenerateCommand(CLI::App& root, CommandContext& context) {
   CLI::App* sub = root.add_subcommand("generate", "Continue prompts with a run or a model");
   auto arguments = std::make_shared<GenerateArguments>();
   arguments->subject.declare(sub, false);
-  sub->add_option("--prompt", arguments->prompts, "Text to continue; may be given often, and all go through the model together (default: standard input)")
+  sub->add_option(
+         "--prompt", arguments->prompts,
+         "Text to continue; may be given often, and all go through the model together (default: standard input)")
       ->take_all()
       ->allow_extra_args(false);
   declareChoice(sub, arguments->options);
-  declareBeams(sub, arguments->options);
+  declareBeams(sub, *arguments);
   context.run(sub, [&context, arguments]() -> int {
     if (arguments->prompts.empty())
       arguments->prompts.emplace_back(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
@@ -113,7 +122,10 @@ void addGenerateCommand(CLI::App& root, CommandContext& context) {
     std::vector<std::vector<int64_t>> prompts;
     for (const std::string& text : arguments->prompts) prompts.push_back(promptIds(tokenizer, text));
     GenerateOptions options = arguments->options;
-    options.stopTokens = stopTokensOf(trained->setup.modelFolder, trained->setup.model->config(), tokenizer.special().eos);
+    options.earlyStopping = choiceOf<EarlyStopping>(arguments->stopping, kStoppings);
+    options.beamRule = choiceOf<BeamRule>(arguments->rule, kRules);
+    options.stopTokens =
+        stopTokensOf(trained->setup.modelFolder, trained->setup.model->config(), tokenizer.special().eos);
     Result<std::vector<Generated>> generated = generate(*trained->setup.model, prompts, options);
     if (!generated) return context.fail(generated.error());
     nlohmann::json documents = nlohmann::json::array();
@@ -121,7 +133,9 @@ void addGenerateCommand(CLI::App& root, CommandContext& context) {
     for (size_t i = 0; i < generated->size(); ++i) {
       const std::vector<int64_t>& tokens = (*generated)[i].tokens;
       const std::string answer = tokenizer.decode(std::vector<int32_t>(tokens.begin(), tokens.end()));
-      nlohmann::json document{{"prompt", arguments->prompts[i]}, {"text", answer}, {"tokens", tokens.size()},
+      nlohmann::json document{{"prompt", arguments->prompts[i]},
+                              {"text", answer},
+                              {"tokens", tokens.size()},
                               {"end", endName((*generated)[i].end)}};
       if (options.beams > 1 || options.beamRule == BeamRule::LoraPaper) document["score"] = (*generated)[i].score;
       documents.push_back(std::move(document));

@@ -113,7 +113,8 @@ class TransformersSearch final : public BeamSearch {
       if (!real) score += kOut;
       merged.push_back({real ? grown(m_open[static_cast<size_t>(top[i].beam)], top[i].token) : m_open[0], score, real});
     }
-    std::stable_sort(merged.begin(), merged.end(), [](const Finished& a, const Finished& b) { return a.score > b.score; });
+    std::stable_sort(merged.begin(), merged.end(),
+                     [](const Finished& a, const Finished& b) { return a.score > b.score; });
     merged.resize(beams);
     m_finished = std::move(merged);
   }
@@ -173,12 +174,13 @@ class LoraPaperSearch final : public BeamSearch {
     auto raw = logits.contiguous().clone();
     const auto vocab = raw.size(1);
     for (int64_t row = 0; row < raw.size(0); ++row)
-      applyRules(m_options.rules, m_open[static_cast<size_t>(row)], m_fresh, raw.data_ptr<float>() + row * vocab, vocab);
+      applyRules(m_options.rules, m_open[static_cast<size_t>(row)], m_fresh, raw.data_ptr<float>() + row * vocab,
+                 vocab);
     const auto scores = at::log_softmax(raw.to(at::kDouble), -1);
     const auto* values = scores.data_ptr<double>();
     const auto base = m_fresh == 0 ? std::vector<double>{0.0} : m_scores;
-    const auto top = highest<double>(beams, base, vocab,
-                                     [&](size_t b) { return values + static_cast<int64_t>(b) * vocab; });
+    const auto top =
+        highest<double>(beams, base, vocab, [&](size_t b) { return values + static_cast<int64_t>(b) * vocab; });
     ++m_fresh;
     m_parents.clear();
     m_tokens.clear();

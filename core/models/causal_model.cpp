@@ -170,7 +170,9 @@ at::Tensor CausalModel::decode(DecodeCache& cache, const std::vector<int64_t>& r
   Stream stream{embed(batch, context), {}};
   const auto count = static_cast<size_t>(m_numLayers);
   for (size_t i = 0; i < count; ++i) {
-    const Mixer mix = [&](const at::Tensor& qkv, const kernels::AttentionSpec& spec) { return step.attend(i, qkv, spec); };
+    const Mixer mix = [&](const at::Tensor& qkv, const kernels::AttentionSpec& spec) {
+      return step.attend(i, qkv, spec);
+    };
     stream = block(i, stream, mix, i + 1 == count ? last : at::Tensor(), context);
   }
   step.finish();

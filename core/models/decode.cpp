@@ -137,8 +137,8 @@ at::Tensor DecodeStep::several(const at::Tensor& q, const at::Tensor& keys, cons
     auto seen = places.le(own);
     if (spec.window > 0) seen = seen.logical_and(places.gt(own - spec.window));
     const auto queries = q.narrow(0, begin, fresh).transpose(0, 1).unsqueeze(0);
-    const auto mixed = at::scaled_dot_product_attention(queries, side(keys), side(values), seen.unsqueeze(0).unsqueeze(0),
-                                                        0.0, false, spec.scale);
+    const auto mixed = at::scaled_dot_product_attention(queries, side(keys), side(values),
+                                                        seen.unsqueeze(0).unsqueeze(0), 0.0, false, spec.scale);
     out.narrow(0, begin, fresh).copy_(mixed.squeeze(0).transpose(0, 1).reshape({fresh, -1}));
   }
   return out;

@@ -29,7 +29,8 @@ Error wrongOption(const char* where, std::string found, std::string expected, co
 Result<void> checkOptions(const GenerateOptions& o, const Texts& prompts, int64_t limit) {
   const auto count = [](const char* where, int64_t value, int64_t low, int64_t high) -> Result<void> {
     if (value >= low && value <= high) return {};
-    return wrongOption(where, std::to_string(value), fmt::format("{} to {}", low, high), "Choose a number in this range.");
+    return wrongOption(where, std::to_string(value), fmt::format("{} to {}", low, high),
+                       "Choose a number in this range.");
   };
   constexpr int64_t kMost = int64_t{1} << 30;
   if (auto ok = count("max_new_tokens", o.maxNewTokens, 0, kMost); !ok) return ok;
@@ -44,7 +45,8 @@ Result<void> checkOptions(const GenerateOptions& o, const Texts& prompts, int64_
   if (!(o.repetitionPenalty > 0) || !std::isfinite(o.repetitionPenalty))
     return wrongOption("repetition_penalty", std::to_string(o.repetitionPenalty), "above 0", "Use 1 for none.");
   if (!std::isfinite(o.lengthPenalty))
-    return wrongOption("length_penalty", std::to_string(o.lengthPenalty), "a finite number", "Use 1 for the usual mean.");
+    return wrongOption("length_penalty", std::to_string(o.lengthPenalty), "a finite number",
+                       "Use 1 for the usual mean.");
   if (o.minNewTokens > o.maxNewTokens)
     return wrongOption("min_new_tokens", std::to_string(o.minNewTokens), fmt::format("at most {}", o.maxNewTokens),
                        "Ask for more tokens at most, or for fewer at least.");
@@ -94,7 +96,8 @@ class Decoder {
   at::Tensor pass(const Texts& fresh) {
     std::vector<int64_t> rows(fresh.size());
     std::iota(rows.begin(), rows.end(), 0);
-    const std::vector<int64_t> held(m_cache->lengths.begin(), m_cache->lengths.begin() + static_cast<int64_t>(rows.size()));
+    const std::vector<int64_t> held(m_cache->lengths.begin(),
+                                    m_cache->lengths.begin() + static_cast<int64_t>(rows.size()));
     return m_model.decode(*m_cache, rows, freshTokens(fresh, held, m_device)).to(at::kCPU, at::kFloat).contiguous();
   }
   void reorder(const std::vector<int64_t>& source) { m_cache->reorder(source); }
@@ -169,7 +172,8 @@ class Generation {
   void walk(size_t first, size_t count) {
     std::vector<size_t> open(count);
     std::iota(open.begin(), open.end(), first);
-    Texts fresh(m_prompts.begin() + static_cast<int64_t>(first), m_prompts.begin() + static_cast<int64_t>(first + count));
+    Texts fresh(m_prompts.begin() + static_cast<int64_t>(first),
+                m_prompts.begin() + static_cast<int64_t>(first + count));
     Decoder decoder(m_model, fresh, static_cast<int64_t>(count), m_options.maxNewTokens);
     while (!open.empty() && goesOn()) {
       auto logits = decoder.pass(fresh);
@@ -178,7 +182,8 @@ class Generation {
       fresh.clear();
       for (size_t i = 0; i < open.size(); ++i) {
         auto& tokens = m_results[open[i]].tokens;
-        tokens.push_back(choose(open[i], logits.data_ptr<float>() + static_cast<int64_t>(i) * logits.size(1), logits.size(1)));
+        tokens.push_back(
+            choose(open[i], logits.data_ptr<float>() + static_cast<int64_t>(i) * logits.size(1), logits.size(1)));
         if (!tell(open[i], tokens.back())) return;
         if (const auto how = endOf(tokens, m_rules, m_options.maxNewTokens, room(open[i]))) {
           end(open[i], *how);
@@ -200,10 +205,11 @@ class Generation {
     std::iota(open.begin(), open.end(), first);
     std::vector<std::unique_ptr<BeamSearch>> searches;
     for (const auto prompt : open)
-      searches.push_back(makeBeamSearch(
-          m_prompts[prompt], {beams, std::min(m_options.maxNewTokens, room(prompt)), m_options.lengthPenalty,
-                              m_options.earlyStopping, m_options.beamRule, m_rules}));
-    Texts fresh(m_prompts.begin() + static_cast<int64_t>(first), m_prompts.begin() + static_cast<int64_t>(first + count));
+      searches.push_back(makeBeamSearch(m_prompts[prompt],
+                                        {beams, std::min(m_options.maxNewTokens, room(prompt)), m_options.lengthPenalty,
+                                         m_options.earlyStopping, m_options.beamRule, m_rules}));
+    Texts fresh(m_prompts.begin() + static_cast<int64_t>(first),
+                m_prompts.begin() + static_cast<int64_t>(first + count));
     Decoder decoder(m_model, fresh, static_cast<int64_t>(count) * beams, m_options.maxNewTokens);
     for (int64_t width = 1; !open.empty() && goesOn(); width = beams) {
       const auto logits = decoder.pass(fresh);

@@ -7,7 +7,7 @@
 namespace rankscope {
 
 Result<std::unique_ptr<Model>> loadGpt2(const std::filesystem::path& folder, const nlohmann::json& config,
-                                         const ModelLoadOptions& options);
+                                        const ModelLoadOptions& options);
 Result<std::vector<SiteShape>> gpt2SiteShapes(const nlohmann::json& config);
 
 }  // namespace rankscope

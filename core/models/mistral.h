@@ -6,7 +6,7 @@
 namespace rankscope {
 
 Result<std::unique_ptr<Model>> loadMistral(const std::filesystem::path& folder, const nlohmann::json& config,
-                                         const ModelLoadOptions& options);
+                                           const ModelLoadOptions& options);
 Result<std::vector<SiteShape>> mistralSiteShapes(const nlohmann::json& config);
 
 }  // namespace rankscope

@@ -27,7 +27,8 @@ RopeSettings readRope(const ConfigReader& config, int64_t maxPositions) {
   rope.originalMaxPositions = maxPositions;
   rope.theta = config.real("rope_theta", 10000.0, 1.0, 1e12);
   if (const double part = config.real("partial_rotary_factor", 1.0, 0, 1e6); part != 1)
-    config.fail("partial_rotary_factor", fmt::format("{}", part), "1", "Models that rotate a part of each head are not supported.");
+    config.fail("partial_rotary_factor", fmt::format("{}", part), "1",
+                "Models that rotate a part of each head are not supported.");
   const char* key = config.has("rope_parameters") ? "rope_parameters" : "rope_scaling";
   if (!config.has(key)) return rope;
   if (config.has("rope_scaling") && config.json()["rope_scaling"] != config.json()[key])
@@ -47,7 +48,8 @@ RopeSettings readRope(const ConfigReader& config, int64_t maxPositions) {
   if (reader.has("type") && reader.text("type", rope.kind) != rope.kind)
     reader.fail("type", reader.text("type", ""), fmt::format("{}, as rope_type says", rope.kind), kTakeAgain);
   if (const double part = reader.real("partial_rotary_factor", 1.0, 0, 1e6); part != 1)
-    reader.fail("partial_rotary_factor", fmt::format("{}", part), "1", "Models that rotate a part of each head are not supported.");
+    reader.fail("partial_rotary_factor", fmt::format("{}", part), "1",
+                "Models that rotate a part of each head are not supported.");
   if (rope.kind == "default") return rope;
   if (rope.kind != "linear" && rope.kind != "dynamic" && rope.kind != "llama3")
     reader.fail("rope_type", rope.kind, "default, linear, dynamic or llama3",
@@ -58,7 +60,8 @@ RopeSettings readRope(const ConfigReader& config, int64_t maxPositions) {
     rope.highFrequencyFactor = reader.real("high_freq_factor", std::nullopt, 1e-6, 1e6);
     rope.originalMaxPositions = reader.integer("original_max_position_embeddings", maxPositions, 1, 1 << 30);
     if (rope.highFrequencyFactor <= rope.lowFrequencyFactor)
-      reader.fail("high_freq_factor", std::to_string(rope.highFrequencyFactor), "more than low_freq_factor", kTakeAgain);
+      reader.fail("high_freq_factor", std::to_string(rope.highFrequencyFactor), "more than low_freq_factor",
+                  kTakeAgain);
   }
   return rope;
 }

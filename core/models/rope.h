@@ -24,7 +24,8 @@ struct RopeSettings {
 RopeSettings readRope(const ConfigReader& config, int64_t maxPositions);
 // The longest sequence that the settings are meant for.
 int64_t scaledMaxPositions(const RopeSettings& rope, int64_t maxPositions);
-// Angle per position of each of the headDim / 2 pairs, in a sequence of `length` tokens (which only `dynamic` asks for).
+// Angle per position of each of the headDim / 2 pairs, in a sequence of `length` tokens (which only `dynamic` asks
+// for).
 at::Tensor inverseFrequencies(const RopeSettings& rope, int64_t headDim, int64_t length = 0);
 
 class RotaryTables {

@@ -1,7 +1,7 @@
 #pragma once
-// The decoder that LLaMA, Mistral, Qwen2 and Qwen3 are: RMSNorm, rotary positions, grouped-query attention, SwiGLU. What
-// tells them apart is read from config.json by each family (llama.cpp, mistral.cpp, qwen.cpp) and stands in DecoderSizes;
-// parameters carry the names of the checkpoints, which are the same for all.
+// The decoder that LLaMA, Mistral, Qwen2 and Qwen3 are: RMSNorm, rotary positions, grouped-query attention, SwiGLU.
+// What tells them apart is read from config.json by each family (llama.cpp, mistral.cpp, qwen.cpp) and stands in
+// DecoderSizes; parameters carry the names of the checkpoints, which are the same for all.
 
 #include <filesystem>
 #include <memory>
@@ -19,8 +19,8 @@ struct DecoderSizes {
   double eps = 1e-6, initializerRange = 0.02, attentionDropout = 0;
   bool tied = false;
   bool inputBias = false, outputBias = false, mlpBias = false;  // of q, k, v; of o; of the feed-forward layers
-  bool queryKeyNorm = false;                                     // an RMSNorm over each head's queries and keys
-  std::vector<int64_t> windows;                                  // per layer, keys that a query sees; 0: all before it
+  bool queryKeyNorm = false;                                    // an RMSNorm over each head's queries and keys
+  std::vector<int64_t> windows;                                 // per layer, keys that a query sees; 0: all before it
   int64_t padId = -1;
   RopeSettings rope;
 };

@@ -58,7 +58,8 @@ std::vector<int64_t> readWindows(const ConfigReader& config, int64_t layers, int
   }
   const auto& types = config.json()["layer_types"];
   if (!types.is_array() || types.size() != windows.size())
-    config.fail("layer_types", types.is_array() ? fmt::format("{} entries", types.size()) : std::string(types.type_name()),
+    config.fail("layer_types",
+                types.is_array() ? fmt::format("{} entries", types.size()) : std::string(types.type_name()),
                 fmt::format("a list of {} entries", layers), kTakeAgain);
   for (size_t i = 0; i < windows.size(); ++i) {
     const auto kind = types[i].is_string() ? types[i].get<std::string>() : types[i].dump();

@@ -13,8 +13,12 @@ namespace {
 constexpr int64_t kLogits = int64_t{32} << 20;
 
 Error wrongRequest(size_t index, std::string found, std::string expected, const char* hint) {
-  return {ErrorCode::Usage, "a continuation cannot be scored", fmt::format("request {}", index + 1), std::move(found),
-          std::move(expected), hint};
+  return {ErrorCode::Usage,
+          "a continuation cannot be scored",
+          fmt::format("request {}", index + 1),
+          std::move(found),
+          std::move(expected),
+          hint};
 }
 
 // What the model reads: the last tokens of context and continuation without the final one, which is only predicted.
@@ -73,9 +77,11 @@ void scoreBatch(Model& model, const std::vector<ContinuationRequest>& requests, 
 
 }  // namespace
 
-Result<std::vector<ContinuationScore>> scoreContinuations(Model& model, const std::vector<ContinuationRequest>& requests,
+Result<std::vector<ContinuationScore>> scoreContinuations(Model& model,
+                                                          const std::vector<ContinuationRequest>& requests,
                                                           const ScoreOptions& options) try {
-  const auto maxLength = options.maxLength > 0 ? std::min(options.maxLength, model.maxPositions()) : model.maxPositions();
+  const auto maxLength =
+      options.maxLength > 0 ? std::min(options.maxLength, model.maxPositions()) : model.maxPositions();
   for (size_t i = 0; i < requests.size(); ++i) {
     if (requests[i].context.empty())
       return wrongRequest(i, "no context", "at least one token", "Begin the context with the model's start token.");
@@ -122,8 +128,10 @@ std::vector<ContinuationRequest> rollingWindows(const std::vector<int64_t>& text
     window.continuation.assign(text.begin() + done, text.begin() + end);
     // The window ends with the token before the last one it scores.
     const auto begin = std::max<int64_t>(end - maxLength - 1, 0);
-    if (done == 0) window.context.push_back(first);
-    else window.context.assign(text.begin() + begin, text.begin() + done);
+    if (done == 0)
+      window.context.push_back(first);
+    else
+      window.context.assign(text.begin() + begin, text.begin() + done);
     windows.push_back(std::move(window));
     done = end;
   }

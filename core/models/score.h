@@ -16,7 +16,7 @@ struct ContinuationRequest {
 
 struct ContinuationScore {
   double logLikelihood = 0;
-  bool greedy = true;  // every token is the likeliest one behind those before it
+  bool greedy = true;         // every token is the likeliest one behind those before it
   std::vector<float> tokens;  // log-probability of each
 };
 
@@ -27,7 +27,8 @@ struct ScoreOptions {
 
 // In the order of the requests. A context that does not fit loses its beginning; a continuation that does not fit is
 // refused.
-Result<std::vector<ContinuationScore>> scoreContinuations(Model& model, const std::vector<ContinuationRequest>& requests,
+Result<std::vector<ContinuationScore>> scoreContinuations(Model& model,
+                                                          const std::vector<ContinuationRequest>& requests,
                                                           const ScoreOptions& options = {});
 
 // A text of any length as requests that score each of its tokens once: windows of `maxLength` tokens, each of which

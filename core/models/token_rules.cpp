@@ -51,7 +51,8 @@ int64_t chooseToken(const float* scores, int64_t count, const Sampling& sampling
   const auto weight = [&](int64_t token) {
     return std::exp((static_cast<double>(scores[token]) - scores[best]) / sampling.temperature);
   };
-  // By falling score, the lower token first among equals. A heap gives up the few that are asked for without sorting all.
+  // By falling score, the lower token first among equals. A heap gives up the few that are asked for without sorting
+  // all.
   std::vector<int64_t> heap(static_cast<size_t>(count));
   std::iota(heap.begin(), heap.end(), 0);
   const auto later = [&](int64_t a, int64_t b) { return scores[a] != scores[b] ? scores[a] < scores[b] : a > b; };

@@ -1,5 +1,7 @@
 #include "core/models/relative_attention.h"
 
+#include <ATen/Parallel.h>
+
 #include <algorithm>
 
 #include "core/models/layers.h"
@@ -66,6 +68,37 @@ Tables tablesOf(const at::Tensor& keys, const at::Tensor& queries, const at::Ten
           bias.defined() ? bias.to(type).t().contiguous() : at::Tensor()};
 }
 
+// Contiguous runs of sequences with about the same work, one for each thread; sums over a run and then over the runs have
+// a fixed order for a given number of threads.
+std::vector<size_t> runsOf(const std::vector<int64_t>& starts, const at::Tensor& qkv) {
+  const auto sequences = starts.size() - 1;
+  const auto threads = qkv.is_cpu() && !at::in_parallel_region() ? static_cast<size_t>(at::get_num_threads()) : 1;
+  const auto count = std::min(std::max<size_t>(threads, 1), sequences);
+  const auto cost = [&](size_t s) {
+    const auto length = static_cast<double>(starts[s + 1] - starts[s]);
+    return length * (length + 64);
+  };
+  double total = 0, done = 0;
+  for (size_t s = 0; s < sequences; ++s) total += cost(s);
+  std::vector<size_t> bounds{0};
+  for (size_t s = 0; s < sequences && bounds.size() < count; ++s) {
+    done += cost(s);
+    if (done >= total * static_cast<double>(bounds.size()) / static_cast<double>(count)) bounds.push_back(s + 1);
+  }
+  if (bounds.back() != sequences) bounds.push_back(sequences);
+  return bounds;
+}
+
+// body(run, sequence) for every sequence; the operators inside a run are not spread over threads again.
+template <typename Body>
+void overSequences(const std::vector<size_t>& runs, const Body& body) {
+  at::parallel_for(0, static_cast<int64_t>(runs.size()) - 1, 1, [&](int64_t begin, int64_t end) {
+    const at::NoGradGuard off;  // a thread's own switch
+    for (auto run = static_cast<size_t>(begin); run < static_cast<size_t>(end); ++run)
+      for (size_t s = runs[run]; s < runs[run + 1]; ++s) body(run, s);
+  });
+}
+
 class RelativeAttention : public torch::autograd::Function<RelativeAttention> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& qkv, const std::optional<at::Tensor>& keys,
@@ -75,12 +108,12 @@ class RelativeAttention : public torch::autograd::Function<RelativeAttention> {
     const auto type = sumType(qkv.scalar_type());
     const auto tables = tablesOf(given(keys), given(queries), given(bias), *spec, type);
     auto out = at::empty({qkv.size(0), spec->heads * spec->headDim}, qkv.options());
-    for (size_t s = 0; s + 1 < starts->size(); ++s) {
+    overSequences(runsOf(*starts, qkv), [&](size_t, size_t s) {
       const auto one = sequenceAt(qkv, *starts, s, *index, *spec, type);
       auto p = probabilities(one, tables, *spec);
       if (spec->dropoutP > 0) p = kernels::dropout(p, spec->dropoutP, one.seed, spec->place);
       out.narrow(0, one.begin, one.length).copy_(at::matmul(p, one.v).transpose(0, 1).reshape({one.length, -1}));
-    }
+    });
     ctx->save_for_backward({qkv, given(keys), given(queries), given(bias), *index});
     ctx->saved_data["starts"] = c10::List<int64_t>(*starts);
     ctx->saved_data["shape"] = c10::List<int64_t>({spec->heads, spec->headDim, static_cast<int64_t>(spec->seed),
@@ -100,11 +133,14 @@ class RelativeAttention : public torch::autograd::Function<RelativeAttention> {
                       static_cast<uint64_t>(shape[2]), static_cast<uint64_t>(shape[3])};
     const auto type = sumType(qkv.scalar_type());
     const auto tables = tablesOf(saved[1], saved[2], saved[3], spec, type);
-    auto gradKeys = tables.keys.defined() ? at::zeros_like(tables.keys) : at::Tensor();
-    auto gradQueries = tables.queries.defined() ? at::zeros_like(tables.queries) : at::Tensor();
-    auto gradBias = tables.bias.defined() ? at::zeros_like(tables.bias) : at::Tensor();
+    const auto runs = runsOf(starts, qkv);
+    const auto zeros = [](const at::Tensor& like) { return like.defined() ? at::zeros_like(like) : at::Tensor(); };
+    std::vector<Tables> sums;
+    for (size_t run = 0; run + 1 < runs.size(); ++run)
+      sums.push_back({zeros(tables.keys), zeros(tables.queries), zeros(tables.bias)});
     auto gradQkv = at::empty_like(qkv);
-    for (size_t s = 0; s + 1 < starts.size(); ++s) {
+    overSequences(runs, [&](size_t run, size_t s) {
+      auto& sum = sums[run];
       const auto one = sequenceAt(qkv, starts, s, index, spec, type);
       const auto length = one.length;
       const auto gradOut = grads[0]
@@ -119,8 +155,8 @@ class RelativeAttention : public torch::autograd::Function<RelativeAttention> {
       auto gradP = at::matmul(gradOut, one.v.transpose(1, 2));
       if (spec.dropoutP > 0) gradP = kernels::dropout(gradP, spec.dropoutP, one.seed, spec.place);
       auto gradScores = p * (gradP - (gradP * p).sum(-1, true));
-      if (gradBias.defined())
-        gradBias.scatter_add_(1, one.forward.reshape({spec.heads, -1}), gradScores.reshape({spec.heads, -1}));
+      if (sum.bias.defined())
+        sum.bias.scatter_add_(1, one.forward.reshape({spec.heads, -1}), gradScores.reshape({spec.heads, -1}));
       gradScores *= spec.scale;
       auto gradQ = at::matmul(gradScores, one.k), gradK = at::matmul(gradScores.transpose(1, 2), one.q);
       // What a table's rows received: the scores' gradients of all pairs at their distance.
@@ -130,23 +166,29 @@ class RelativeAttention : public torch::autograd::Function<RelativeAttention> {
       if (tables.keys.defined()) {
         const auto r = received(tables.keys, one.forward, gradScores);
         gradQ += at::matmul(r, tables.keys);
-        gradKeys += at::matmul(r.transpose(1, 2), one.q);
+        sum.keys += at::matmul(r.transpose(1, 2), one.q);
       }
       if (tables.queries.defined()) {
         const auto r = received(tables.queries, one.backward, gradScores.transpose(1, 2).contiguous());
         gradK += at::matmul(r, tables.queries);
-        gradQueries += at::matmul(r.transpose(1, 2), one.k);
+        sum.queries += at::matmul(r.transpose(1, 2), one.k);
       }
       gradQkv.narrow(0, one.begin, length)
           .copy_(at::stack({gradQ, gradK, gradV}).permute({2, 0, 1, 3}).reshape({length, -1}));
+    });
+    auto& total = sums.front();
+    for (size_t run = 1; run < sums.size(); ++run) {
+      if (total.keys.defined()) total.keys += sums[run].keys;
+      if (total.queries.defined()) total.queries += sums[run].queries;
+      if (total.bias.defined()) total.bias += sums[run].bias;
     }
     const auto flat = [](const at::Tensor& gradient, const at::Tensor& table) {
       return gradient.transpose(0, 1).reshape(table.sizes()).to(table.scalar_type());
     };
     variable_list result{gradQkv};
-    result.push_back(given[0] ? flat(gradKeys, saved[1]) : at::Tensor());
-    result.push_back(given[1] ? flat(gradQueries, saved[2]) : at::Tensor());
-    result.push_back(given[2] ? gradBias.t().to(saved[3].scalar_type()) : at::Tensor());
+    result.push_back(given[0] ? flat(total.keys, saved[1]) : at::Tensor());
+    result.push_back(given[1] ? flat(total.queries, saved[2]) : at::Tensor());
+    result.push_back(given[2] ? total.bias.t().to(saved[3].scalar_type()) : at::Tensor());
     result.resize(7);
     return result;
   }

@@ -99,7 +99,7 @@ struct EventWriter::Impl {
   uint64_t appendLocked(std::string_view payload);
   void loop();
   std::optional<Error> writeOnce(size_t& at);
-  void noteFailure(const Error& failure);
+  bool noteFailure(const Error& failure);
   void tellRefused();
 };
 
@@ -124,13 +124,14 @@ uint64_t EventWriter::Impl::appendLocked(std::string_view payload) {
   return accepted;
 }
 
-void EventWriter::Impl::noteFailure(const Error& failure) {
-  if (!error) {
-    errorSince = event::unixTime();
-    logError("runlog", "event log: {}", failure.message());
-  }
+// True for the first of a row of failures: the caller then tells the program's log, without holding `mutex`, because the
+// log's listeners may append to this very record.
+bool EventWriter::Impl::noteFailure(const Error& failure) {
+  const bool first = !error.has_value();
+  if (first) errorSince = event::unixTime();
   error = failure;
   ++failures;
+  return first;
 }
 
 // Events were refused while the disk was full; the record says so in the place where they are missing.
@@ -190,7 +191,11 @@ void EventWriter::Impl::loop() {
       const std::optional<Error> failure = writeOnce(at);
       lock.lock();
       writingBytes = writing.size() - at;
-      if (failure) noteFailure(*failure);
+      if (failure && noteFailure(*failure)) {
+        lock.unlock();
+        logError("runlog", "event log: {}", failure->message());
+        lock.lock();
+      }
       if (at == writing.size()) {
         written = last;
         if (!failure) error.reset();

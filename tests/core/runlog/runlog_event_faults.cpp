@@ -263,6 +263,29 @@ class RunlogEventFaults : public QObject {
     QCOMPARE(readLog(file)->payloads.size(), before + 3);
   }
 
+  // The trainer copies the program's warnings into the run's log: also the one that says that this log cannot be written.
+  void theFailureItselfMayBeRecorded() {
+    const fs::path file = freshFile();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::alarm(20);  // a writer that waits for itself is ended
+      const rlimit tight{5000, 5000};
+      ::setrlimit(RLIMIT_FSIZE, &tight);
+      auto writer = EventWriter::open(file);
+      if (!writer) ::_exit(1);
+      addLogListener([&](const LogLine& line) { (*writer)->append(event::Log{logLevelName(line.level), line.text}); });
+      for (uint64_t i = 1; i <= 100; ++i) (*writer)->appendPayload(payload(i, 300));
+      if ((*writer)->flush().ok()) ::_exit(2);
+      // The listener runs after the waiting ones were told: a moment later the line has its number.
+      for (int i = 0; i < 1000 && (*writer)->status().accepted == 100; ++i) ::usleep(1000);
+      ::_exit((*writer)->status().accepted == 101 ? 0 : 3);
+    }
+    int status = -1;
+    QCOMPARE(::waitpid(child, &status, 0), child);
+    QVERIFY(WIFEXITED(status));
+    QCOMPARE(WEXITSTATUS(status), 0);
+  }
+
   void deletingTheLogIsNoticed() {
     const fs::path file = freshFile();
     auto writer = *EventWriter::open(file);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
 #include <thread>
 
 #include "app/trainer/commands.h"
@@ -46,12 +47,17 @@ Result<std::string> freeGroup(Store& store, const std::string& wanted) {
   }
 }
 
-// Keys in which the group's runs differ: the axes, found again from what the jobs froze.
+// Keys in which the group's runs differ: the axes, found again from what the jobs froze. An option that has one value
+// wherever it applies is none: it only came and went with another option.
 std::vector<std::string> keysOf(const std::vector<SweepRun>& runs) {
   std::vector<RunConfig> configs;
   for (const SweepRun& run : runs) configs.push_back(run.config);
   std::vector<std::string> keys;
-  for (const ConfigDifference& difference : differences(configs)) keys.push_back(difference.key);
+  for (const ConfigDifference& difference : differences(configs)) {
+    std::set<nlohmann::json> values(difference.values.begin(), difference.values.end());
+    values.erase(nlohmann::json());
+    if (values.size() > 1) keys.push_back(difference.key);
+  }
   return keys;
 }
 

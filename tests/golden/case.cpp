@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "core/io/json.h"
+#include "core/config/json_text.h"
 
 namespace rankscope::golden {
 

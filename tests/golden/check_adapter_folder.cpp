@@ -1,4 +1,4 @@
-#include "core/io/json.h"
+#include "core/config/json_text.h"
 #include "core/methods/peft_format.h"
 #include "tests/golden/check.h"
 #include "tests/golden/packing.h"

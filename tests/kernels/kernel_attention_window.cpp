@@ -1,8 +1,8 @@
 // Attention that sees only the last keys: the implementations against the composite, forward and backward, and the
 // composite against the definition; a window as long as the sequence changes nothing.
 
-#include <QtTest/QtTest>
 #include <torch/csrc/autograd/autograd.h>
+#include <QtTest/QtTest>
 
 #include "kernels/generic/generic.h"
 #include "kernels/ops.h"
@@ -39,8 +39,8 @@ class KernelAttentionWindow : public QObject {
       for (const auto& shape : {Shape{4, 2, 8, 0}, Shape{3, 1, 64, 0}, Shape{2, 2, 50, 0.2}})
         for (const int64_t window : {1, 3, 48, 70, 129}) {
           const auto tokens = starts.back();
-          AttentionSpec spec{shape.heads, shape.kvHeads, shape.dim, true, 1 / std::sqrt(double(shape.dim)),
-                             shape.p, 99, 7, window};
+          AttentionSpec spec{shape.heads, shape.kvHeads, shape.dim, true, 1 / std::sqrt(double(shape.dim)), shape.p, 99,
+                             7,           window};
           const auto angles = at::randn({tokens, shape.dim / 2}) * 2;
           const auto cos = angles.cos(), sin = angles.sin();
           const auto values = at::randn({tokens, (shape.heads + 2 * shape.kvHeads) * shape.dim}).to(t);

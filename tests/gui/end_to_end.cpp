@@ -179,7 +179,7 @@ class EndToEndTest : public QObject {
       QTRY_VERIFY(newRun->consequences()->startButton()->isEnabled());
       QTest::keyClick(newRun, Qt::Key_Return, Qt::ControlModifier);
       auto* live = static_cast<LiveView*>(window.view("live"));
-      QTRY_VERIFY_WITH_TIMEOUT(live->history().step() > 10, 15000);
+      QTRY_VERIFY_WITH_TIMEOUT(live->history().step() > 10, 60000);
       run = live->runId();
     }
     fixture.selection.set({});

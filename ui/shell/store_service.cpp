@@ -44,8 +44,9 @@ struct StoreService::Shared {
   std::mutex mutex;
   std::condition_variable wake;
   std::deque<Task> reads, writes;
-  bool opened = false, stopping = false, ingestAsked = false;
-  Error absent{ErrorCode::Store, "the run store is not open yet", "", "", "", "Wait a moment and try again."};
+  bool tried = false;  // the writer has made or opened the store, or has found that it cannot: readers wait for that
+  bool stopping = false, ingestAsked = false;
+  Error absent;  // why there is no store, once tried
   std::atomic<int> inFlight{0};
 
   std::mutex tokenMutex;
@@ -88,17 +89,15 @@ class StoreService::Worker {
     Error absent;
     for (;;) {
       Task task;
-      bool mayOpen = false;
       {
         std::unique_lock lock(m_shared->mutex);
-        m_shared->wake.wait(lock, [this] { return m_shared->stopping || !m_shared->reads.empty(); });
+        m_shared->wake.wait(lock, [this] { return m_shared->stopping || (m_shared->tried && !m_shared->reads.empty()); });
         if (m_shared->stopping) return;
         task = std::move(m_shared->reads.front());
         m_shared->reads.pop_front();
-        mayOpen = m_shared->opened;
         absent = m_shared->absent;
       }
-      if (!store && mayOpen) {
+      if (!store) {
         auto opened = Store::open(m_service->m_storeFile, Store::Mode::ReadOnly);
         if (opened.ok())
           store = std::move(*opened);
@@ -123,8 +122,9 @@ class StoreService::Worker {
           store = std::move(*opened);
           {
             std::lock_guard lock(m_shared->mutex);
-            m_shared->opened = true;
+            m_shared->tried = true;
           }
+          m_shared->wake.notify_all();
           announce([service = m_service] {
             service->m_open = true;
             Q_EMIT service->opened();
@@ -140,8 +140,9 @@ class StoreService::Worker {
             std::lock_guard lock(m_shared->mutex);
             m_shared->absent = opened.error();
             // A store that is busy or read-only can still be read.
-            first = !std::exchange(m_shared->opened, true);
+            first = !std::exchange(m_shared->tried, true);
           }
+          m_shared->wake.notify_all();
           tell(lastProblem, text(opened.error()));
           if (first) announce([service = m_service] { Q_EMIT service->opened(); });
         }

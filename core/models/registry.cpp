@@ -25,22 +25,28 @@ std::vector<HeadKind> encoderHeads() {
 
 std::vector<HeadKind> decoderHeads() { return {HeadKind::CausalLm, HeadKind::SequenceClassification}; }
 
+std::vector<HeadKind> decoderAndSpanHeads() {
+  return {HeadKind::CausalLm, HeadKind::SequenceClassification, HeadKind::TokenSpan};
+}
+
 }  // namespace
 
 const std::vector<ModelFamily>& modelFamilies() {
+  using enum NewClassifier;
+  // clang-format off: one line a family
   static const std::vector<ModelFamily> families{
-      {"llama", "LLaMA", decoderHeads(), {"q_proj", "v_proj"}, loadLlama, llamaSiteShapes},
-      {"mistral", "Mistral", decoderHeads(), {"q_proj", "v_proj"}, loadMistral, mistralSiteShapes},
-      {"qwen2", "Qwen2", decoderHeads(), {"q_proj", "v_proj"}, loadQwen2, qwen2SiteShapes},
-      {"qwen3", "Qwen3", decoderHeads(), {"q_proj", "v_proj"}, loadQwen3, qwen3SiteShapes},
-      {"gpt2", "GPT-2", {HeadKind::CausalLm, HeadKind::SequenceClassification, HeadKind::TokenSpan}, {"c_attn"}, loadGpt2,
-       gpt2SiteShapes},
-      {"bert", "BERT", encoderHeads(), {"query", "value"}, loadBert, bertSiteShapes},
-      {"roberta", "RoBERTa", encoderHeads(), {"query", "value"}, loadRoberta, robertaSiteShapes},
-      {"xlm-roberta", "XLM-RoBERTa", encoderHeads(), {"query", "value"}, loadRoberta, robertaSiteShapes},
-      {"mpnet", "MPNet", encoderHeads(), {"q", "v"}, loadMpnet, mpnetSiteShapes},
-      {"deberta-v2", "DeBERTa", encoderHeads(), {"query_proj", "value_proj"}, loadDeberta, debertaSiteShapes},
+      {"llama", "LLaMA", decoderHeads(), {"q_proj", "v_proj"}, Weight, loadLlama, llamaSiteShapes},
+      {"mistral", "Mistral", decoderHeads(), {"q_proj", "v_proj"}, Weight, loadMistral, mistralSiteShapes},
+      {"qwen2", "Qwen2", decoderHeads(), {"q_proj", "v_proj"}, Weight, loadQwen2, qwen2SiteShapes},
+      {"qwen3", "Qwen3", decoderHeads(), {"q_proj", "v_proj"}, Weight, loadQwen3, qwen3SiteShapes},
+      {"gpt2", "GPT-2", decoderAndSpanHeads(), {"c_attn"}, Weight, loadGpt2, gpt2SiteShapes},
+      {"bert", "BERT", encoderHeads(), {"query", "value"}, WeightAndBias, loadBert, bertSiteShapes},
+      {"roberta", "RoBERTa", encoderHeads(), {"query", "value"}, DenseThenOutput, loadRoberta, robertaSiteShapes},
+      {"xlm-roberta", "XLM-RoBERTa", encoderHeads(), {"query", "value"}, DenseThenOutput, loadRoberta, robertaSiteShapes},
+      {"mpnet", "MPNet", encoderHeads(), {"q", "v"}, DenseThenOutput, loadMpnet, mpnetSiteShapes},
+      {"deberta-v2", "DeBERTa", encoderHeads(), {"query_proj", "value_proj"}, WeightAndBias, loadDeberta, debertaSiteShapes},
   };
+  // clang-format on
   return families;
 }
 
@@ -50,8 +56,11 @@ Result<const ModelFamily*> findModelFamily(const std::string& modelType) {
     if (family.modelType == modelType) return &family;
     known.push_back(family.modelType);
   }
-  return Error{ErrorCode::BadInput, "no such model family is supported", "config.json, model_type",
-               modelType.empty() ? "no entry" : modelType.substr(0, 60), fmt::format("{}", fmt::join(known, ", ")),
+  return Error{ErrorCode::BadInput,
+               "no such model family is supported",
+               "config.json, model_type",
+               modelType.empty() ? "no entry" : modelType.substr(0, 60),
+               fmt::format("{}", fmt::join(known, ", ")),
                "Choose a model of a supported family."};
 }
 
@@ -62,15 +71,20 @@ Result<nlohmann::json> readModelConfig(const std::filesystem::path& folder) {
     // A GGUF file carries its own config.
     if (const auto files = findWeightFiles(folder); files && files->files.front().extension() == ".gguf")
       return readGgufModelConfig(files->files.front());
-    return Error{ErrorCode::BadInput, "the model folder has no config.json", path.string(), "no such file",
-                 "a file", "Give a folder in the Hugging Face layout: config.json beside model.safetensors."};
+    return Error{ErrorCode::BadInput,
+                 "the model folder has no config.json",
+                 path.string(),
+                 "no such file",
+                 "a file",
+                 "Give a folder in the Hugging Face layout: config.json beside model.safetensors."};
   }
   JsonLimits limits;
   limits.maxBytes = 4 << 20;
   auto json = readJsonFile(path, limits);
   if (json && !json->is_object())
-    return Error{ErrorCode::BadInput, "config.json is not an object", path.string(), json->type_name(),
-                 "a JSON object", "Take config.json from the model's publisher again."};
+    return Error{ErrorCode::BadInput, "config.json is not an object",
+                 path.string(),       json->type_name(),
+                 "a JSON object",     "Take config.json from the model's publisher again."};
   return json;
 }
 
@@ -87,10 +101,15 @@ Result<std::unique_ptr<Model>> loadModel(const std::filesystem::path& folder, co
   try {
     return (*family)->load(folder, *config, options);
   } catch (const c10::Error& e) {
-    return Error{ErrorCode::BadInput, "the model could not be built", folder.string(), e.what_without_backtrace(),
-                 "a model that fits in memory", "Check the sizes in config.json and the free memory."};
+    return Error{ErrorCode::BadInput,
+                 "the model could not be built",
+                 folder.string(),
+                 e.what_without_backtrace(),
+                 "a model that fits in memory",
+                 "Check the sizes in config.json and the free memory."};
   } catch (const std::bad_alloc&) {
-    return Error{ErrorCode::BadInput, "the model does not fit in memory", folder.string(), "allocation failed",
+    return Error{ErrorCode::BadInput,  "the model does not fit in memory",
+                 folder.string(),      "allocation failed",
                  "enough free memory", "Close other programs or choose a smaller model."};
   }
 }

@@ -10,11 +10,23 @@
 
 namespace rankscope {
 
+// What a classification head that the checkpoint does not bring consists of.
+enum class NewClassifier {
+  Weight,           // [classes, hidden]
+  WeightAndBias,    // and a bias
+  DenseThenOutput,  // a dense map with bias in front of it
+};
+constexpr int64_t newClassifierParameters(NewClassifier kind, int64_t hidden, int64_t classes) {
+  return classes * (hidden + (kind == NewClassifier::Weight ? 0 : 1)) +
+         (kind == NewClassifier::DenseThenOutput ? hidden * (hidden + 1) : 0);
+}
+
 struct ModelFamily {
-  std::string modelType;                 // "llama"
-  std::string title;                     // "LLaMA"
-  std::vector<HeadKind> heads;           // heads this family can carry
+  std::string modelType;                    // "llama"
+  std::string title;                        // "LLaMA"
+  std::vector<HeadKind> heads;              // heads this family can carry
   std::vector<std::string> defaultTargets;  // target_modules PEFT would choose: {"q_proj", "v_proj"}
+  NewClassifier newClassifier;
   // Loads config.json + safetensors from a folder.
   Result<std::unique_ptr<Model>> (*load)(const std::filesystem::path& folder, const nlohmann::json& config,
                                          const ModelLoadOptions& options);

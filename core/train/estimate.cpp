@@ -229,7 +229,7 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
     const bool regression = config.str("data.task") == "regression";
     const int64_t given = static_cast<int64_t>(config.list("data.labels").size());
     const int64_t classes = regression ? 1 : std::max<int64_t>(2, data && data->classes > 0 ? data->classes : given);
-    headParameters = classes * (sizes.hidden + ((*family)->modelType == "llama" ? 0 : 1));
+    headParameters = newClassifierParameters((*family)->newClassifier, sizes.hidden, classes);
   }
   estimate.parameters = base + headParameters;
   Result<Counts> counts = countTrainable(*settings, **entry, *sites, estimate.parameters, headParameters);

@@ -127,7 +127,8 @@ std::vector<OptionSpec> methodOptions() {
        .min = 0,
        .max = 1e9,
        .appliesTo = {{"method.name", {"reflora", "reflora_s"}}},
-       .help = "Optimizer steps of plain LoRA before the factors are balanced (B = 0 at the start has no balance).",
+       .help = "Optimizer steps of plain LoRA before the factors are balanced (B = 0 at the start has no balance). "
+               "A run that is not longer takes a tenth of its own steps instead and says so in its log.",
        .paper = "RefLoRA (Zhang et al. 2025), section 5 and released code",
        .group = "method"},
       {.key = "method.interval",

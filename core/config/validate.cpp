@@ -195,11 +195,6 @@ class Checker {
     if (warmupUsable && warmup > steps)
       add("optim.warmup_steps", "the warm-up is longer than the training", fmt::format("{} steps", warmup),
           fmt::format("at most {}, the steps of the run", steps), "Shorten the warm-up or train for more steps.");
-    if (usable("method.warmup_steps") && m_config.integer("method.warmup_steps") >= steps)
-      add("method.warmup_steps", "the method would never start",
-          fmt::format("{} plain steps", m_config.integer("method.warmup_steps")),
-          fmt::format("less than {}, the steps of the run", steps),
-          "Give fewer plain steps, train for more steps, or choose the method lora.");
   }
 
   void checkBestMetric() {

@@ -204,10 +204,7 @@ RelativeSpec EncoderModel::attentionSpec(ForwardContext& context) const {
   spec.heads = m_sizes.heads;
   spec.headDim = m_sizes.hidden / m_sizes.heads;
   spec.scale = 1.0 / std::sqrt(m_sizes.attentionFactor * static_cast<double>(spec.headDim));
-  if (!context.training || m_sizes.attentionDropout <= 0) return spec;
-  spec.dropoutP = m_sizes.attentionDropout;
-  spec.seed = maskSeed(context);
-  spec.place = context.nextPlace++;
+  dropProbabilities(spec, m_sizes.attentionDropout, context);
   return spec;
 }
 

@@ -176,11 +176,7 @@ class Gpt2Model final : public CausalModel {
     spec.causal = true;
     spec.scale = m_sizes.scaled ? 1.0 / std::sqrt(static_cast<double>(m_headDim)) : 1.0;
     if (m_sizes.scaledByLayer) spec.scale /= static_cast<double>(layer + 1);
-    if (context.training && m_sizes.attentionDropout > 0) {
-      spec.dropoutP = m_sizes.attentionDropout;
-      spec.seed = maskSeed(context);
-      spec.place = context.nextPlace++;
-    }
+    dropProbabilities(spec, m_sizes.attentionDropout, context);
     return spec;
   }
 

@@ -32,5 +32,13 @@ at::ScalarType sumType(at::ScalarType compute);
 // The seed of a pass's masks; its places are counted in ForwardContext::nextPlace.
 uint64_t maskSeed(const ForwardContext& context);
 at::Tensor dropped(const at::Tensor& x, double p, ForwardContext& context);
+// Dropout of attention's probabilities, while training; takes a place of its own. For either kind of attention spec.
+template <typename Spec>
+void dropProbabilities(Spec& spec, double p, ForwardContext& context) {
+  if (!context.training || p <= 0) return;
+  spec.dropoutP = p;
+  spec.seed = maskSeed(context);
+  spec.place = context.nextPlace++;
+}
 
 }  // namespace rankscope

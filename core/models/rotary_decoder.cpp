@@ -169,11 +169,7 @@ class RotaryDecoder final : public CausalModel {
     spec.causal = true;
     spec.scale = 1.0 / std::sqrt(static_cast<double>(m_sizes.headDim));
     spec.window = m_sizes.windows[layer];
-    if (context.training && m_sizes.attentionDropout > 0) {
-      spec.dropoutP = m_sizes.attentionDropout;
-      spec.seed = maskSeed(context);
-      spec.place = context.nextPlace++;
-    }
+    dropProbabilities(spec, m_sizes.attentionDropout, context);
     return spec;
   }
 

@@ -39,6 +39,30 @@ class ComponentSettings {
   std::optional<Error> m_error;
 };
 
+// A name that tokenizer.json uses for a component, and the function that reads its settings.
+template <typename Made>
+struct ComponentEntry {
+  const char* type;
+  Made (*make)(ComponentSettings&);
+};
+// The component of this type out of a table (Made is a Result). Refused by name: a type that the table does not have, and
+// a setting that its reader did not ask for.
+template <typename Made, size_t count>
+Made makeComponent(ComponentSettings& settings, const std::string& type, const ComponentEntry<Made> (&table)[count],
+                   const char* kind) {
+  std::string known;
+  for (const ComponentEntry<Made>& entry : table) {
+    if (type == entry.type) {
+      Made made = entry.make(settings);
+      if (!made) return made;
+      if (Result<void> done = settings.done(); !done) return done.error();
+      return made;
+    }
+    known += (known.empty() ? "" : ", ") + std::string(entry.type);
+  }
+  return settings.unknownType(kind, known);
+}
+
 // The members of a "Sequence": the array under `key`, bounded.
 Result<std::vector<const nlohmann::json*>> sequenceMembers(ComponentSettings& settings, const char* key);
 

@@ -280,10 +280,7 @@ Made sequence(ComponentSettings& settings) {
   return std::unique_ptr<Normalizer>(std::make_unique<SequenceNormalizer>(std::move(members)));
 }
 
-constexpr struct {
-  const char* type;
-  Made (*make)(ComponentSettings&);
-} kNormalizers[] = {
+constexpr ComponentEntry<Made> kNormalizers[] = {
     {"NFC", ofForm<NormalForm::Nfc>},
     {"NFD", ofForm<NormalForm::Nfd>},
     {"NFKC", ofForm<NormalForm::Nfkc>},
@@ -304,17 +301,7 @@ constexpr struct {
 
 Result<std::unique_ptr<Normalizer>> makeNormalizer(const nlohmann::json& json, const std::string& where) {
   ComponentSettings settings(json, where);
-  std::string known;
-  for (const auto& entry : kNormalizers) {
-    if (settings.type() == entry.type) {
-      Made made = entry.make(settings);
-      if (!made) return made;
-      if (Result<void> done = settings.done(); !done) return done.error();
-      return made;
-    }
-    known += (known.empty() ? "" : ", ") + std::string(entry.type);
-  }
-  return settings.unknownType("normalizer", known);
+  return makeComponent(settings, settings.type(), kNormalizers, "normalizer");
 }
 
 }  // namespace rankscope

@@ -128,10 +128,7 @@ Made sequence(ComponentSettings& settings) {
   return result;
 }
 
-constexpr struct {
-  const char* type;
-  Made (*make)(ComponentSettings&);
-} kProcessors[] = {{"TemplateProcessing", templateProcessing},
+constexpr ComponentEntry<Made> kProcessors[] = {{"TemplateProcessing", templateProcessing},
                    {"BertProcessing", bert},
                    {"RobertaProcessing", roberta},
                    {"ByteLevel", byteLevel},
@@ -141,17 +138,7 @@ constexpr struct {
 
 Made makePostProcessor(const nlohmann::json& json, const std::string& where) {
   ComponentSettings settings(json, where);
-  std::string known;
-  for (const auto& entry : kProcessors) {
-    if (settings.type() == entry.type) {
-      Made result = entry.make(settings);
-      if (!result) return result;
-      if (Result<void> done = settings.done(); !done) return done.error();
-      return result;
-    }
-    known += (known.empty() ? "" : ", ") + std::string(entry.type);
-  }
-  return settings.unknownType("post-processor", known);
+  return makeComponent(settings, settings.type(), kProcessors, "post-processor");
 }
 
 }  // namespace rankscope

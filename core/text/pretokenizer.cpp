@@ -265,10 +265,7 @@ Made sequence(ComponentSettings& settings) {
   return made<SequencePreTokenizer>(std::move(members));
 }
 
-constexpr struct {
-  const char* type;
-  Made (*make)(ComponentSettings&);
-} kPreTokenizers[] = {
+constexpr ComponentEntry<Made> kPreTokenizers[] = {
     {"BertPreTokenizer", plain<BertPreTokenizer>},
     {"Whitespace", plain<Whitespace>},
     {"WhitespaceSplit", plain<WhitespaceSplit>},
@@ -285,17 +282,7 @@ constexpr struct {
 
 Made makePreTokenizer(const nlohmann::json& json, const std::string& where) {
   ComponentSettings settings(json, where);
-  std::string known;
-  for (const auto& entry : kPreTokenizers) {
-    if (settings.type() == entry.type) {
-      Made result = entry.make(settings);
-      if (!result) return result;
-      if (Result<void> done = settings.done(); !done) return done.error();
-      return result;
-    }
-    known += (known.empty() ? "" : ", ") + std::string(entry.type);
-  }
-  return settings.unknownType("pre-tokenizer", known);
+  return makeComponent(settings, settings.type(), kPreTokenizers, "pre-tokenizer");
 }
 
 }  // namespace rankscope

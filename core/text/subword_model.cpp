@@ -28,10 +28,7 @@ class WordLevelModel : public SubwordModel {
   }
 };
 
-constexpr struct {
-  const char* type;
-  Result<std::unique_ptr<SubwordModel>> (*make)(ComponentSettings&);
-} kModels[] = {{"BPE", makeBpeModel}, {"WordPiece", makeWordPieceModel}, {"Unigram", makeUnigramModel}, {"WordLevel", WordLevelModel::make}};
+constexpr ComponentEntry<Result<std::unique_ptr<SubwordModel>>> kModels[] = {{"BPE", makeBpeModel}, {"WordPiece", makeWordPieceModel}, {"Unigram", makeUnigramModel}, {"WordLevel", WordLevelModel::make}};
 
 // Files from before 2020 name no type; the members tell it.
 std::string typeOf(const ComponentSettings& settings, const nlohmann::json& json) {
@@ -56,18 +53,7 @@ bool SubwordModel::separatesLines() const {
 
 Result<std::unique_ptr<SubwordModel>> makeSubwordModel(const nlohmann::json& json, const std::string& where) {
   ComponentSettings settings(json, where);
-  const std::string type = typeOf(settings, json);
-  std::string known;
-  for (const auto& entry : kModels) {
-    if (type == entry.type) {
-      Result<std::unique_ptr<SubwordModel>> model = entry.make(settings);
-      if (!model) return model;
-      if (Result<void> done = settings.done(); !done) return done.error();
-      return model;
-    }
-    known += (known.empty() ? "" : ", ") + std::string(entry.type);
-  }
-  return settings.unknownType("model", known);
+  return makeComponent(settings, typeOf(settings, json), kModels, "model");
 }
 
 Result<void> readVocabularyObject(const nlohmann::json& json, const std::string& where, Vocabulary& out) {

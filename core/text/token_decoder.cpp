@@ -169,10 +169,7 @@ Made sequence(ComponentSettings& settings) {
   });
 }
 
-constexpr struct {
-  const char* type;
-  Made (*make)(ComponentSettings&);
-} kDecoders[] = {{"ByteLevel", byteLevel}, {"WordPiece", wordPiece}, {"Metaspace", metaspace}, {"BPEDecoder", bpe},
+constexpr ComponentEntry<Made> kDecoders[] = {{"ByteLevel", byteLevel}, {"WordPiece", wordPiece}, {"Metaspace", metaspace}, {"BPEDecoder", bpe},
                  {"ByteFallback", byteFallback}, {"Fuse", fuse}, {"Strip", strip}, {"Replace", replace}, {"Sequence", sequence}};
 
 }  // namespace
@@ -186,17 +183,7 @@ std::string cleanedUp(std::string text) {
 
 Made makeTokenDecoder(const nlohmann::json& json, const std::string& where) {
   ComponentSettings settings(json, where);
-  std::string known;
-  for (const auto& entry : kDecoders) {
-    if (settings.type() == entry.type) {
-      Made result = entry.make(settings);
-      if (!result) return result;
-      if (Result<void> done = settings.done(); !done) return done.error();
-      return result;
-    }
-    known += (known.empty() ? "" : ", ") + std::string(entry.type);
-  }
-  return settings.unknownType("decoder", known);
+  return makeComponent(settings, settings.type(), kDecoders, "decoder");
 }
 
 }  // namespace rankscope

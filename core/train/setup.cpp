@@ -62,6 +62,18 @@ Result<void> checkData(const TrainingSetup& setup) {
   return {};
 }
 
+// A method that begins with plain steps would never begin in a run that is no longer than these.
+void shortenMethodWarmup(MethodSettings& settings, int64_t totalSteps, std::vector<std::string>& remarks) {
+  const auto warmup = settings.options.find("warmup_steps");
+  if (warmup == settings.options.end()) return;
+  const auto asked = warmup->get<int64_t>();
+  if (asked < totalSteps) return;
+  const int64_t taken = std::max<int64_t>(1, totalSteps / 10);
+  *warmup = taken;
+  remarks.push_back(fmt::format("method.warmup_steps: {} plain steps would last as long as the run of {}; {} taken instead",
+                                asked, totalSteps, taken));
+}
+
 }  // namespace
 
 Result<HeadKind> headOf(const RunConfig& config, const ModelFamily& family) {
@@ -248,6 +260,8 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
     if (auto good = checkData(setup); !good) return good.error();
 
   if (!options.method) return setup;
+  setup.plan = StepPlan(planSettingsOf(config, std::max<size_t>(1, setup.data.train.size())));
+  if (options.optimizer) shortenMethodWarmup(*methodSettings, setup.plan.totalSteps(), setup.remarks);
   Result<std::unique_ptr<Method>> method = makeMethod(std::move(*methodSettings));
   if (!method) return method.error();
   setup.method = std::move(*method);
@@ -258,7 +272,6 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
   Result<std::unique_ptr<Optimizer>> optimizer = makeOptimizer(setup.method->trainable(), optimizerSettingsOf(config));
   if (!optimizer) return optimizer.error();
   setup.optimizer = std::move(*optimizer);
-  setup.plan = StepPlan(planSettingsOf(config, std::max<size_t>(1, setup.data.train.size())));
   Result<Schedule> schedule = makeSchedule(config.str("optim.schedule"), config.integer("optim.warmup_steps"),
                                            config.real("optim.warmup_ratio"), setup.plan.totalSteps());
   if (!schedule) return schedule.error();

@@ -90,7 +90,6 @@ Result<void> TrainingLoop::prepare() {
                                           problems.items[i].line, problems.items[i].message));
   if (problems.total > 20) m_recorder.log("warning", fmt::format("{} more rows were passed over", problems.total - 20));
 
-  if (auto starts = methodStarts(); !starts) return starts;
   if (auto chosen = chooseBestMetric(); !chosen) return chosen;
   m_engine = std::make_unique<StepEngine>(*m_setup->model, *m_setup->method, *m_setup->optimizer, m_setup->schedule,
                                           m_setup->stepSettings);
@@ -108,18 +107,6 @@ Result<void> TrainingLoop::prepare() {
   }
   announceStart();
   return {};
-}
-
-// The same rule as validate()'s for train.max_steps, where epochs decide and the data had to be read first.
-Result<void> TrainingLoop::methodStarts() const {
-  const char* const key = "method.warmup_steps";
-  const OptionSpec* option = findOption(key);
-  const int64_t plain = m_config.integer(key), total = m_setup->plan.totalSteps();
-  if (!option || !applies(*option, m_config) || plain < total) return {};
-  return Error{ErrorCode::Usage, "the method would never start", key, fmt::format("{} plain steps", plain),
-               fmt::format("less than {}, the steps that {} epochs make", total, m_config.integer("train.epochs")),
-               fmt::format("Set {} to {} or so, raise train.epochs, or choose the method lora.", key,
-                           std::max<int64_t>(1, total / 10))};
 }
 
 void TrainingLoop::estimateMemory(const DataShape* data) {

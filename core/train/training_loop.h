@@ -25,7 +25,6 @@ class TrainingLoop {
   enum class Leave { No, Stop, Signal };
 
   Result<void> prepare();
-  Result<void> methodStarts() const;
   Result<void> chooseBestMetric();
   Result<void> restore();
   void estimateMemory(const DataShape* data);

@@ -220,7 +220,7 @@ void CompareView::fillList() {
                                                       runToolTip(run.row, QStringLiteral("best"))));
     item->setFlags(item->flags() | Qt::ItemIsUserCheckable);
     item->setCheckState(run.visible ? Qt::Checked : Qt::Unchecked);
-    item->setSizeHint({0, space::kRowHeight});
+    item->setSizeHint({0, space::rowHeight()});
     if (run.id == current) m_list->setCurrentItem(item);
   }
   m_listTitle->setText(tr("%n run(s)", nullptr, static_cast<int>(m_runs.size())));

@@ -36,7 +36,7 @@ DifferencesTab::DifferencesTab(ViewContext& context, QWidget* parent) : QWidget(
   m_table->setFrameShape(QFrame::NoFrame);
   m_table->setTabKeyNavigation(false);
   m_table->verticalHeader()->hide();
-  m_table->verticalHeader()->setDefaultSectionSize(space::kRowHeight);
+  m_table->verticalHeader()->setDefaultSectionSize(space::rowHeight());
   m_table->horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
   m_table->horizontalHeader()->setHighlightSections(false);
   layout->addWidget(m_table, 1);

@@ -61,7 +61,7 @@ PaperTab::PaperTab(QWidget* parent) : QWidget(parent) {
   m_view->setShowGrid(false);
   m_view->setTabKeyNavigation(false);
   m_view->verticalHeader()->hide();
-  m_view->verticalHeader()->setDefaultSectionSize(space::kRowHeight + 2);
+  m_view->verticalHeader()->setDefaultSectionSize(space::rowHeight() + 2);
   m_view->horizontalHeader()->setHighlightSections(false);
   layout->addWidget(m_view, 1);
   m_note = new QLabel(this);

@@ -23,14 +23,14 @@ ColumnRoles::ColumnRoles(RunDraft* draft, QWidget* parent) : QWidget(parent), m_
   grid->setHorizontalSpacing(space::kUnit);
   grid->setVerticalSpacing(0);  // hidden roles must not leave gaps
   grid->setColumnStretch(2, 1);
-  grid->setColumnMinimumWidth(3, space::kRowHeight);
+  grid->setColumnMinimumWidth(3, space::rowHeight());
   int row = 0;
   for (const auto& option : optionTable()) {
     const auto key = QString::fromStdString(option.key);
     if (!key.startsWith(kPrefix)) continue;
     Role role{key, key.mid(kPrefix.size()), new QLabel(optionTitle(option)), new QComboBox, new QLabel, new QLabel,
               new QToolButton};
-    role.title->setFixedWidth(kTitleWidth);
+    role.title->setFixedWidth(space::scaled(kTitleWidth));
     role.box->setContentsMargins(0, 1, 0, 1);
     role.title->setBuddy(role.box);
     role.box->setObjectName("role:" + role.role);

@@ -31,7 +31,7 @@ constexpr int kCaptionWidth = 104;
 QLabel* figure(QGridLayout* grid, const QString& title, const QString& name) {
   auto* caption = new QLabel(title);
   makeCaption(caption);
-  caption->setFixedWidth(kCaptionWidth);
+  caption->setFixedWidth(space::scaled(kCaptionWidth));
   auto* value = new QLabel;
   value->setObjectName(name);
   value->setAccessibleName(title);

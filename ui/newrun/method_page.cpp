@@ -29,7 +29,7 @@ constexpr int kTitleWidth = 168;
 class MethodDelegate : public QStyledItemDelegate {
  public:
   using QStyledItemDelegate::QStyledItemDelegate;
-  QSize sizeHint(const QStyleOptionViewItem&, const QModelIndex&) const override { return {300, space::kRowHeight + 2}; }
+  QSize sizeHint(const QStyleOptionViewItem&, const QModelIndex&) const override { return {300, space::rowHeight() + 2}; }
   void paint(QPainter* painter, const QStyleOptionViewItem& option, const QModelIndex& index) const override {
     const auto& colours = ui::palette();
     painter->save();
@@ -46,7 +46,7 @@ class MethodDelegate : public QStyledItemDelegate {
     font.setBold(option.state & QStyle::State_Selected);
     painter->setFont(font);
     painter->drawText(text, Qt::AlignLeft | Qt::AlignVCenter, index.data(Qt::DisplayRole).toString());
-    text.setLeft(text.left() + 140);
+    text.setLeft(text.left() + space::scaled(140));
     painter->setFont(Theme::instance().smallFont());
     painter->setPen(option.state & QStyle::State_Selected ? colours.text : colours.textMuted);
     painter->drawText(text, Qt::AlignLeft | Qt::AlignVCenter,
@@ -77,7 +77,7 @@ MethodPage::MethodPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_dr
     item->setData(Qt::AccessibleDescriptionRole, translatedOption(choice.help));
     item->setToolTip(translatedOption(choice.help));
   }
-  m_list->setFixedHeight(std::min(8, m_list->count()) * (space::kRowHeight + 2) + 2);
+  m_list->setFixedHeight(std::min(8, m_list->count()) * (space::rowHeight() + 2) + 2);
 
   const auto makeRevert = [this](const QString& key, const QString& name) {
     auto* button = new QToolButton;
@@ -100,7 +100,7 @@ MethodPage::MethodPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_dr
   m_rankRevert = makeRevert("method.rank", tr("Rank"));
   m_rank = new RankSlider;
   auto* rankTitle = new QLabel(tr("Rank"));
-  rankTitle->setFixedWidth(kTitleWidth);
+  rankTitle->setFixedWidth(space::scaled(kTitleWidth));
   rankTitle->setBuddy(m_rank->edit());
   m_rank->edit()->setToolTip(optionHelp(*findOption("method.rank")));
   m_rank->edit()->setAccessibleDescription(optionHelp(*findOption("method.rank")));

@@ -40,7 +40,7 @@ ModelPage::ModelPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_draf
   m_table->setWordWrap(false);
   m_table->setFont(Theme::tabular(m_table->font()));
   m_table->verticalHeader()->hide();
-  m_table->verticalHeader()->setDefaultSectionSize(space::kRowHeight);
+  m_table->verticalHeader()->setDefaultSectionSize(space::rowHeight());
   m_table->horizontalHeader()->setStretchLastSection(true);
   m_table->horizontalHeader()->setHighlightSections(false);
   m_table->horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);

@@ -67,7 +67,7 @@ NewRunView::NewRunView(ViewContext& context, QWidget* parent) : View(context, pa
   m_places = places();
 
   m_rail = new StepRail;
-  m_rail->setFixedWidth(208);
+  m_rail->setFixedWidth(space::scaled(208));
   m_rail->addStep("model", tr("Model"), "model");
   m_rail->addStep("data", tr("Data"), "data");
   m_rail->addStep("method", tr("Method"), "method");
@@ -76,7 +76,7 @@ NewRunView::NewRunView(ViewContext& context, QWidget* parent) : View(context, pa
   m_rail->addStep("changed", tr("Changed"), "diff");
   m_stack = new QStackedWidget;
   m_consequences = new ConsequencesPanel(m_draft);
-  m_consequences->setMinimumWidth(320);
+  m_consequences->setMinimumWidth(space::scaled(320));
   m_help = new QLabel;
   m_help->setObjectName("optionHelp");
   m_help->setWordWrap(true);

@@ -37,7 +37,7 @@ OptionField::OptionField(RunDraft* draft, const OptionSpec& option, QWidget* par
     : QWidget(parent), m_draft(draft), m_option(option) {
   setObjectName("field:" + key());
   m_title = new QLabel(optionTitle(option));
-  m_title->setFixedWidth(kTitleWidth);
+  m_title->setFixedWidth(space::scaled(kTitleWidth));
   m_title->setToolTip(key());
   m_unit = new QLabel;
   makeCaption(m_unit);
@@ -107,7 +107,7 @@ void OptionField::makeEditor() {
         m_choice->addItem(translatedOption(choice.title), QString::fromStdString(choice.value));
         m_choice->setItemData(m_choice->count() - 1, translatedOption(choice.help), Qt::ToolTipRole);
       }
-      m_choice->setMinimumWidth(kNumberWidth);
+      m_choice->setMinimumWidth(space::scaled(kNumberWidth));
       m_choice->setSizeAdjustPolicy(QComboBox::AdjustToContents);
       m_choice->setFocusPolicy(Qt::StrongFocus);
       connect(m_choice, &QComboBox::activated, this,
@@ -116,7 +116,7 @@ void OptionField::makeEditor() {
     case OptionType::LongText:
       m_lines = new QPlainTextEdit;
       m_lines->setTabChangesFocus(true);
-      m_lines->setFixedHeight(3 * space::kRowHeight);
+      m_lines->setFixedHeight(3 * space::rowHeight());
       connect(m_lines, &QPlainTextEdit::textChanged, this,
               [this] { m_draft->setText(key(), m_lines->toPlainText()); });
       return;
@@ -125,7 +125,7 @@ void OptionField::makeEditor() {
   m_line = new QLineEdit;
   if (m_option.type == OptionType::Integer || m_option.type == OptionType::Real) {
     m_line->setAlignment(Qt::AlignRight);
-    m_line->setFixedWidth(kNumberWidth);
+    m_line->setFixedWidth(space::scaled(kNumberWidth));
     m_line->setFont(Theme::tabular(m_line->font()));
   }
   if (m_option.type == OptionType::Path) {

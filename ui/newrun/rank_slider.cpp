@@ -29,7 +29,7 @@ RankSlider::RankSlider(QWidget* parent) : QWidget(parent) {
   m_edit->setObjectName("rankEdit");
   m_edit->setAccessibleName(tr("Rank"));
   m_edit->setAlignment(Qt::AlignRight);
-  m_edit->setFixedWidth(72);
+  m_edit->setFixedWidth(space::scaled(72));
   m_edit->setFont(Theme::tabular(m_edit->font()));
   m_end = new QLabel;
   makeCaption(m_end);

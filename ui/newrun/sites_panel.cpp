@@ -51,10 +51,10 @@ SitesPanel::SitesPanel(RunDraft* draft, QWidget* parent) : QWidget(parent), m_dr
   m_table->horizontalHeader()->setSectionResizeMode(QHeaderView::ResizeToContents);
   m_table->horizontalHeader()->setHighlightSections(false);
   m_table->horizontalHeader()->setMinimumSectionSize(64);
-  m_table->verticalHeader()->setDefaultSectionSize(space::kRowHeight);
+  m_table->verticalHeader()->setDefaultSectionSize(space::rowHeight());
   m_table->verticalHeader()->hide();  // the first column names the layer beside its tick
   m_table->setCornerButtonEnabled(false);
-  m_table->setMinimumHeight(6 * space::kRowHeight);
+  m_table->setMinimumHeight(6 * space::rowHeight());
   m_table->installEventFilter(this);
 
   m_summary = new QLabel;

@@ -49,7 +49,7 @@ void paintTagChips(QPainter* painter, const QRect& area, const QStringList& tags
 
 QSize RunDelegate::sizeHint(const QStyleOptionViewItem& option, const QModelIndex& index) const {
   QSize size = QStyledItemDelegate::sizeHint(option, index);
-  size.setHeight(space::kRowHeight);
+  size.setHeight(space::rowHeight());
   return size;
 }
 

@@ -51,7 +51,7 @@ RunTable::RunTable(RunsModel& model, QWidget* parent) : QWidget(parent), m_model
   connect(&m_model, &RunsModel::loaded, this, [this] {
     const auto before = m_content;
     measure();
-    const bool scrolls = m_model.rowCount() * space::kRowHeight > m_main->viewport()->height();
+    const bool scrolls = m_model.rowCount() * space::rowHeight() > m_main->viewport()->height();
     if (before != m_content || scrolls != m_scrolls) fitColumns();
   });
   connect(&Theme::instance(), &Theme::changed, this, [this] { fitColumns(); });
@@ -72,7 +72,7 @@ void RunTable::setUp(QTableView* view, const QString& name) {
   view->setHorizontalScrollMode(QAbstractItemView::ScrollPerPixel);
   view->verticalHeader()->hide();
   view->verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
-  view->verticalHeader()->setDefaultSectionSize(space::kRowHeight);
+  view->verticalHeader()->setDefaultSectionSize(space::rowHeight());
   view->setContextMenuPolicy(Qt::CustomContextMenu);
   QHeaderView* header = view->horizontalHeader();
   header->setSectionsMovable(true);
@@ -81,7 +81,7 @@ void RunTable::setUp(QTableView* view, const QString& name) {
   header->setSortIndicatorShown(true);
   header->setSortIndicator(-1, Qt::DescendingOrder);
   header->setMinimumSectionSize(28);
-  header->setFixedHeight(space::kRowHeight + 2);
+  header->setFixedHeight(space::rowHeight() + 2);
   header->setContextMenuPolicy(Qt::CustomContextMenu);
   header->setAccessibleName(tr("Column headers"));
   connect(header, &QHeaderView::customContextMenuRequested, this, [this, view](const QPoint& at) { headerMenu(view, at); });
@@ -200,7 +200,7 @@ void RunTable::fitColumns() {
     total += width;
     spare += spareOf(column, width);
   }
-  m_scrolls = m_model.rowCount() * space::kRowHeight > m_main->viewport()->height();
+  m_scrolls = m_model.rowCount() * space::rowHeight() > m_main->viewport()->height();
   const int room = width() - (m_scrolls ? m_main->verticalScrollBar()->sizeHint().width() : 0);
   if (total > room && spare > 0) {
     const int missing = std::min(total - room, spare);

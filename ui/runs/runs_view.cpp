@@ -114,7 +114,7 @@ void RunsView::buildCentre() {
   m_groupTable->setSortingEnabled(true);
   m_groupTable->setTabKeyNavigation(false);
   m_groupTable->verticalHeader()->hide();
-  m_groupTable->verticalHeader()->setDefaultSectionSize(space::kRowHeight);
+  m_groupTable->verticalHeader()->setDefaultSectionSize(space::rowHeight());
   m_groupTable->horizontalHeader()->setHighlightSections(false);
   m_groupTable->horizontalHeader()->setSortIndicator(-1, Qt::AscendingOrder);
   connect(m_groupTable->selectionModel(), &QItemSelectionModel::selectionChanged, this, [this] {

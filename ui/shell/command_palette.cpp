@@ -139,7 +139,7 @@ void CommandPalette::show(const std::vector<Entry>& entries) {
     auto* item = new QListWidgetItem(m_list);
     item->setData(Qt::UserRole, index);
     item->setData(Qt::AccessibleTextRole, entry.title);
-    item->setSizeHint({0, 30});
+    item->setSizeHint({0, space::scaled(30)});
     auto* row = new QWidget(m_list);
     auto* layout = new QHBoxLayout(row);
     layout->setContentsMargins(10, 0, 12, 0);
@@ -160,7 +160,7 @@ void CommandPalette::show(const std::vector<Entry>& entries) {
   for (size_t i = 0; i < m_runs.size(); ++i) add(m_runs[i], -1 - static_cast<int>(i));
   if (m_list->count() > 0) m_list->setCurrentRow(0);
   const int rows = std::clamp(m_list->count(), 1, kRows);
-  m_list->setFixedHeight(rows * 30 + 4);
+  m_list->setFixedHeight(rows * space::scaled(30) + 4);
   const QWidget* window = parentWidget();
   const int width = std::min(kWidth, window->width() - 80);
   resize(width, m_input->sizeHint().height() + m_list->height() + 14);

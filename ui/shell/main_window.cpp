@@ -126,7 +126,7 @@ void MainWindow::buildNavigation() {
   m_navigation = new QFrame(this);
   m_navigation->setObjectName(QStringLiteral("navigation"));
   m_navigation->setAccessibleName(tr("Views"));
-  m_navigation->setFixedWidth(kNavigationWidth);
+  m_navigation->setFixedWidth(space::scaled(kNavigationWidth));
   auto* layout = new QVBoxLayout(m_navigation);
   layout->setContentsMargins(0, space::kUnit, 0, space::kUnit);
   layout->setSpacing(2);

@@ -70,7 +70,7 @@ QueuePanel::QueuePanel(ViewContext& context, QWidget* parent) : QWidget(parent),
   m_table->setTabKeyNavigation(false);
   m_table->setWordWrap(false);
   m_table->verticalHeader()->hide();
-  m_table->verticalHeader()->setDefaultSectionSize(space::kRowHeight);
+  m_table->verticalHeader()->setDefaultSectionSize(space::rowHeight());
   m_table->setItemDelegateForColumn(QueueModel::Progress, new ProgressDelegate(m_table));
   m_table->setContextMenuPolicy(Qt::ActionsContextMenu);
   QHeaderView* header = m_table->horizontalHeader();

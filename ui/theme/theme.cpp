@@ -3,11 +3,13 @@
 #include <QApplication>
 #include <QFile>
 #include <QFontDatabase>
+#include <QFontInfo>
 #include <QPalette>
 #include <QStyle>
 #include <QStyleFactory>
 #include <QWidget>
 
+#include <algorithm>
 #include <cmath>
 
 namespace rankscope::ui {
@@ -174,6 +176,11 @@ void Theme::refresh() {
   m_app->setPalette(q);
   m_app->setStyleSheet(styleSheet(p, m_dark));
   Q_EMIT changed();
+}
+
+int space::scaled(int pixels) {
+  constexpr double kUsual = 10.0 * 96 / 72;
+  return static_cast<int>(std::lround(pixels * std::max(1.0, QFontInfo(QApplication::font()).pixelSize() / kUsual)));
 }
 
 QFont Theme::uiFont() const { return QApplication::font(); }

@@ -21,8 +21,10 @@ inline constexpr int kHalf = 4;
 inline constexpr int kUnit = 8;
 inline constexpr int kWide = 16;
 inline constexpr int kPage = 24;
-inline constexpr int kRowHeight = 26;
 inline constexpr int kIcon = 16;
+// A length that holds text: `pixels` at the usual text size (10 pt at 96 dpi), in proportion where the desktop's is larger.
+int scaled(int pixels);
+inline int rowHeight() { return scaled(26); }  // of tables and forms
 }  // namespace space
 
 struct Palette {

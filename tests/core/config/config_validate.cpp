@@ -93,7 +93,6 @@ class ConfigValidate : public QObject {
     row("method.rank_pattern={\"\": 4}", "method.rank_pattern", "no name");
     row("optim.warmup_steps=10;optim.warmup_ratio=0.1", "optim.warmup_ratio", "given twice");
     row("train.max_steps=50;optim.warmup_steps=51", "optim.warmup_steps", "longer than the training");
-    row("train.max_steps=50;method.name=reflora", "method.warmup_steps", "never start");
     row("train.best_metric=acuracy;data.task=classification", "train.best_metric", "Did you mean accuracy?");
     row("train.best_metric=matthews", "train.best_metric", "loss, perplexity");
     row("data.task=classification;train.sample_every=5", "train.sample_every", "data.task");

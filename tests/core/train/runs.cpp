@@ -37,9 +37,8 @@ TrainOutcome train(const RunFolder& run, const Home& home, bool resume = false) 
 TrainOutcome trainUntil(const RunFolder& run, const Home& home, int64_t step, Command command) {
   TrainOptions options;
   bool sent = false;
-  options.progress = [&](const TrainProgress&) {
-    const auto losses = series(run, "train/loss");
-    if (!sent && !losses.empty() && losses.rbegin()->first >= step) {
+  options.progress = [&](const TrainProgress& progress) {
+    if (!sent && progress.step >= step) {
       sent = true;
       (void)ControlWriter::send(run.path(), command);
     }
@@ -133,6 +132,21 @@ class TrainRuns : public QObject {
     QCOMPARE(eventsOf<event::Rewind>(broken).size(), size_t{1});
     const std::string file = method == "full" ? "model/model.safetensors" : "adapter/adapter_model.safetensors";
     QVERIFY(bytesOf(whole.path() / file) == bytesOf(broken.path() / file));
+  }
+
+  // More plain steps than the run has: a tenth of the run instead, and the log says so.
+  void methodWarmupLongerThanTheRun() {
+    Home home;
+    const RunFolder asked = home.run({"method.warmup_steps=100"}), taken = home.run({"method.warmup_steps=1"});
+    QVERIFY(!train(asked, home).error && !train(taken, home).error);
+    QVERIFY(adapterBytes(asked) == adapterBytes(taken));
+    const auto said = [](const RunFolder& run) {
+      const auto logs = eventsOf<event::Log>(run);
+      return std::any_of(logs.begin(), logs.end(), [](const event::Log& log) {
+        return log.text == "method.warmup_steps: 100 plain steps would last as long as the run of 12; 1 taken instead";
+      });
+    };
+    QVERIFY(said(asked) && !said(taken));
   }
 
   void resumePassesOverADamagedCheckpoint() {

@@ -60,7 +60,10 @@ void choose(QComboBox* box, const QString& value) {
   QVERIFY2(at >= 0, qPrintable(value));
   const auto index = box->model()->index(at, 0);
   box->view()->scrollTo(index);
-  QTest::mouseClick(box->view()->viewport(), Qt::LeftButton, {}, box->view()->visualRect(index).center());
+  const QPoint place = box->view()->visualRect(index).center();
+  QTest::qWait(QApplication::doubleClickInterval() + 20);  // an open list takes no second click before this
+  QTest::mouseMove(box->view()->viewport(), place);
+  QTest::mouseClick(box->view()->viewport(), Qt::LeftButton, {}, place);
 }
 
 void type(QWidget* edit, const QString& text) {

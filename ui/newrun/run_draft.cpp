@@ -55,6 +55,28 @@ void RunDraft::push(State next, const QString& text, const QString& mergeKey, co
   }
 }
 
+// An edit may decide about other options: those that stop applying through it are put aside instead of becoming mistakes
+// of fields that are no longer shown. What did not apply before stays for validate() to name.
+void RunDraft::settle(State& next) const {
+  for (bool again = true; std::exchange(again, false);) {
+    for (const auto& option : optionTable()) {
+      const bool now = rankscope::applies(option, next.config);
+      const auto key = QString::fromStdString(option.key);
+      if (!now && rankscope::applies(option, m_state.config)) {
+        next.badTexts.remove(key);
+        if (!next.config.isSet(option.key)) continue;
+        next.parked[option.key] = next.config.value(option.key);
+        next.config.unset(option.key);
+        again = true;
+      } else if (const auto kept = next.parked.find(option.key); now && kept != next.parked.end()) {
+        if (!next.config.isSet(option.key)) (void)next.config.set(option.key, kept->second);
+        next.parked.erase(kept);
+        again = true;
+      }
+    }
+  }
+}
+
 void RunDraft::apply(const State& state, const QStringList& keys) {
   m_state = state;
   check();
@@ -68,6 +90,7 @@ void RunDraft::setMany(const Edits& edits) {
     next.badTexts.remove(key);
     if (next.config.set(key.toStdString(), value).ok()) keys << key;
   }
+  settle(next);
   const auto* option = edits.empty() ? nullptr : findOption(edits.front().first.toStdString());
   push(std::move(next), option ? tr("Change %1").arg(optionTitle(*option)) : tr("Change"),
        edits.size() == 1 ? edits.front().first : QString(), keys);
@@ -88,6 +111,7 @@ void RunDraft::setText(const QString& key, const QString& typed) {
   } else if (!next.config.setText(key.toStdString(), typed.trimmed().toStdString()).ok()) {
     next.badTexts.insert(key, typed);
   }
+  settle(next);
   push(std::move(next), tr("Change %1").arg(optionTitle(*option)), key, {key});
 }
 
@@ -120,6 +144,7 @@ void RunDraft::revert(const QString& key) {
   } else {
     next.config.unset(name);
   }
+  settle(next);
   const auto* option = findOption(name);
   push(std::move(next), tr("Revert %1").arg(option ? optionTitle(*option) : key), {}, {key});
 }
@@ -128,6 +153,7 @@ void RunDraft::revertAll() {
   State next = m_state;
   next.config = next.base;
   next.badTexts.clear();
+  next.parked.clear();
   push(std::move(next), tr("Revert all"), {}, {});
 }
 
@@ -142,6 +168,7 @@ void RunDraft::replace(const RunConfig& config, const QString& undoText) {
   State next = m_state;
   next.config = config;
   next.badTexts.clear();
+  next.parked.clear();
   push(std::move(next), undoText, {}, {});
 }
 

@@ -8,6 +8,8 @@
 #include <QObject>
 #include <QPointer>
 #include <QStringList>
+#include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -68,8 +70,11 @@ class RunDraft : public QObject {
     RunConfig config, base;
     QString preset;
     QHash<QString, QString> badTexts;
+    // What an edit made inapplicable (the rank under full fine-tuning), for when another makes it apply again.
+    std::map<std::string, nlohmann::json> parked;
   };
   class Edit;
+  void settle(State& next) const;
   void push(State next, const QString& text, const QString& mergeKey, const QStringList& keys);
   void apply(const State& state, const QStringList& keys);
   void check();

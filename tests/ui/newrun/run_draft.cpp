@@ -62,6 +62,33 @@ class RunDraftTest : public QObject {
     QCOMPARE(draft.issuesOf("method.rank").front()->error.what, at->error.what);
   }
 
+  // Another method or task leaves no mistakes in fields that are not shown any more, and coming back finds them as they were.
+  void whatStopsApplyingIsPutAside() {
+    QUndoStack undo;
+    RunDraft draft(&undo);
+    RunConfig preset;
+    QVERIFY(preset.assign({"data.task=instruction", "data.columns.answer=review", "data.template=about {topic}",
+                           "method.rank=16"}).empty());
+    draft.startFrom("mine", preset);
+    const auto mistakesOf = [&draft](const char* key) { return draft.issuesOf(key).size(); };
+    draft.setText("method.rank", "none");
+    draft.setText("method.rank", "32");
+    draft.setText("method.dropout", "half");
+    QCOMPARE(mistakesOf("method.dropout"), size_t{1});
+    draft.set("method.name", "full");
+    QCOMPARE(mistakesOf("method.rank") + mistakesOf("method.dropout"), size_t{0});
+    QVERIFY(!draft.config().isSet("method.rank"));
+    draft.set("method.name", "rora");
+    QCOMPARE(draft.config().integer("method.rank"), int64_t{32});
+    draft.set("data.task", "causal_lm");
+    QCOMPARE(mistakesOf("data.template") + mistakesOf("data.columns.answer"), size_t{0});
+    undo.undo();
+    QCOMPARE(QString::fromStdString(draft.config().str("data.template")), QString("about {topic}"));
+    undo.redo();
+    draft.set("data.task", "instruction");
+    QCOMPARE(QString::fromStdString(draft.config().str("data.columns.answer")), QString("review"));
+  }
+
   void outsideIssuesComeAndGo() {
     RunDraft draft(nullptr);
     QSignalSpy changed(&draft, &RunDraft::issuesChanged);

@@ -102,7 +102,7 @@ CompareView::CompareView(ViewContext& context, QWidget* parent) : View(context, 
   m_tabs->addTab(m_paper, icon(QStringLiteral("table")), tr("Paper table"));
   m_splitter->addWidget(m_tabs);
   m_splitter->setStretchFactor(1, 1);
-  m_splitter->setSizes({280, 1000});
+  m_splitter->setSizes({space::scaled(280), 1000});
   m_pages->addWidget(m_splitter);
 
   connect(m_list, &QListWidget::itemChanged, this, [this](QListWidgetItem* item) {

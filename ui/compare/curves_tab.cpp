@@ -51,7 +51,9 @@ CurvesTab::CurvesTab(ViewContext& context, QWidget* parent) : QWidget(parent), m
     control->setAccessibleName(text);
   };
   m_series = new QComboBox(bar);
-  m_series->setMinimumWidth(220);
+  m_series->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+  m_series->setMinimumContentsLength(12);
+  m_series->setMaximumWidth(space::scaled(260));
   m_series->setEditable(true);  // for searching among hundreds of series of single sites
   m_series->setInsertPolicy(QComboBox::NoInsert);
   m_series->completer()->setFilterMode(Qt::MatchContains);
@@ -66,7 +68,8 @@ CurvesTab::CurvesTab(ViewContext& context, QWidget* parent) : QWidget(parent), m
   labelled(tr("Group"), m_grouping);
   m_smoothing = new QSlider(Qt::Horizontal, bar);
   m_smoothing->setRange(0, 100);
-  m_smoothing->setFixedWidth(110);
+  m_smoothing->setMinimumWidth(60);
+  m_smoothing->setMaximumWidth(110);
   labelled(tr("Smoothing"), m_smoothing);
   m_smoothingText = new QLabel(bar);
   m_smoothingText->setMinimumWidth(36);
@@ -90,6 +93,7 @@ CurvesTab::CurvesTab(ViewContext& context, QWidget* parent) : QWidget(parent), m
   fit->setAccessibleName(tr("Show everything"));
   row->addWidget(fit);
   row->addStretch(1);
+  row->setStretchFactor(m_series, 2);
   m_state = new QLabel(bar);
   makeCaption(m_state);
   row->addWidget(m_state);

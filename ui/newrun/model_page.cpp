@@ -70,6 +70,7 @@ ModelPage::ModelPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_draf
   column->addWidget(m_table, 1);
   column->addLayout(buttons);
 
+  fitColumns();
   connect(m_rescan, &QPushButton::clicked, this, &ModelPage::rescanAsked);
   connect(add, &QPushButton::clicked, this, &ModelPage::addFolderAsked);
   connect(m_form, &OptionForm::focused, this, &ModelPage::focused);

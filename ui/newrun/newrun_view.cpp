@@ -166,7 +166,7 @@ void NewRunView::buildTop() {
   m_preset = new QComboBox;
   m_preset->setObjectName("presetBox");
   m_preset->setAccessibleName(tr("Preset"));
-  m_preset->setFixedWidth(320);  // its text changes with every edit; the bar must not jump
+  m_preset->setFixedWidth(space::scaled(320));  // its text changes with every edit; the bar must not jump
   from->setBuddy(m_preset);
   m_presetMenu = new QToolButton;
   m_presetMenu->setObjectName("presetMenu");
@@ -194,7 +194,7 @@ void NewRunView::buildTop() {
   m_search->setAccessibleName(tr("Find an option"));
   m_search->setPlaceholderText(withShortcut(tr("Find an option"), QKeySequence("Ctrl+F")));
   m_search->setClearButtonEnabled(true);
-  m_search->setFixedWidth(240);
+  m_search->setFixedWidth(space::scaled(240));
   m_search->addAction(icon("search"), QLineEdit::LeadingPosition);
   row->addWidget(from);
   row->addWidget(m_preset);

@@ -179,9 +179,10 @@ void RunTable::measure() {
 
 int RunTable::widthWanted(const RunColumn& column) const {
   if (const auto set = m_widths.constFind(column.id); set != m_widths.cend()) return *set;
-  if (column.id == QLatin1String("star") || column.id == QLatin1String("loss_curve")) return column.width;
+  if (column.id == QLatin1String("star") || column.id == QLatin1String("loss_curve")) return space::scaled(column.width);
   // The narrowest heading has to fit as well.
-  return std::clamp(m_content.value(column.id) + kCellPadding, std::min(column.least, column.width), column.width);
+  const int widest = space::scaled(column.width);
+  return std::clamp(m_content.value(column.id) + kCellPadding, std::min(space::scaled(column.least), widest), widest);
 }
 
 // Texts that may be cut short give up what is missing, each in proportion to what it could spare; room that is left makes
@@ -191,7 +192,7 @@ void RunTable::fitColumns() {
   std::vector<int> widths;
   int total = 0, spare = 0, curve = -1;
   const auto spareOf = [this](const RunColumn& column, int width) {
-    return column.least > 0 && !m_widths.contains(column.id) ? std::max(0, width - column.least) : 0;
+    return column.least > 0 && !m_widths.contains(column.id) ? std::max(0, width - space::scaled(column.least)) : 0;
   };
   for (const RunColumn& column : columns) {
     const int width = widthWanted(column);

@@ -10,9 +10,14 @@ namespace {
 // Pieces of byte-level vocabularies and cells of foreign files need not be UTF-8; JSON must be.
 std::string clean(const std::string& text) { return cleanUtf8(text, 4096); }
 
+nlohmann::json idOrNull(int32_t id) { return id < 0 ? nlohmann::json() : nlohmann::json(id); }
+
+}  // namespace
+
 nlohmann::json rolesDocument(const ColumnRoles& roles) {
   return {{"text", clean(roles.text)}, {"text_pair", clean(roles.textPair)}, {"label", clean(roles.label)},
-          {"prompt", clean(roles.prompt)}, {"answer", clean(roles.answer)}, {"template", clean(roles.promptTemplate)}};
+          {"prompt", clean(roles.prompt)}, {"answer", clean(roles.answer)},
+          {"messages", clean(roles.messages)}, {"template", clean(roles.promptTemplate)}};
 }
 
 nlohmann::json problemsDocument(const ProblemList& problems) {
@@ -21,10 +26,6 @@ nlohmann::json problemsDocument(const ProblemList& problems) {
     list.push_back({{"row", problem.row}, {"line", problem.line}, {"message", clean(problem.message)}});
   return list;
 }
-
-nlohmann::json idOrNull(int32_t id) { return id < 0 ? nlohmann::json() : nlohmann::json(id); }
-
-}  // namespace
 
 Result<nlohmann::json> inspectDataDocument(const std::filesystem::path& file, const TableOptions& options,
                                            const std::string& task) {

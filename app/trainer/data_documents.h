@@ -16,10 +16,15 @@
 namespace rankscope {
 
 // {format, header, rows, bytes, columns:[{name, example, kind, role}], problems:[{row, line, message}], problem_count,
-//  task, roles:{text, text_pair, label, prompt, answer, template}}. Roles are guessed for `task`, or for the task that the
+//  task, roles}. Roles are guessed for `task`, or for the task that the
 // columns suggest when it is empty.
 Result<nlohmann::json> inspectDataDocument(const std::filesystem::path& file, const TableOptions& options,
                                            const std::string& task = {});
+
+// {text, text_pair, label, prompt, answer, messages, template}
+nlohmann::json rolesDocument(const ColumnRoles& roles);
+// [{row, line, message}]
+nlohmann::json problemsDocument(const ProblemList& problems);
 
 // {rows:[{tokens:[{text, id, label}], row, length, truncated, label}], length_histogram:{edges, counts, over_limit,
 //  tokens_lost_share}, train_rows, eval_rows, tokens, labels, roles, problems, problem_count}

@@ -11,6 +11,7 @@
 #include "app/trainer/commands.h"
 #include "app/trainer/subject.h"
 #include "core/models/stop_tokens.h"
+#include "core/text/chat_recognition.h"
 
 namespace rankscope {
 namespace {
@@ -19,7 +20,7 @@ struct GenerateArguments {
   SubjectArguments subject;
   std::vector<std::string> prompts;
   GenerateOptions options;
-  std::string stopping = "heuristic", rule = "transformers";
+  std::string stopping = "heuristic", rule = "transformers", chat = "run", system;
 };
 
 const char* endName(Generated::End end) {
@@ -90,15 +91,6 @@ void declareBeams(CLI::App* sub, GenerateArguments& arguments) {
 
 }  // namespace
 
-std::vector<int64_t> promptIds(const Tokenizer& tokenizer, const std::string& text) {
-  std::vector<int64_t> ids(tokenizer.prefix().begin(), tokenizer.prefix().end());
-  EncodeOptions plain;
-  plain.addSpecial = false;
-  const Encoding encoded = tokenizer.encode(text, plain);
-  ids.insert(ids.end(), encoded.ids.begin(), encoded.ids.end());
-  return ids;
-}
-
 void addGenerateCommand(CLI::App& root, CommandContext& context) {
   CLI::App* sub = root.add_subcommand("generate", "Continue prompts with a run or a model");
   auto arguments = std::make_shared<GenerateArguments>();
@@ -108,6 +100,11 @@ void addGenerateCommand(CLI::App& root, CommandContext& context) {
          "Text to continue; may be given often, and all go through the model together (default: standard input)")
       ->take_all()
       ->allow_extra_args(false);
+  sub->add_option("--chat-template", arguments->chat,
+                  "A prompt is a user's turn of a conversation in this form: a template's name, auto (the model's own), none, "
+                  "or run (what the run was trained with)")
+      ->capture_default_str();
+  sub->add_option("--system", arguments->system, "System text of the conversation");
   declareChoice(sub, arguments->options);
   declareBeams(sub, *arguments);
   context.run(sub, [&context, arguments]() -> int {
@@ -119,13 +116,27 @@ void addGenerateCommand(CLI::App& root, CommandContext& context) {
       return context.fail({ErrorCode::Usage, "a classifier has no text to generate", arguments->subject.subject,
                            "a classification head", "a language model", "Use `rankscope-train eval` for it."});
     const Tokenizer& tokenizer = *trained->setup.tokenizer;
+    std::optional<ChatTemplate> chat = trained->setup.dataSettings.chatTemplate;
+    if (arguments->chat != "run") {
+      auto named = chatTemplateFor(arguments->chat, trained->setup.modelFolder, context.places.resources / "templates");
+      if (!named) return context.fail(named.error());
+      chat = std::move(*named);
+    }
+    if (!chat && !arguments->system.empty())
+      return context.fail({ErrorCode::Usage, "a system text needs a chat template", "--system", "no template", "a chat template",
+                           "Name one with --chat-template."});
     std::vector<std::vector<int64_t>> prompts;
-    for (const std::string& text : arguments->prompts) prompts.push_back(promptIds(tokenizer, text));
+    for (const std::string& text : arguments->prompts) {
+      Result<std::vector<int64_t>> ids = promptIds(tokenizer, text, chat ? &*chat : nullptr, arguments->system);
+      if (!ids) return context.fail(ids.error());
+      prompts.push_back(std::move(*ids));
+    }
     GenerateOptions options = arguments->options;
     options.earlyStopping = choiceOf<EarlyStopping>(arguments->stopping, kStoppings);
     options.beamRule = choiceOf<BeamRule>(arguments->rule, kRules);
     options.stopTokens =
         stopTokensOf(trained->setup.modelFolder, trained->setup.model->config(), tokenizer.special().eos);
+    if (const int32_t end = chat ? chatEnd(*chat, tokenizer) : -1; end >= 0) options.stopTokens.push_back(end);
     Result<std::vector<Generated>> generated = generate(*trained->setup.model, prompts, options);
     if (!generated) return context.fail(generated.error());
     nlohmann::json documents = nlohmann::json::array();

@@ -5,6 +5,7 @@
 #include "app/trainer/check_config.h"
 #include "app/trainer/command.h"
 #include "app/trainer/commands.h"
+#include "app/trainer/data_documents.h"
 #include "app/trainer/model_documents.h"
 #include "app/trainer/serve.h"
 #include "core/config/run_config.h"
@@ -74,18 +75,6 @@ Result<json> modelInspect(const ServeCall& call) {
   Result<std::filesystem::path> path = pathParam(call, "path");
   if (!path) return path.error();
   return inspectModel(*path, call.places);
-}
-
-json problemsDocument(const ProblemList& problems) {
-  json list = json::array();
-  for (const DataProblem& problem : problems.items)
-    list.push_back({{"line", problem.line}, {"row", problem.row}, {"message", problem.message}});
-  return list;
-}
-
-json rolesDocument(const ColumnRoles& roles) {
-  return {{"text", roles.text},     {"text_pair", roles.textPair}, {"label", roles.label},
-          {"prompt", roles.prompt}, {"answer", roles.answer},      {"template", roles.promptTemplate}};
 }
 
 Result<json> dataInspect(const ServeCall& call) {

@@ -86,6 +86,8 @@ std::string FileLoader::key(const std::string& contentHash) const {
   for (const std::string& role : {m_file.roles.text, m_file.roles.textPair, m_file.roles.label, m_file.roles.prompt,
                                   m_file.roles.answer, m_file.roles.promptTemplate})
     hash.updateField(role);
+  hash.updateField(m_file.roles.messages);
+  if (m_settings.chatTemplate) hash.updateField(m_settings.chatTemplate->identity() + (m_settings.lossOnLastTurn ? " last" : " all"));
   for (const std::string& label : m_file.labels) hash.updateField(label);
   hash.updateField(std::to_string(m_settings.task == DataTask::CausalLm ? 0 : m_settings.maxLength));
   hash.updateField(std::to_string(m_stopAfter));
@@ -113,7 +115,9 @@ Result<PreparedFile> FileLoader::load() {
     Row row;
     while (sample.size() < kRowsForGuess && (*reader)->next(row)) sample.push_back(row);
     (*reader)->rewind();
-    m_file.roles = guessRoles(m_settings.task, (*reader)->columns(), sample, m_settings.columns);
+    std::optional<std::string> inputJoint;
+    if (m_settings.chatTemplate) inputJoint = m_settings.chatTemplate->inputJoint;
+    m_file.roles = guessRoles(m_settings.task, (*reader)->columns(), sample, m_settings.columns, inputJoint);
     Result<std::unique_ptr<RowTask>> made =
         dataTaskEntry(m_settings.task).make({m_settings, m_tokenizer, m_path, (*reader)->columns(), m_file.roles});
     if (!made) {
@@ -122,6 +126,7 @@ Result<PreparedFile> FileLoader::load() {
       return error;
     }
     task = std::move(*made);
+    for (std::string& note : task->notes()) m_file.problems.add(0, 0, std::move(note));
   }
 
   const TokenCache cache(m_options.cacheFolder, key(*contentHash));

@@ -65,6 +65,7 @@ Result<TableInspection> inspectTable(const std::filesystem::path& path, const Ta
     else if (columns[i] == roles.prompt || roles.promptTemplate.find("{" + columns[i] + "}") != std::string::npos)
       summary.guessedRole = "prompt";
     else if (columns[i] == roles.answer) summary.guessedRole = "answer";
+    else if (columns[i] == roles.messages) summary.guessedRole = "messages";
     result.columns.push_back(std::move(summary));
   }
   sample.resize(std::min(sample.size(), sampleRows));

@@ -39,23 +39,15 @@ class InstructionTask : public RowTask {
     const std::vector<int32_t>& opening = m_tokenizer.prefix();
     const int32_t closing = m_tokenizer.special().eos >= 0 ? m_tokenizer.special().eos : m_tokenizer.special().sep;
 
-    const size_t end = closing >= 0 ? 1 : 0;
-    const size_t answerTokens = tokens.size() - promptTokens;
-    if (answerTokens == 0) return SkippedRow{"the answer gives no token; the row was left out"};
-    const size_t room = m_maxLength > opening.size() ? m_maxLength - opening.size() : 0;
-    // The answer comes first: the prompt loses its beginning before the answer loses its end.
-    const size_t keepAnswer = std::min(answerTokens + end, room);
-    const size_t keepPrompt = std::min(promptTokens, room - keepAnswer);
+    if (promptTokens == tokens.size()) return SkippedRow{"the answer gives no token; the row was left out"};
     EncodedRow encoded;
-    encoded.lost = tokens.size() + end - keepAnswer - keepPrompt;
     encoded.ids = opening;
-    const auto at = [&](size_t index) { return tokens.ids.begin() + static_cast<std::ptrdiff_t>(index); };
-    encoded.ids.insert(encoded.ids.end(), at(promptTokens - keepPrompt), at(promptTokens));
-    const size_t firstScored = encoded.ids.size();
-    encoded.ids.insert(encoded.ids.end(), at(promptTokens), at(promptTokens + std::min(keepAnswer, answerTokens)));
-    if (keepAnswer == answerTokens + end && end > 0) encoded.ids.push_back(closing);
+    encoded.ids.insert(encoded.ids.end(), tokens.ids.begin(), tokens.ids.end());
+    if (closing >= 0) encoded.ids.push_back(closing);
+    const size_t firstScored = opening.size() + promptTokens;
     encoded.lossMask.assign(encoded.ids.size(), 1);
     std::fill_n(encoded.lossMask.begin(), firstScored, uint8_t{0});
+    cutToLength(encoded, opening.size(), firstScored, m_maxLength);
     return encoded;
   }
 
@@ -67,7 +59,25 @@ class InstructionTask : public RowTask {
 
 }  // namespace
 
+void cutToLength(EncodedRow& row, size_t opening, size_t answer, size_t maxLength) {
+  const size_t whole = row.ids.size(), room = maxLength > opening ? maxLength - opening : 0;
+  const size_t keepAnswer = std::min(whole - answer, room), keepPrompt = std::min(answer - opening, room - keepAnswer);
+  const auto cut = [&](auto& values) {
+    const auto begin = values.begin() + static_cast<std::ptrdiff_t>(opening);
+    values.erase(begin, begin + static_cast<std::ptrdiff_t>(answer - opening - keepPrompt));
+    values.resize(opening + keepPrompt + keepAnswer);
+  };
+  cut(row.ids);
+  cut(row.lossMask);
+  row.lost += whole - row.ids.size();
+}
+
 Result<std::unique_ptr<RowTask>> makeInstructionTask(const TaskSetup& setup) {
+  if (setup.settings.chatTemplate) return makeChatTask(setup);
+  if (!setup.roles.messages.empty())
+    return Error{ErrorCode::Usage, "conversations need a chat template, and the model has none", "data.chat_template",
+                 setup.roles.messages, "the name of a template",
+                 "Set data.chat_template to the one the model shall learn, for instance chatml or plain."};
   Result<size_t> answer = findColumn(setup.columns, setup.roles.answer, "data.columns.answer");
   if (!answer) return answer.error();
   auto task = std::make_unique<InstructionTask>(setup.tokenizer, static_cast<size_t>(setup.settings.maxLength), *answer);

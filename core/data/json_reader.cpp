@@ -4,6 +4,7 @@
 
 #include "core/data/readers.h"
 #include "core/config/json_text.h"
+#include "core/data/conversation.h"
 
 namespace rankscope {
 namespace {
@@ -19,6 +20,8 @@ void flatten(const nlohmann::json& value, const std::string& name, int depth, Ce
   const auto inside = [&](const std::string& key) { return name.empty() ? key : name + "." + key; };
   if (value.is_object() && depth < kFlattenDepth) {
     for (const auto& [key, entry] : value.items()) flatten(entry, inside(key), depth + 1, out);
+  } else if (isConversation(value)) {
+    out.emplace_back(name.empty() ? "messages" : name, value.dump());
   } else if (value.is_array() && depth < kFlattenDepth) {
     for (size_t i = 0; i < std::min(value.size(), kFlattenItems); ++i)
       flatten(value[i], inside(std::to_string(i)), depth + 1, out);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "core/data/example.h"
 #include "core/data/roles.h"
 #include "core/data/table.h"
+#include "core/text/chat_template.h"
 #include "core/text/tokenizer.h"
 
 namespace rankscope {
@@ -28,6 +30,8 @@ struct DataSettings {
   TableOptions table;
   ColumnRoles columns;              // columns.promptTemplate = data.template
   std::vector<std::string> labels;  // empty: the distinct values of train, sorted
+  std::optional<ChatTemplate> chatTemplate;  // of instructions and conversations
+  bool lossOnLastTurn = false;               // of a conversation; else on all that an assistant says
   int64_t maxLength = 256;          // tokens a sequence, special ones included
   uint64_t seed = 0;                // of the split
 

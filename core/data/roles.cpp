@@ -10,6 +10,7 @@
 #include <set>
 
 #include "core/data/column_names.h"
+#include "core/data/conversation.h"
 #include "core/config/text_shown.h"
 
 namespace rankscope {
@@ -60,6 +61,17 @@ std::vector<ColumnFacts> factsOf(size_t columns, const std::vector<Row>& sample)
       if (fact.distinct.size() < 64) fact.distinct.insert(cell);
     }
   return facts;
+}
+
+// The column that holds conversations, "" when there is none.
+std::string conversationColumn(const std::vector<std::string>& columns, const std::vector<Row>& sample) {
+  for (size_t i = 0; i < columns.size(); ++i)
+    for (const Row& row : sample) {
+      if (i >= row.cells.size() || !row.cells[i] || row.cells[i]->empty()) continue;
+      if (looksLikeConversation(*row.cells[i])) return columns[i];
+      break;
+    }
+  return {};
 }
 
 std::string lastPart(const std::string& name) {
@@ -126,7 +138,7 @@ bool isKnownColumnName(std::string_view name) {
 }
 
 ColumnRoles guessRoles(DataTask task, const std::vector<std::string>& columns, const std::vector<Row>& sample,
-                       const ColumnRoles& given) {
+                       const ColumnRoles& given, const std::optional<std::string>& inputJoint) {
   ColumnRoles roles = given;
   const KnownColumnNames& names = knownColumnNames();
   const std::vector<ColumnFacts> facts = factsOf(columns.size(), sample);
@@ -145,11 +157,16 @@ ColumnRoles guessRoles(DataTask task, const std::vector<std::string>& columns, c
     return roles;
   }
   if (task == DataTask::Instruction) {
+    // A conversation holds its own prompts and answers.
+    if (roles.messages.empty() && roles.prompt.empty() && roles.promptTemplate.empty() &&
+        (byName(columns, names.prompt).empty() || byName(columns, names.answer).empty()))
+      roles.messages = conversationColumn(columns, sample);
+    if (!roles.messages.empty()) return roles;
     if (roles.answer.empty()) roles.answer = byName(columns, names.answer);
     if (roles.prompt.empty() && roles.promptTemplate.empty()) {
       const std::string instruction = byName(columns, {"instruction"}), input = byName(columns, {"input"});
       if (!instruction.empty() && !input.empty() && input != roles.answer) {
-        std::string text = kInstructionTemplate;
+        std::string text = inputJoint ? "{INSTRUCTION}{#INPUT}" + *inputJoint + "{INPUT}{/INPUT}" : kInstructionTemplate;
         for (const auto& [mark, column] : {std::pair<std::string, std::string>{"INSTRUCTION", instruction},
                                            std::pair<std::string, std::string>{"INPUT", input}})
           for (size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + column.size()))
@@ -201,6 +218,7 @@ ColumnRoles guessRoles(DataTask task, const std::vector<std::string>& columns, c
 
 DataTask guessTask(const std::vector<std::string>& columns, const std::vector<Row>& sample, DataFormat format) {
   if (format == DataFormat::Text) return DataTask::CausalLm;
+  if (!conversationColumn(columns, sample).empty()) return DataTask::Instruction;
   const KnownColumnNames& names = knownColumnNames();
   const std::string answer = byName(columns, names.answer);
   if (!answer.empty() && !byName(columns, names.prompt).empty() && byName(columns, names.prompt) != answer)

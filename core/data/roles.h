@@ -3,6 +3,7 @@
 // Free functions, any thread.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,12 +19,15 @@ Result<DataTask> parseDataTask(const std::string& name);
 // Column names ("" = none), or "#3" for a column by number from 1.
 struct ColumnRoles {
   std::string text, textPair, label, prompt, answer;
+  std::string messages;        // whole conversations; see core/data/conversation.h
   std::string promptTemplate;  // guessed for tables with instruction and input; see core/data/prompt_template.h
 };
 
 // `given` wins wherever it is set; sample rows help where names do not.
+// `inputJoint`: a guessed prompt template is no more than instruction and input with this between (for a chat template,
+// which brings all else); without it Alpaca's.
 ColumnRoles guessRoles(DataTask task, const std::vector<std::string>& columns, const std::vector<Row>& sample,
-                       const ColumnRoles& given = {});
+                       const ColumnRoles& given = {}, const std::optional<std::string>& inputJoint = {});
 // The task that the columns suggest: for the data view and new-run form.
 DataTask guessTask(const std::vector<std::string>& columns, const std::vector<Row>& sample, DataFormat format);
 // Index of a named column; the error lists the columns there are. `role` is the config key ("data.columns.label").

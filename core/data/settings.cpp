@@ -1,6 +1,7 @@
 #include "core/config/places.h"
 #include "core/config/run_config.h"
 #include "core/data/prepare.h"
+#include "core/text/chat_recognition.h"
 
 namespace rankscope {
 
@@ -32,7 +33,18 @@ Result<DataSettings> DataSettings::fromConfig(const RunConfig& config, const Pla
   settings.columns.prompt = config.str("data.columns.prompt");
   settings.columns.answer = config.str("data.columns.answer");
   settings.columns.promptTemplate = config.str("data.template");
+  settings.columns.messages = config.str("data.columns.messages");
   settings.labels = config.list("data.labels");
+  const std::string chat = config.str("data.chat_template");
+  // A prompt template of one's own says all about the text, unless a chat template is named beside it.
+  if (settings.task == DataTask::Instruction && !(chat == "auto" && !settings.columns.promptTemplate.empty())) {
+    Result<std::filesystem::path> model = places.resolve(config.str("model.path"));
+    if (!model) return model.error();
+    Result<std::optional<ChatTemplate>> found = chatTemplateFor(chat, *model, places.resources / "templates");
+    if (!found) return found.error();
+    settings.chatTemplate = std::move(*found);
+    settings.lossOnLastTurn = config.str("data.chat_loss") == "last";
+  }
   settings.maxLength = config.integer("data.max_length");
   settings.seed = static_cast<uint64_t>(config.integer("seed"));
   return settings;

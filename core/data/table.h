@@ -50,7 +50,7 @@ class TableReader {
  public:
   virtual ~TableReader() = default;
   // Detects format and header. JSON columns are the keys of the first 100 rows; nested ones are joined by dots
-  // ("instances.0.output").
+  // ("instances.0.output"), but a conversation is one column.
   static Result<std::unique_ptr<TableReader>> open(const std::filesystem::path& path, const TableOptions& options = {});
 
   DataFormat format() const { return m_format; }

@@ -35,6 +35,8 @@ class RowTask {
  public:
   virtual ~RowTask() = default;
   virtual RowOutcome encode(const Row& row) const = 0;
+  // What is to be told about the whole file.
+  virtual std::vector<std::string> notes() const { return {}; }
 };
 
 struct TaskSetup {
@@ -58,8 +60,13 @@ const DataTaskEntry& dataTaskEntry(DataTask task);
 
 Result<std::unique_ptr<RowTask>> makeDocumentTask(const TaskSetup& setup);
 Result<std::unique_ptr<RowTask>> makeInstructionTask(const TaskSetup& setup);
+Result<std::unique_ptr<RowTask>> makeChatTask(const TaskSetup& setup);  // instruction with a chat template
 Result<std::unique_ptr<RowTask>> makeClassificationTask(const TaskSetup& setup);
 Result<std::unique_ptr<RowTask>> makeRegressionTask(const TaskSetup& setup);
+
+// Cuts a prompt with its answer to maxLength tokens: the prompt (from token `opening` to the answer's first) loses its
+// beginning before the answer loses its end; what was cut is added to `lost`.
+void cutToLength(EncodedRow& row, size_t opening, size_t answer, size_t maxLength);
 
 // Joins documents end to end and cuts the stream into blocks of maxLength tokens. Every block opens with the tokens that
 // the tokenizer puts before a text (<s>), as does every document within it; every document ends with </s> where the

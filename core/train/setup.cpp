@@ -234,6 +234,8 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
     Result<PreparedData> data = prepareData(setup.dataSettings, *setup.tokenizer, prepare);
     if (!data) return data.error();
     setup.data = std::move(*data);
+    if (const auto& chat = setup.dataSettings.chatTemplate)
+      setup.remarks.push_back(fmt::format("conversations are written with the chat template {}", chat->title));
   } else {
     setup.data.labels = options.labels.empty() ? setup.dataSettings.labels : options.labels;
   }

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/models/generate.h"
+#include "core/models/stop_tokens.h"
 #include "core/train/evaluation.h"
 #include "core/train/training_loop.h"
 
@@ -169,13 +170,11 @@ Result<void> TrainingLoop::saveCheckpoint(event::CheckpointReason reason) {
 std::vector<std::vector<int64_t>> TrainingLoop::samplePrompts() const {
   std::vector<std::vector<int64_t>> prompts;
   const Tokenizer& tokenizer = *m_setup->tokenizer;
+  const std::optional<ChatTemplate>& chat = m_setup->dataSettings.chatTemplate;
   for (const std::string& text : m_config.list("train.sample_prompts")) {
-    std::vector<int64_t> ids(tokenizer.prefix().begin(), tokenizer.prefix().end());
-    EncodeOptions plain;
-    plain.addSpecial = false;
-    const Encoding encoding = tokenizer.encode(text, plain);
-    ids.insert(ids.end(), encoding.ids.begin(), encoding.ids.end());
-    prompts.push_back(std::move(ids));
+    Result<std::vector<int64_t>> ids = promptIds(tokenizer, text, chat ? &*chat : nullptr);
+    if (!ids) m_recorder.log("warning", ids.error().message());
+    else prompts.push_back(std::move(*ids));
   }
   // Without prompts of the user's: the beginnings of the first evaluation rows, up to where the answer starts.
   constexpr size_t kRows = 2, kBeginning = 16;
@@ -203,7 +202,10 @@ Result<void> TrainingLoop::sampleNow() {
   m_recorder.state(RunState::Sampling, "", m_state.step);
   GenerateOptions options;
   options.maxNewTokens = m_config.integer("train.sample_tokens");
-  if (m_setup->tokenizer->special().eos >= 0) options.stopTokens = {m_setup->tokenizer->special().eos};
+  options.stopTokens =
+      stopTokensOf(m_setup->modelFolder, m_setup->model->config(), m_setup->tokenizer->special().eos);
+  if (const auto& chat = m_setup->dataSettings.chatTemplate)
+    if (const int32_t end = chatEnd(*chat, *m_setup->tokenizer); end >= 0) options.stopTokens.push_back(end);
   options.seed = m_setup->stepSettings.seed;
   options.onToken = [this](size_t, int64_t) { return serveBetweenPasses(); };
   Result<std::vector<Generated>> samples = generate(*m_setup->model, prompts, options);

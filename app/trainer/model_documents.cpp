@@ -6,6 +6,7 @@
 #include "core/config/short_names.h"
 #include "core/io/shard_index.h"
 #include "core/models/registry.h"
+#include "core/text/chat_recognition.h"
 #include "core/text/registry.h"
 
 namespace rankscope {
@@ -49,12 +50,20 @@ int64_t configNumber(const json& config, const char* key) {
   return found != config.end() && found->is_number_integer() ? found->get<int64_t>() : 0;
 }
 
+// {name, recognised}: name null where the folder has no chat template, or one that is not known.
+json chatTemplateDocument(const fs::path& folder, const Places& places) {
+  const auto found = chatTemplateFor("auto", folder, places.resources / "templates");
+  const bool named = found && *found;
+  return {{"name", named ? json((*found)->name) : json()}, {"recognised", named},
+          {"problem", found ? "" : found.error().message()}};
+}
+
 // What a picker shows of a model.
 json summary(const fs::path& folder, const Places& places) {
   json document = {{"path", places.nameOf(folder)}, {"folder", pathText(folder)}, {"name", shortModelName(pathText(folder))},
                    {"family", ""}, {"parameters", 0}, {"dtype", ""}, {"bytes", 0}, {"hidden", 0}, {"layers", 0},
                    {"vocab", 0}, {"max_positions", 0}, {"tokenizer", detectTokenizer(folder)}, {"problem", ""},
-                   {"weights", false}};
+                   {"weights", false}, {"chat_template", chatTemplateDocument(folder, places)}};
   Result<json> config = readModelConfig(folder);
   if (!config) {
     document["problem"] = config.error().message();

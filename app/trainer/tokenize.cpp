@@ -7,6 +7,8 @@
 #include "app/trainer/commands.h"
 #include "app/trainer/data_documents.h"
 #include "core/config/files.h"
+#include "core/data/conversation.h"
+#include "core/text/chat_recognition.h"
 #include "core/text/registry.h"
 
 namespace rankscope {
@@ -15,7 +17,7 @@ namespace {
 constexpr size_t kMaxTextBytes = 64u << 20;
 
 struct TokenizeArguments {
-  std::string model, text, pair, file, ids;
+  std::string model, text, pair, file, ids, chat;
   bool plain = false;
   size_t limit = 0;
 };
@@ -32,6 +34,19 @@ Result<std::vector<int32_t>> parseIds(const std::string& text) {
     at = static_cast<size_t>(end - text.data());
   }
   return ids;
+}
+
+// The text as a user's turn to be answered, or as the conversation that its JSON is.
+Result<Encoding> encodedChat(const ChatTemplate& chat, const Tokenizer& tokenizer, const std::string& text) {
+  std::vector<ChatTurn> turns = {{ChatRole::User, text}};
+  if (looksLikeConversation(text)) {
+    auto read = readConversation(text);
+    if (const std::string* reason = std::get_if<std::string>(&read))
+      return Error{ErrorCode::BadInput, *reason, "TEXT", "", "[{\"role\": \"user\", \"content\": \"…\"}, …]",
+                   "Correct the conversation."};
+    turns = std::move(std::get<std::vector<ChatTurn>>(read));
+  }
+  return encodeChat(chat, tokenizer, turns, turns.back().role == ChatRole::User);
 }
 
 int tokenize(CommandContext& context, TokenizeArguments arguments) {
@@ -54,8 +69,20 @@ int tokenize(CommandContext& context, TokenizeArguments arguments) {
   EncodeOptions options;
   options.addSpecial = !arguments.plain;
   options.maxTokens = arguments.limit;
-  const Encoding encoding = arguments.pair.empty() ? (*tokenizer)->encode(arguments.text, options)
-                                                   : (*tokenizer)->encodePair(arguments.text, arguments.pair, options);
+  Encoding encoding;
+  if (!arguments.chat.empty()) {
+    auto chat = chatTemplateFor(arguments.chat, *folder, context.places.resources / "templates");
+    if (!chat) return context.fail(chat.error());
+    if (!*chat)
+      return context.fail({ErrorCode::Usage, "the model has no chat template", "--chat-template", arguments.chat,
+                           "the name of a template", "Name one, for instance chatml."});
+    Result<Encoding> encoded = encodedChat(**chat, **tokenizer, arguments.text);
+    if (!encoded) return context.fail(encoded.error());
+    encoding = std::move(*encoded);
+  } else {
+    encoding = arguments.pair.empty() ? (*tokenizer)->encode(arguments.text, options)
+                                      : (*tokenizer)->encodePair(arguments.text, arguments.pair, options);
+  }
   TextTable table;
   table.header = {"id", "piece", "bytes", "type"};
   table.rightAligned = {0};
@@ -78,7 +105,10 @@ void addTokenizeCommand(CLI::App& root, CommandContext& context) {
   CLI::Option* text = sub->add_option("TEXT", arguments->text, "The text");
   CLI::Option* file = sub->add_option("--file", arguments->file, "Take the text from this file");
   CLI::Option* ids = sub->add_option("--decode", arguments->ids, "Token ids to turn into text: 1,403,407");
-  sub->add_option("--pair", arguments->pair, "Second text of a pair");
+  CLI::Option* pair = sub->add_option("--pair", arguments->pair, "Second text of a pair");
+  sub->add_option("--chat-template", arguments->chat,
+                  "The text is a user's turn (or, as JSON, a conversation) in this form: a template's name, or auto")
+      ->excludes(pair);
   sub->add_option("--max-length", arguments->limit, "Cut to this many tokens");
   sub->add_flag("--plain", arguments->plain, "Without the special tokens around the text");
   file->excludes(text);

@@ -19,6 +19,11 @@ const Value& undefined() {
   return value;
 }
 
+// What a copy costs, roughly: items of a list, a text's bytes by the thousand.
+size_t sizeOf(const Value& value) {
+  return value.is_string() ? value.get_ref<const std::string&>().size() >> 10 : value.is_structured() ? value.size() : 0;
+}
+
 bool isTrue(const Value& value) {
   switch (value.type()) {
     case Value::value_t::boolean: return value.get<bool>();
@@ -67,6 +72,11 @@ class Renderer {
 
  private:
   [[noreturn]] void fail(const std::string& what) const { throw Failure{what, m_line}; }
+  // Values made or copied count as expressions do, so that work is bounded whatever a single one costs.
+  void work(size_t amount) {
+    m_work += amount;
+    if (m_work > kMaxWork) fail("the template's work has no end");
+  }
 
   void put(const std::string& text) {
     if (m_out.size() + text.size() > kMaxOutputBytes) fail("the template's output has no end");
@@ -120,6 +130,7 @@ class Renderer {
 
   void loop(const Node& node) {
     const Value over = evaluate(*node.expression);
+    work(2 * over.size());
     if (over.is_discarded() || over.is_null()) fail("something undefined is walked over");
     std::vector<Value> items;
     if (over.is_array()) items.assign(over.begin(), over.end());
@@ -143,6 +154,7 @@ class Renderer {
         return !kept;
       });
     for (size_t i = 0; i < items.size(); ++i) {
+      work(1);
       enter(items[i]);
       Value& state = m_scopes.back()["loop"];
       state = {{"index", i + 1}, {"index0", i}, {"first", i == 0}, {"last", i + 1 == items.size()},
@@ -172,13 +184,15 @@ class Renderer {
   }
 
   Value evaluate(const Expression& e) {
-    if (++m_work > kMaxWork) fail("the template's work has no end");
     m_line = e.line;
+    work(1);
     switch (e.kind) {
       case Kind::Literal: return e.value;
       case Kind::Name: {
         const Value* found = find(e.name);
-        return found ? *found : undefined();
+        if (!found) return undefined();
+        work(sizeOf(*found));
+        return *found;
       }
       case Kind::List: {
         Value list = Value::array();
@@ -261,7 +275,8 @@ class Renderer {
     return list;
   }
 
-  Value binary(const std::string& op, const Value& a, const Value& b) const {
+  Value binary(const std::string& op, const Value& a, const Value& b) {
+    work(sizeOf(a) + sizeOf(b));
     if (op == "==") return equal(a, b);
     if (op == "!=") return !equal(a, b);
     if (op == "in") return contains(b, a);
@@ -332,6 +347,7 @@ class Renderer {
         std::all_of(given.begin(), given.end(), [](const Value& v) { return v.is_number_integer(); })) {
       const int64_t begin = given.size() == 2 ? given[0].get<int64_t>() : 0, end = given.back().get<int64_t>();
       if (end > begin && end - begin > 10'000) fail("a range is too long");
+      work(static_cast<size_t>(std::max<int64_t>(0, end - begin)));
       Value list = Value::array();
       for (int64_t i = begin; i < end; ++i) list.push_back(i);
       return list;

@@ -43,7 +43,7 @@ class TrainingLoop {
   Result<void> evaluateNow();
   Result<void> sampleNow();
   Result<void> saveCheckpoint(event::CheckpointReason reason);
-  std::vector<std::vector<int64_t>> samplePrompts() const;
+  std::vector<std::vector<int64_t>> samplePrompts();
   void probe();
   TrainOutcome finish(event::RunState state, std::optional<Error> error);
 

@@ -167,7 +167,7 @@ Result<void> TrainingLoop::saveCheckpoint(event::CheckpointReason reason) {
   return {};
 }
 
-std::vector<std::vector<int64_t>> TrainingLoop::samplePrompts() const {
+std::vector<std::vector<int64_t>> TrainingLoop::samplePrompts() {
   std::vector<std::vector<int64_t>> prompts;
   const Tokenizer& tokenizer = *m_setup->tokenizer;
   const std::optional<ChatTemplate>& chat = m_setup->dataSettings.chatTemplate;

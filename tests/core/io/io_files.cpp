@@ -1,11 +1,13 @@
 // JSON limits, SHA-256 vectors, names that leave a folder, atomic files, and safetensors headers that lie.
 
+#include <fmt/format.h>
 #include <QtTest/QtTest>
 
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "broken_files.h"
 #include "core/io/mapped_file.h"
 #include "core/io/paths.h"
 #include "core/io/safetensors_header.h"
@@ -74,10 +76,9 @@ class IoFilesTest : public QObject {
   }
 
   void headerBroken_data() {
-    QTest::addColumn<QByteArray>("bytes");
-    QTest::addColumn<QString>("what");
-    const auto row = [](const char* name, const std::string& bytes, const char* what) {
-      QTest::newRow(name) << QByteArray(bytes.data(), static_cast<qsizetype>(bytes.size())) << QString(what);
+    std::vector<BrokenFile> files;
+    const auto row = [&](const char* name, const std::string& bytes, const char* words) {
+      files.push_back({name, bytes, words});
     };
     const std::string four(4, '\0');
     row("empty", "", "too short");
@@ -191,19 +192,15 @@ class IoFilesTest : public QObject {
     row("text behind the object", prefixed("{} {}"), "not valid JSON");
     row("nothing but a brace", prefixed("{"), "not valid JSON");
     row("deep header", prefixed("{\"a\":" + std::string(500, '[') + std::string(500, ']') + "}"), "not valid JSON");
+    declareBroken(files);
   }
   void headerBroken() {
-    QFETCH(QByteArray, bytes);
-    QFETCH(QString, what);
-    const std::string_view text(bytes.constData(), static_cast<size_t>(bytes.size()));
-    const auto header = parseSafetensorsHeader(text, text.size(), "file");
-    QVERIFY(!header.ok());
-    QVERIFY2(QString::fromStdString(header.error().message()).contains(what), header.error().message().c_str());
-    QVERIFY(!header.error().hint.empty());
+    verifyRefused([](const std::string& bytes) { return parseSafetensorsHeader(bytes, bytes.size(), "file"); });
     // The reader of headers alone must refuse the same files.
+    QFETCH(QByteArray, bytes);
     QTemporaryDir dir;
     const fs::path path = fs::path(dir.path().toStdString()) / "model.safetensors";
-    write(path, std::string(text));
+    write(path, bytes.toStdString());
     QVERIFY(!readSafetensorsHeader(path).ok());
   }
 
@@ -248,25 +245,72 @@ class IoFilesTest : public QObject {
     QVERIFY(parseSafetensorsHeader(prefixed("{}"), 10, "empty file").ok());
   }
 
-  void shardIndexStaysInside() {
+  // What stands in model.safetensors.index.json beside two sound shards, a folder, and links that lead nowhere.
+  void brokenIndex_data() {
+    const auto naming = [](const std::string& name) { return nlohmann::json{{"weight_map", {{"w", name}}}}.dump(); };
+    std::string many = "{\"weight_map\":{";
+    for (int i = 0; i < 4097; ++i) many += fmt::format("{}\"w{}\":\"s{}\"", i ? "," : "", i, i);
+    declareBroken({{"parent", naming("../outside.safetensors"), "leaves its folder"},
+                   {"parent within", naming("sub/../../outside.safetensors"), "leaves its folder"},
+                   {"parent at the end", naming("sub/.."), "leaves its folder"},
+                   {"absolute", naming("/etc/passwd"), "leaves its folder"},
+                   {"absolute with two slashes", naming("//etc/passwd"), "leaves its folder"},
+                   {"this folder", naming("./one.safetensors"), "leaves its folder"},
+                   {"backslashes", naming("..\\outside.safetensors"), "leaves its folder"},
+                   {"zero byte", naming(std::string("one.safetensors\0.txt", 20)), "leaves its folder"},
+                   {"no name", naming(""), "leaves its folder"},
+                   {"a folder", naming("sub"), "shard of the model is missing"},
+                   {"a file that is not there", naming("two.safetensors"), "shard of the model is missing"},
+                   {"a name in other letters", naming("ONE.safetensors"), "shard of the model is missing"},
+                   {"a name with a space behind", naming("one.safetensors "), "shard of the model is missing"},
+                   {"a home", naming("~/one.safetensors"), "shard of the model is missing"},
+                   {"an address", naming("https://example.org/one.safetensors"), "shard of the model is missing"},
+                   {"a link that leads nowhere", naming("dangling.safetensors"), "shard of the model is missing"},
+                   {"a link to itself", naming("loop.safetensors"), "shard of the model is missing"},
+                   {"a link to a device", naming("device.safetensors"), "shard of the model is missing"},
+                   {"the index itself", naming("model.safetensors.index.json"), "no weights that can be read"},
+                   {"too many files", many + "}}", "names too many files"},
+                   {"a number for a file", R"({"weight_map":{"w":1}})", "names no file for a tensor"},
+                   {"nothing for a file", R"({"weight_map":{"w":null}})", "names no file for a tensor"},
+                   {"a list of files", R"({"weight_map":{"w":["one.safetensors"]}})", "names no file for a tensor"},
+                   {"a tensor twice", R"({"weight_map":{"w":"one.safetensors","w":"../x"}})", "not valid JSON"},
+                   {"empty map", R"({"weight_map":{}})", "no weight_map"},
+                   {"no map", R"({"metadata":{}})", "no weight_map"},
+                   {"map a list", R"({"weight_map":["one.safetensors"]})", "no weight_map"},
+                   {"map a text", R"({"weight_map":"one.safetensors"})", "no weight_map"},
+                   {"a list", "[1]", "no weight_map"},
+                   {"a text", "\"one.safetensors\"", "no weight_map"},
+                   {"empty", "", "not valid JSON"},
+                   {"cut off", "{\"weight_map\":{\"w\":\"one", "not valid JSON"},
+                   {"not UTF-8", "{\"weight_map\":{\"w\":\"\xff\"}}", "not valid JSON"},
+                   {"deep", std::string(5000, '['), "not valid JSON"}});
+  }
+  void brokenIndex() {
     QTemporaryDir dir;
     const fs::path folder = dir.path().toStdString();
-    const auto index = [&](const std::string& name) {
-      write(folder / "model.safetensors.index.json", nlohmann::json{{"weight_map", {{"w", name}}}}.dump());
-      return findWeightFiles(folder);
-    };
-    QVERIFY(!findWeightFiles(folder).ok());
-    QVERIFY(!index("../outside.safetensors").ok());
-    QVERIFY(!index("/etc/passwd").ok());
-    QVERIFY(!index("missing.safetensors").ok());
     write(folder / "one.safetensors", prefixed("{}"));
-    QVERIFY(index("one.safetensors").ok());
-    write(folder / "model.safetensors.index.json", "{\"weight_map\":{}}");
+    fs::create_directory(folder / "sub");
+    fs::create_symlink("nowhere", folder / "dangling.safetensors");
+    fs::create_symlink("loop.safetensors", folder / "loop.safetensors");
+    fs::create_symlink("/dev/zero", folder / "device.safetensors");
+    verifyRefused([&](const std::string& index) {
+      write(folder / "model.safetensors.index.json", index);
+      return inspectWeights(folder);
+    });
+  }
+
+  void soundIndex() {
+    QTemporaryDir dir;
+    const fs::path folder = dir.path().toStdString();
     QVERIFY(!findWeightFiles(folder).ok());
-    write(folder / "model.safetensors.index.json", "[1]");
-    QVERIFY(!findWeightFiles(folder).ok());
-    write(folder / "model.safetensors", prefixed("{}"));
-    QCOMPARE(findWeightFiles(folder)->files.front().filename().string(), std::string("model.safetensors"));
+    // Caches of downloads keep the files elsewhere and link them.
+    write(folder / "blob", prefixed("{}"));
+    fs::create_directory(folder / "model");
+    fs::create_symlink("../blob", folder / "model/one.safetensors");
+    write(folder / "model/model.safetensors.index.json", R"({"weight_map":{"w":"one.safetensors"}})");
+    QVERIFY(findWeightFiles(folder / "model").ok());
+    write(folder / "model/model.safetensors", prefixed("{}"));
+    QCOMPARE(findWeightFiles(folder / "model")->files.front().filename().string(), std::string("model.safetensors"));
     QVERIFY(!findWeightFiles(folder / "nowhere").ok());
   }
 };

@@ -1,6 +1,7 @@
 // Ids against transformers on hard texts (tokenizer_cases.json names the versions that made them), spans, cutting of
 // long texts, and crafted files.
 
+#include <sys/stat.h>
 #include <QtTest/QtTest>
 
 #include <filesystem>
@@ -266,6 +267,55 @@ class TokenizerTest : public QObject {
       write(folder / "spiece.model", model);
       QVERIFY(refused("normalisation table"));
     }
+  }
+
+  // Names of tokenizer files that are folders, pipes, devices or links that lead nowhere, and files beyond all measure:
+  // refused with a message, and nothing waits for what never comes.
+  void namesThatAreTricks_data() {
+    QTest::addColumn<QString>("name");
+    QTest::addColumn<QString>("trick");
+    QTest::addColumn<QString>("words");
+    for (const char* name : {"tokenizer.json", "tokenizer.model", "spiece.model", "vocab.txt", "vocab.json"})
+      for (const char* trick : {"folder", "pipe", "device", "dangling", "loop"})
+        QTest::addRow("%s: %s", name, trick) << name << trick << "no tokenizer of a known kind";
+    for (const char* name : {"tokenizer.json", "tokenizer.model", "spiece.model", "vocab.txt"})
+      QTest::addRow("%s: huge", name) << name << "huge" << "too large";
+  }
+  void namesThatAreTricks() {
+    QFETCH(QString, name);
+    QFETCH(QString, trick);
+    QFETCH(QString, words);
+    QTemporaryDir dir;
+    const fs::path folder = dir.path().toStdString(), file = folder / name.toStdString();
+    write(folder / "merges.txt", "a b\n");  // the other half of vocab.json
+    if (trick == "folder") fs::create_directory(file);
+    if (trick == "pipe") QCOMPARE(::mkfifo(file.c_str(), 0600), 0);
+    if (trick == "device") fs::create_symlink("/dev/zero", file);
+    if (trick == "dangling") fs::create_symlink("nowhere", file);
+    if (trick == "loop") fs::create_symlink(file.filename(), file);
+    if (trick == "huge") {
+      write(file, "{");
+      fs::resize_file(file, uint64_t{1} << 40);  // sparse
+    }
+    const auto loaded = loadTokenizer(folder);
+    QVERIFY(!loaded.ok());
+    QVERIFY2(QString::fromStdString(loaded.error().message()).contains(words), loaded.error().message().c_str());
+    QVERIFY(!loaded.error().hint.empty());
+    if (trick != "folder" && trick != "huge") QVERIFY(!loadTokenizer(file).ok());  // named by itself
+  }
+
+  // Paths that a tokenizer_config.json names are never followed.
+  void pathsInsideAreNotFollowed() {
+    QTemporaryDir dir;
+    const fs::path folder = smallBert(dir);
+    write(folder / "tokenizer_config.json",
+          R"({"vocab_file":"/dev/zero","tokenizer_file":"../../tokenizer.json","name_or_path":"/etc",
+              "special_tokens_map_file":"/etc/passwd","added_tokens_file":"loop"})");
+    fs::create_symlink("/dev/zero", folder / "special_tokens_map.json");
+    fs::create_directory(folder / "added_tokens.json");
+    const std::unique_ptr<Tokenizer> tokenizer = loaded(folder);
+    QCOMPARE(tokenizer->vocabSize(), int64_t{14});
+    for (const fs::path& file : tokenizerFiles(folder)) QCOMPARE(file.parent_path(), folder);
   }
 };
 

@@ -22,7 +22,7 @@ packages=(
   fonts-dejavu-core python3 python3-pip
 )
 # What the tests need beside that.
-[ "${1:-}" = --tests ] && packages+=(xvfb xauth)
+[ "${1:-}" = --tests ] && packages+=(xvfb xauth dbus)
 
 missing=()
 for package in "${packages[@]}"; do

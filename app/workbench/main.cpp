@@ -3,6 +3,7 @@
 
 #include "app/workbench/crash_marker.h"
 #include "app/workbench/first_launch.h"
+#include "app/workbench/quit_signals.h"
 #include "app/workbench/screenshots.h"
 #include "app/workbench/single_instance.h"
 #include "core/config/log.h"
@@ -87,6 +88,11 @@ int main(int argc, char** argv) {
     window.show();
     window.raise();
     window.activateWindow();
+  });
+  const QuitSignals signals;
+  QObject::connect(&signals, &QuitSignals::quitAsked, &window, [&window] {
+    window.close();
+    QApplication::quit();  // also where the window was hidden already
   });
   bringExamples(*places, store);
   window.show();

@@ -2,10 +2,8 @@
 // Asks the desktop whether it prefers dark (the settings portal of freedesktop.org, over D-Bus) and follows changes. Qt
 // before 6.5 does not do this. Without a session bus nothing happens and Qt's own palette decides. GUI thread.
 
+#include <QDBusVariant>  // whole: a slot whose argument's type is only declared is not found by D-Bus
 #include <QObject>
-
-class QDBusPendingCallWatcher;
-class QDBusVariant;
 
 namespace rankscope::ui {
 

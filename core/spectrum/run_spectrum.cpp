@@ -20,14 +20,12 @@ namespace {
 
 const std::string kPeftPrefix = "base_model.model.";
 
-// A checkpoint may carry the family's base prefix or not ("bert.encoder…", "encoder…"; "model.layers…", "layers…").
+// A site's name carries its family's base prefix; a checkpoint of the bare base model does not ("bert.encoder…", "encoder…").
 std::optional<std::string> findWeight(const WeightSource& source, const std::string& site) {
   const std::string name = site + ".weight";
   if (source.contains(name)) return name;
   if (const size_t dot = name.find('.'); dot != std::string::npos && source.contains(name.substr(dot + 1)))
     return name.substr(dot + 1);
-  for (const char* prefix : {"bert.", "model.", "roberta.", "transformer."})
-    if (source.contains(prefix + name)) return prefix + name;
   return std::nullopt;
 }
 

@@ -3,8 +3,12 @@
 #include <QtTest/QtTest>
 #include <fstream>
 
+#include "core/config/atomic_file.h"
+#include "core/config/files.h"
 #include "core/io/safetensors.h"
+#include "core/io/safetensors_writer.h"
 #include "core/spectrum/leading_triplets.h"
+#include "core/spectrum/run_spectrum.h"
 #include "core/spectrum/site_spectrum.h"
 
 using namespace rankscope;
@@ -153,6 +157,53 @@ class TestSpectrum : public QObject {
     const auto damaged = readSpectrum(files.front());
     QVERIFY(!damaged.ok());
     QVERIFY(!damaged.error().hint.empty());
+  }
+
+  // GPT-2 keeps its matrices as [in, out]: what is compared is the map itself, for an adapter and for a tuned model, with
+  // and without the base prefix in the names.
+  void transposedWeights_data() {
+    QTest::addColumn<bool>("prefixed");
+    QTest::newRow("with transformer.") << true;
+    QTest::newRow("bare") << false;
+  }
+  void transposedWeights() {
+    QFETCH(bool, prefixed);
+    QTemporaryDir folder;
+    const std::filesystem::path root = folder.path().toStdString();
+    const auto write = [&](const std::string& name, const std::string& text) {
+      std::filesystem::create_directories((root / name).parent_path());
+      QVERIFY(writeFileAtomically(root / name, text).ok());
+    };
+    write("base/config.json", R"({"model_type": "gpt2", "n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 32,
+                                  "vocab_size": 40, "architectures": ["GPT2LMHeadModel"]})");
+    write("adapter/adapter_config.json", R"({"peft_type": "LORA", "r": 2, "lora_alpha": 6, "fan_in_fan_out": true,
+                                             "target_modules": ["c_attn"]})");
+    const std::string stem = "h.0.attn.c_attn", site = "transformer." + stem;
+    const std::string stored = (prefixed ? site : stem) + ".weight";
+    const at::Tensor W = randomMatrix(16, 48, 3, 0.1).to(at::kFloat);
+    const at::Tensor A = randomMatrix(2, 16, 4, 0).to(at::kFloat), B = randomMatrix(48, 2, 5, 0).to(at::kFloat) * 0.1;
+    QVERIFY(writeSafetensors(root / "base" / "model.safetensors", {{stored, W}}).ok());
+    const std::string factor = "base_model.model." + site + ".lora_";
+    QVERIFY(writeSafetensors(root / "adapter" / "adapter_model.safetensors",
+                             {{factor + "A.weight", A}, {factor + "B.weight", B}}).ok());
+    std::filesystem::create_directories(root / "tuned");
+    std::filesystem::copy(root / "base" / "config.json", root / "tuned" / "config.json");
+    const at::Tensor tuned = W + 3.0 * B.matmul(A).t();
+    QVERIFY(writeSafetensors(root / "tuned" / "model.safetensors", {{stored, tuned}}).ok());
+
+    const SiteSpectrum expected = fullSpectrum(computeBaseSvd(W.t()), W.t(), tuned.t(), {4, 8});
+    for (const char* update : {"adapter", "tuned"}) {
+      const auto found = computeRunSpectrum({root / "base", root / update, root / "cache", 7, {4, 8}},
+                                            [](int64_t, int64_t, const std::string&) { return true; });
+      QVERIFY2(found.ok(), found.ok() ? "" : found.error().message().c_str());
+      QCOMPARE(found->sites.size(), size_t{1});
+      const SiteSpectrum& got = found->sites.front();
+      QCOMPARE(got.site, site);
+      QCOMPARE(got.maxCos.size(), expected.maxCos.size());
+      for (size_t i = 0; i < got.maxCos.size(); ++i) QVERIFY(std::abs(got.maxCos[i] - expected.maxCos[i]) < 1e-5f);
+      QVERIFY(std::abs(got.relativeUpdate - expected.relativeUpdate) < 1e-5);
+      QVERIFY(std::abs(got.effectiveRank - expected.effectiveRank) < 1e-3);
+    }
   }
 
   // Counts of the paper's own function on a tiny RoBERTa (reference case intruder_roberta).

@@ -86,6 +86,7 @@ Result<nlohmann::json> previewDataDocument(const RunConfig& config, const Places
                                               {"tokens_lost_share", statistics.lostShare()}}},
                         {"train_rows", data->train.size()}, {"eval_rows", data->eval.size()},
                         {"tokens", data->train.tokens()}, {"labels", labels}, {"roles", rolesDocument(data->roles)},
+                        {"chat_template", settings->chatTemplate ? nlohmann::json(settings->chatTemplate->title) : nlohmann::json()},
                         {"problems", problemsDocument(data->trainProblems)},
                         {"problem_count", data->trainProblems.total + data->evalProblems.total}};
 }

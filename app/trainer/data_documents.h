@@ -27,7 +27,7 @@ nlohmann::json rolesDocument(const ColumnRoles& roles);
 nlohmann::json problemsDocument(const ProblemList& problems);
 
 // {rows:[{tokens:[{text, id, label}], row, length, truncated, label}], length_histogram:{edges, counts, over_limit,
-//  tokens_lost_share}, train_rows, eval_rows, tokens, labels, roles, problems, problem_count}
+//  tokens_lost_share}, train_rows, eval_rows, tokens, labels, roles, chat_template (a title, or null), problems, problem_count}
 Result<nlohmann::json> previewDataDocument(const RunConfig& config, const Places& places, size_t rows,
                                            const std::atomic<bool>* cancel = nullptr,
                                            const std::function<void(double, const std::string&)>& progress = {});

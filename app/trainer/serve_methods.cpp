@@ -112,35 +112,8 @@ Result<json> dataInspect(const ServeCall& call) {
 Result<json> dataPreview(const ServeCall& call) {
   Result<RunConfig> config = configParam(call);
   if (!config) return config.error();
-  std::unique_ptr<Tokenizer> tokenizer;
-  Result<PreparedData> data = prepare(call, *config, tokenizer);
-  if (!data) return data.error();
-  Result<DataTask> task = parseDataTask(config->str("data.task"));
-  if (!task) return task.error();
   const auto wanted = static_cast<size_t>(std::clamp<int64_t>(call.params.value("rows", int64_t{10}), 0, 200));
-  json rows = json::array();
-  for (size_t i = 0; i < std::min(wanted, data->train.size()); ++i) {
-    const PreviewRow row = previewExample(data->train[i], *tokenizer, *task, data->labels);
-    json tokens = json::array();
-    for (const PreviewToken& token : row.tokens)
-      tokens.push_back({{"text", token.text}, {"id", token.id}, {"label", token.label}});
-    rows.push_back({{"tokens", tokens}, {"length", row.length}, {"truncated", row.truncated}, {"label", row.label}, {"row", row.row}});
-  }
-  const LengthHistogram histogram = data->trainStatistics.histogram();
-  return json{{"rows", rows},
-              {"length_histogram",
-               {{"edges", histogram.edges},
-                {"counts", histogram.counts},
-                {"over_limit", data->trainStatistics.overLimit},
-                {"tokens_lost_share", data->trainStatistics.lostShare()}}},
-              {"train_rows", data->train.size()},
-              {"eval_rows", data->eval.size()},
-              {"train_tokens", data->train.tokens()},
-              {"labels", data->labels},
-              {"roles", rolesDocument(data->roles)},
-              {"format", dataFormatName(data->format)},
-              {"problems", problemsDocument(data->trainProblems)},
-              {"problem_count", data->trainProblems.total}};
+  return previewDataDocument(*config, call.places, wanted, &call.cancelled, shareProgress(call));
 }
 
 Result<json> estimate(const ServeCall& call) {

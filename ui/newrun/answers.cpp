@@ -129,6 +129,9 @@ DataPreview readDataPreview(const json& answer) {
   preview.trainRows = whole(answer, "train_rows");
   preview.evalRows = whole(answer, "eval_rows");
   preview.roles = readRoles(answer);
+  preview.chatTemplate = text(answer, "chat_template");
+  for (const auto& p : items(member(answer, "problems")))
+    if (whole(p, "row") == 0) preview.notes << text(p, "message");
   return preview;
 }
 

@@ -64,6 +64,8 @@ struct DataPreview {
   double overLimit = 0, tokensLostShare = 0;
   qint64 trainRows = 0, evalRows = 0;
   QHash<QString, QString> roles;  // role -> column that the task takes, guessed or given
+  QString chatTemplate;           // its title; empty without one
+  QStringList notes;              // about the whole file
 };
 DataPreview readDataPreview(const nlohmann::json& answer);
 

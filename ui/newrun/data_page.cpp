@@ -64,6 +64,7 @@ DataPage::DataPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_draft(
   previewColumn->setSpacing(space::kHalf);
   m_previewCaption = new QLabel(tr("Tinted tokens enter the loss; grey ones are context."));
   makeCaption(m_previewCaption);
+  m_previewCaption->setWordWrap(true);
   previewColumn->addWidget(m_previewCaption);
   previewColumn->addWidget(m_tokens, 1);
   m_tabs->addTab(preview, tr("First rows"));
@@ -132,8 +133,11 @@ void DataPage::setPreviewPending(const QString& what, double share) {
 
 void DataPage::setPreview(const DataPreview& preview) {
   const QLocale locale;
-  m_previewCaption->setText(tr("Tinted tokens enter the loss, grey ones are context.  %1 rows to train on, %2 to evaluate on.")
-                                .arg(locale.toString(preview.trainRows), locale.toString(preview.evalRows)));
+  QStringList caption{tr("Tinted tokens enter the loss, grey ones are context.  %1 rows to train on, %2 to evaluate on.")
+                          .arg(locale.toString(preview.trainRows), locale.toString(preview.evalRows))};
+  if (!preview.chatTemplate.isEmpty()) caption << tr("Chat template: %1.").arg(preview.chatTemplate);
+  for (const auto& note : preview.notes) caption << tr("Note: %1.").arg(note);
+  m_previewCaption->setText(caption.join("  "));
   if (preview.rows.empty()) {
     m_tokens->setMessage(tr("No row is left after reading. See Row problems."));
   } else {

@@ -109,6 +109,20 @@ class TrainRuns : public QObject {
     QVERIFY(bytesOf(a.path() / file) == bytesOf(b.path() / file));
   }
 
+  // Computing in bfloat16 must not round the weights that are trained: they are masters in float32 from the start.
+  void fullTrainingKeepsFloat32Masters() {
+    Home home;
+    const RunFolder run = home.run({"method.name=full", "train.compute_dtype=bf16", "optim.learning_rate=1e-30",
+                                    "optim.weight_decay=0", "train.max_steps=2"});
+    QVERIFY(!train(run, home).error);
+    const auto file = SafetensorsFile::open(run.path() / "model" / "model.safetensors");
+    QVERIFY(file.ok());
+    const auto weight = (*file)->tensor("model.layers.0.mlp.up_proj.weight");
+    QVERIFY(weight.ok());
+    QCOMPARE(weight->scalar_type(), at::kFloat);
+    QVERIFY(!at::equal(weight->to(at::kBFloat16).to(at::kFloat), *weight));
+  }
+
   void resumeToTheSameBits_data() { sameSeedSameBits_data(); }
   void resumeToTheSameBits() {
     QFETCH(QString, method);

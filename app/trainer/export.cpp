@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include "app/trainer/commands.h"
+#include "app/trainer/job_progress.h"
 #include "app/trainer/model_card.h"
 #include "app/trainer/output_folder.h"
 #include "core/config/files.h"
-#include "core/io/weight_formats.h"
 #include "core/methods/gguf_adapter.h"
 #include "core/methods/peft_format.h"
 #include "core/train/run_output.h"
@@ -20,23 +20,28 @@ struct ExportArguments {
   std::string format = "peft", base;
 };
 
-constexpr double kTolerance = 1e-4;  // the same numbers through the same operators; sums may be ordered otherwise
+// The base model afresh, without the adapter.
+Result<std::unique_ptr<Model>> plainModel(const TrainedModel& trained) {
+  ModelLoadOptions options = loadOptionsOf(trained);
+  options.randomInit = trained.setup.config.flag("model.random_init");
+  return loadModel(trained.setup.modelFolder, options);
+}
 
 int exportPeft(CommandContext& context, const TrainedModel& trained, const ExportArguments& arguments,
                const std::filesystem::path& folder) {
   const TrainingSetup& setup = trained.setup;
   const std::string base = arguments.base.empty() ? pathText(setup.modelFolder) : arguments.base;
-  const OutputSample sample(trained);
+  const OutputSample sample(setup);
   const at::Tensor before = sample.logits(*setup.model);
+  sayProgress(context, 1, kOutputStages, "writing " + pathText(folder.filename()));
   if (auto saved = saveAdapter(folder, *setup.method, *setup.model, base); !saved) return context.fail(saved.error());
-  // The base model afresh, with what was written.
-  ModelLoadOptions options = loadOptionsOf(trained);
-  options.randomInit = setup.config.flag("model.random_init");
-  Result<std::unique_ptr<Model>> plain = loadModel(setup.modelFolder, options);
+  sayProgress(context, 2, kOutputStages, "reading it again");
+  Result<std::unique_ptr<Model>> plain = plainModel(trained);
   if (!plain) return context.fail(plain.error());
   Result<std::unique_ptr<Method>> adapter = loadAdapterFolder(folder, **plain);
   if (!adapter) return context.fail(adapter.error());
-  Result<OutputCheck> check = sample.compare(before, **plain, kTolerance, folder);
+  sayProgress(context, 3, kOutputStages, "comparing outputs");
+  Result<OutputCheck> check = sample.compare(before, **plain, kExactTolerance, folder);
   if (!check) return context.fail(check.error());
   const std::string shownBase = arguments.base.empty() ? baseNameOf(trained) : arguments.base;
   if (auto card = writeCard(folder, modelCard(CardKind::Adapter, trained, shownBase, *check)); !card)
@@ -50,22 +55,20 @@ int exportGguf(CommandContext& context, const TrainedModel& trained, const std::
   std::filesystem::create_directories(file.parent_path(), code);
   if (code) return context.fail(systemError(code.value(), "the folder cannot be made", file.parent_path()));
   const std::string name = setup.config.str("name").empty() ? trained.run->id() : setup.config.str("name");
+  const OutputSample sample(setup);
+  const at::Tensor before = sample.logits(*setup.model);
+  sayProgress(context, 1, kOutputStages, "writing " + pathText(file.filename()));
   Result<GgufAdapterReport> written = writeGgufAdapter(file, *setup.method, *setup.model, name);
   if (!written) return context.fail(written.error());
-  Result<WeightFilePtr> again = openWeightFile(file);  // whole and readable
-  if (!again) return context.fail(again.error());
-  context.print(
-      {{"run", trained.run->id()},
-       {"step", trained.step},
-       {"kind", "GGUF adapter"},
-       {"file", pathText(file)},
-       {"sites", written->sites},
-       {"bytes", written->bytes}},
-      fmt::format(
-          "GGUF adapter of step {}: {} ({} sites, {})\nLoad it beside the base model: llama-cli -m BASE.gguf --lora {}",
-          trained.step, pathText(file), written->sites, formatBytes(static_cast<double>(written->bytes)),
-          pathText(file.filename())));
-  return 0;
+  sayProgress(context, 2, kOutputStages, "reading it again");
+  Result<std::unique_ptr<Model>> plain = plainModel(trained);
+  if (!plain) return context.fail(plain.error());
+  if (Result<GgufAdapterReport> again = applyGgufAdapter(file, **plain); !again) return context.fail(again.error());
+  sayProgress(context, 3, kOutputStages, "comparing outputs");
+  Result<OutputCheck> check = sample.compare(before, **plain, kExactTolerance, file);
+  if (!check) return context.fail(check.error());
+  return reportOutput(context, trained, file, "GGUF adapter", *check,
+                      "Load it beside the base model: llama-cli -m BASE.gguf --lora " + pathText(file.filename()));
 }
 
 int exportRun(CommandContext& context, ExportArguments& arguments) {

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include "app/trainer/commands.h"
+#include "app/trainer/job_progress.h"
+#include "app/trainer/output_folder.h"
 #include "core/config/files.h"
 #include "core/train/import_run.h"
 
@@ -27,7 +29,9 @@ int importRun(CommandContext& context, Arguments& arguments) {
     request.labels.push_back(arguments.labels.substr(at, comma == std::string::npos ? comma : comma - at));
     at = comma == std::string::npos ? comma : comma + 1;
   }
-  request.progress = [&context](const std::string& what) { context.detail(what); };
+  request.progress = [&context](int64_t done, int64_t total, const std::string& what) {
+    sayProgress(context, done, total, what);
+  };
   Result<ImportedRun> imported = importAdapter(request, context.places);
   if (!imported) return context.fail(imported.error());
   for (const std::string& remark : imported->remarks) context.note(remark);
@@ -36,10 +40,13 @@ int importRun(CommandContext& context, Arguments& arguments) {
        {"folder", pathText(imported->run.path())},
        {"sites", imported->sites},
        {"trainable", imported->trainable},
-       {"remarks", imported->remarks}},
+       {"name", imported->name},
+       {"remarks", imported->remarks},
+       {"check", checkDocument(imported->check)}},
       fmt::format(
-          "{}: {} sites, {} trained parameters\nContinue it with `rankscope-train branch {} --set data.train=FILE …`.",
-          imported->run.id(), imported->sites, formatCount(imported->trainable), imported->run.id().substr(0, 8)));
+          "{}: {} sites, {} trained parameters\n{}\nContinue it with `rankscope-train branch {} --set data.train=FILE …`.",
+          imported->run.id(), imported->sites, formatCount(imported->trainable), checkText(imported->check),
+          imported->run.id().substr(0, 8)));
   return 0;
 }
 

@@ -3,8 +3,10 @@
 #include <ATen/ATen.h>
 
 #include "app/trainer/commands.h"
+#include "app/trainer/job_progress.h"
 #include "app/trainer/model_card.h"
 #include "app/trainer/output_folder.h"
+#include "core/config/files.h"
 #include "core/train/run_output.h"
 
 namespace rankscope {
@@ -22,7 +24,7 @@ struct WeightFormatChoice {
   double tolerance;  // of logits, as a share of the largest: rounding of the weights, many layers deep
 };
 constexpr WeightFormatChoice kChoices[] = {
-    {"fp32", at::kFloat, 1e-4}, {"bf16", at::kBFloat16, 0.1}, {"fp16", at::kHalf, 0.02}};
+    {"fp32", at::kFloat, kExactTolerance}, {"bf16", at::kBFloat16, 0.1}, {"fp16", at::kHalf, 0.02}};
 
 int mergeRun(CommandContext& context, MergeArguments& arguments) {
   Result<RunFolder> run = subjectRun(context, arguments.output.subject);
@@ -36,8 +38,9 @@ int mergeRun(CommandContext& context, MergeArguments& arguments) {
                     [&](const WeightFormatChoice& c) { return arguments.weights == c.name; });
 
   TrainingSetup& setup = trained->setup;
-  const OutputSample sample(*trained);
+  const OutputSample sample(setup);
   const at::Tensor before = sample.logits(*setup.model);
+  sayProgress(context, 1, kOutputStages, "writing " + pathText(folder->filename()));
   if (auto merged = setup.method->merge(*setup.model); !merged) return context.fail(merged.error());
   const auto shardBytes = static_cast<uint64_t>(arguments.shardGigabytes * 1e9);
   if (auto saved =
@@ -45,8 +48,10 @@ int mergeRun(CommandContext& context, MergeArguments& arguments) {
       !saved)
     return context.fail(saved.error());
   // What counts is the folder: it is read again and asked.
+  sayProgress(context, 2, kOutputStages, "reading it again");
   Result<std::unique_ptr<Model>> saved = loadModel(*folder, loadOptionsOf(*trained));
   if (!saved) return context.fail(saved.error());
+  sayProgress(context, 3, kOutputStages, "comparing outputs");
   Result<OutputCheck> check = sample.compare(before, **saved, choice.tolerance, *folder);
   if (!check) return context.fail(check.error());
   if (auto card = writeCard(*folder, modelCard(CardKind::Model, *trained, baseNameOf(*trained), *check)); !card)

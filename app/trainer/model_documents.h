@@ -1,21 +1,29 @@
 #pragma once
-// Models as JSON, from their headers alone: for `models` and for serve.
+// One model as JSON, from its headers alone: for `models`, the library and the pickers. (Lists: library_scan.h.)
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <vector>
 
 #include "core/config/places.h"
 #include "core/config/result.h"
+#include "core/io/shard_index.h"
 
 namespace rankscope {
 
-// Every model folder below the given ones (two levels deep); a folder that looks like a model and cannot be used says why
-// in "problem".
-nlohmann::json scanModels(const std::vector<std::filesystem::path>& folders, const Places& places);
-// The folders that are scanned when none is named: the user's models and the starter.
-std::vector<std::filesystem::path> defaultModelFolders(const Places& places);
+bool isModelFolder(const std::filesystem::path& folder);
+// What a list shows of a model folder (or of one GGUF file); one that cannot be used says why in "problem".
+nlohmann::json modelSummary(const std::filesystem::path& folder, const Places& places);
 // Everything about one model: sites, tensors, heads, default targets.
 Result<nlohmann::json> inspectModel(const std::filesystem::path& folder, const Places& places);
+// All that can be told of a folder, for the library: as inspectModel where the model can be used; files, dtypes, the heads
+// that are in it, what is missing or misshapen, and every problem, where it cannot.
+nlohmann::json describeModel(const std::filesystem::path& folder, const Places& places);
+// Loads the tokenizer: its kind, size of vocabulary and special tokens.
+Result<nlohmann::json> describeTokenizer(const std::filesystem::path& folder);
+
+
+// Parts of these documents that adapters have as well: files with their sizes, tensors with type and shape.
+nlohmann::json weightFileList(const std::filesystem::path& folder);
+nlohmann::json tensorList(const WeightSummary& weights);
 
 }  // namespace rankscope

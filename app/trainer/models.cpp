@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "app/trainer/commands.h"
+#include "app/trainer/library_scan.h"
 #include "app/trainer/model_documents.h"
 
 namespace rankscope {
@@ -21,7 +22,10 @@ int listModels(CommandContext& context, const std::vector<std::string>& named) {
     if (!folder) return context.fail(folder.error());
     folders.push_back(*folder);
   }
-  const nlohmann::json models = scanModels(folders.empty() ? defaultModelFolders(context.places) : folders, context.places);
+  LibraryRequest request;
+  request.folders = folders.empty() ? defaultModelFolders(context.places) : folders;
+  request.hub = folders.empty();
+  const nlohmann::json models = scanLibrary(request, context.places);
   TextTable table;
   table.header = {"model", "family", "parameters", "dtype", "size", "hidden", "layers", "tokenizer", "problem"};
   table.rightAligned = {2, 4, 5, 6};
@@ -65,7 +69,7 @@ void addModelsCommand(CLI::App& root, CommandContext& context) {
   CLI::App* sub = root.add_subcommand("models", "List base models, or inspect one, by their headers alone");
   sub->require_subcommand(1);
   auto folders = std::make_shared<std::vector<std::string>>();
-  CLI::App* list = sub->add_subcommand("list", "Models in these folders (default: yours and the starter)");
+  CLI::App* list = sub->add_subcommand("list", "Models in these folders (default: yours, the starter and Hugging Face's cache)");
   list->add_option("DIR", *folders, "Folders to search");
   context.run(list, [&context, folders] { return listModels(context, *folders); });
   auto model = std::make_shared<std::string>();

@@ -2,21 +2,27 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
+#include "app/trainer/job_progress.h"
 #include "core/config/files.h"
 
 namespace rankscope {
 namespace {
 
-int64_t bytesOf(const std::filesystem::path& path) {
+// Name and size of the one file, or of each file of the folder, in order of their names.
+nlohmann::json filesOf(const std::filesystem::path& path) {
+  std::map<std::string, uint64_t> sizes;
   std::error_code code;
-  if (std::filesystem::is_regular_file(path, code)) return static_cast<int64_t>(std::filesystem::file_size(path, code));
-  int64_t bytes = 0;
+  if (std::filesystem::is_regular_file(path, code)) sizes[pathText(path.filename())] = std::filesystem::file_size(path, code);
   for (std::filesystem::directory_iterator it(path, code), end; !code && it != end; it.increment(code)) {
     std::error_code ignored;
     const auto size = it->file_size(ignored);
-    if (!ignored) bytes += static_cast<int64_t>(size);
+    if (!ignored) sizes[pathText(it->path().filename())] = size;
   }
-  return bytes;
+  nlohmann::json files = nlohmann::json::array();
+  for (const auto& [name, bytes] : sizes) files.push_back({{"name", name}, {"bytes", bytes}});
+  return files;
 }
 
 }  // namespace
@@ -39,6 +45,7 @@ Result<std::filesystem::path> outputFolder(const OutputArguments& arguments) {
 }
 
 Result<TrainedModel> loadForOutput(const CommandContext& context, OutputArguments& arguments) {
+  sayProgress(context, 0, kOutputStages, "loading the run");
   // In single precision whatever the run computed in: sums are rounded once, when they are saved.
   arguments.subject.computeDtype = "fp32";
   if (Result<TrainedModel> withData = loadSubject(context, arguments.subject, true)) return withData;
@@ -57,25 +64,38 @@ Result<void> writeCard(const std::filesystem::path& folder, const std::string& c
   return writeFileAtomically(folder / "README.md", card);
 }
 
-int reportOutput(CommandContext& context, const TrainedModel& trained, const std::filesystem::path& folder,
-                 const std::string& kind, const OutputCheck& check) {
-  const int64_t bytes = bytesOf(folder);
-  context.print(
-      {{"run", trained.run->id()},
-       {"step", trained.step},
-       {"kind", kind},
-       {"folder", pathText(folder)},
-       {"bytes", bytes},
-       {"check",
-        {{"rows", check.rows},
-         {"tokens", check.tokens},
-         {"from_data", check.fromData},
-         {"largest_difference", check.largest},
-         {"largest_logit", check.scale},
-         {"tolerance", check.tolerance}}}},
-      fmt::format("{} of step {}: {} ({})\nchecked on {} {}: logits differ by at most {:.2g} (largest {:.3g})", kind,
-                  trained.step, pathText(folder), formatBytes(static_cast<double>(bytes)), check.rows,
-                  check.fromData ? "rows of the data" : "made-up sequences", check.largest, check.scale));
+nlohmann::json checkDocument(const OutputCheck& check) {
+  return {{"rows", check.rows},
+          {"tokens", check.tokens},
+          {"from_data", check.fromData},
+          {"largest_difference", check.largest},
+          {"largest_logit", check.scale},
+          {"tolerance", check.tolerance}};
+}
+
+std::string checkText(const OutputCheck& check) {
+  return fmt::format("checked on {} {}: logits differ by at most {:.2g} (largest {:.3g})", check.rows,
+                     check.fromData ? "rows of the data" : "made-up sequences", check.largest, check.scale);
+}
+
+int reportOutput(CommandContext& context, const TrainedModel& trained, const std::filesystem::path& output,
+                 const std::string& kind, const OutputCheck& check, const std::string& hint) {
+  const nlohmann::json files = filesOf(output);
+  int64_t bytes = 0;
+  for (const nlohmann::json& file : files) bytes += file["bytes"].get<int64_t>();
+  std::error_code code;
+  const bool isFile = std::filesystem::is_regular_file(output, code);
+  nlohmann::json document = {{"run", trained.run->id()},
+                             {"step", trained.step},
+                             {"kind", kind},
+                             {"folder", pathText(isFile ? output.parent_path() : output)},
+                             {"files", files},
+                             {"bytes", bytes},
+                             {"check", checkDocument(check)}};
+  if (isFile) document["file"] = pathText(output);
+  context.print(document, fmt::format("{} of step {}: {} ({})\n{}{}", kind, trained.step, pathText(output),
+                                      formatBytes(static_cast<double>(bytes)), checkText(check),
+                                      hint.empty() ? "" : "\n" + hint));
   return 0;
 }
 

@@ -9,6 +9,8 @@
 
 namespace rankscope {
 
+inline constexpr int64_t kOutputStages = 4;  // loading, writing, reading again, comparing: for sayProgress()
+
 struct OutputArguments {
   SubjectArguments subject;
   std::string out;
@@ -24,7 +26,10 @@ Result<TrainedModel> loadForOutput(const CommandContext& context, OutputArgument
 // How the base model is named for others: as config.json names it, else its folder.
 std::string baseNameOf(const TrainedModel& trained);
 Result<void> writeCard(const std::filesystem::path& folder, const std::string& card);
-int reportOutput(CommandContext& context, const TrainedModel& trained, const std::filesystem::path& folder,
-                 const std::string& kind, const OutputCheck& check);
+// What was written: `output` is the folder or the one file.
+int reportOutput(CommandContext& context, const TrainedModel& trained, const std::filesystem::path& output,
+                 const std::string& kind, const OutputCheck& check, const std::string& hint = {});
+nlohmann::json checkDocument(const OutputCheck& check);
+std::string checkText(const OutputCheck& check);  // "checked on 8 rows of the data: logits differ by at most 2e-06 …"
 
 }  // namespace rankscope

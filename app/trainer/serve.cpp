@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <condition_variable>
 #include <deque>
 #include <iostream>
@@ -32,22 +34,20 @@ Error cancelledError() {
 class Server {
  public:
   Server(std::ostream& out, const Places& places) : m_out(out), m_places(places) {
-    m_quick.thread = std::thread([this] { work(m_quick); });
-    m_heavy.thread = std::thread([this] { work(m_heavy); });
+    for (Lane& lane : m_lanes) lane.thread = std::thread([this, &lane] { work(lane); });
   }
 
   ~Server() {
     {
       const std::lock_guard lock(m_mutex);
       m_quit = true;
-      for (Lane* lane : {&m_quick, &m_heavy}) {
-        for (const RequestPtr& request : lane->waiting) request->cancelled = true;
-        if (lane->current) lane->current->cancelled = true;
+      for (Lane& lane : m_lanes) {
+        for (const RequestPtr& request : lane.waiting) request->cancelled = true;
+        if (lane.current) lane.current->cancelled = true;
       }
     }
     m_wake.notify_all();
-    m_quick.thread.join();
-    m_heavy.thread.join();
+    for (Lane& lane : m_lanes) lane.thread.join();
   }
 
   void accept(const std::string& line) {
@@ -83,7 +83,7 @@ class Server {
     if (!request->slot.empty()) cancel([&](const Request& other) { return other.slot == request->slot; });
     {
       const std::lock_guard lock(m_mutex);
-      (found->heavy ? m_heavy : m_quick).waiting.push_back(request);
+      m_lanes[static_cast<size_t>(found->lane)].waiting.push_back(request);
     }
     m_wake.notify_all();
   }
@@ -92,7 +92,8 @@ class Server {
   void drain() {
     std::unique_lock lock(m_mutex);
     m_idle.wait(lock, [this] {
-      return m_quick.waiting.empty() && m_heavy.waiting.empty() && !m_quick.current && !m_heavy.current;
+      return std::all_of(m_lanes.begin(), m_lanes.end(),
+                         [](const Lane& lane) { return lane.waiting.empty() && !lane.current; });
     });
   }
 
@@ -105,10 +106,10 @@ class Server {
 
   void cancel(const std::function<bool(const Request&)>& which) {
     const std::lock_guard lock(m_mutex);
-    for (Lane* lane : {&m_quick, &m_heavy}) {
-      for (const RequestPtr& request : lane->waiting)
+    for (Lane& lane : m_lanes) {
+      for (const RequestPtr& request : lane.waiting)
         if (which(*request)) request->cancelled = true;
-      if (lane->current && which(*lane->current)) lane->current->cancelled = true;
+      if (lane.current && which(*lane.current)) lane.current->cancelled = true;
     }
   }
 
@@ -164,7 +165,7 @@ class Server {
   std::mutex m_outMutex;
   std::mutex m_mutex;
   std::condition_variable m_wake, m_idle;
-  Lane m_quick, m_heavy;
+  std::array<Lane, 3> m_lanes;  // by ServeLane
   bool m_quit = false;
 };
 

@@ -2,7 +2,7 @@
 // The helper that answers the workbench's quick questions: JSON lines in, JSON lines out.
 //   {"id":n,"method":"…","params":{…},"slot":"…"} -> {"id":n,"progress":{…}}* then {"id":n,"result":…} or {"id":n,"error":{…}}
 //   {"method":"cancel","params":{"id":n}}
-// A request with a slot cancels older ones of the same slot. Reading happens on the caller's thread, work on two others;
+// A request with a slot cancels older ones of the same slot. Reading happens on the caller's thread, work on others;
 // every answer is one line, written whole.
 
 #include <atomic>
@@ -23,9 +23,16 @@ struct ServeCall {
   std::function<void(nlohmann::json)> progress;
 };
 
+// Each lane works through its questions in turn, on a thread of its own.
+enum class ServeLane {
+  Quick,  // answered from headers and configs
+  Heavy,  // loads data, tokenizers or models
+  Search  // walks through folders
+};
+
 struct ServeMethod {
   const char* name;
-  bool heavy;  // loads data or models: waits its turn behind others of its kind, never before a quick one
+  ServeLane lane;
   Result<nlohmann::json> (*answer)(const ServeCall& call);
 };
 const std::vector<ServeMethod>& serveMethods();

@@ -6,8 +6,10 @@
 #include "app/trainer/command.h"
 #include "app/trainer/commands.h"
 #include "app/trainer/data_documents.h"
+#include "app/trainer/library_scan.h"
 #include "app/trainer/model_documents.h"
 #include "app/trainer/serve.h"
+#include "core/config/files.h"
 #include "core/config/run_config.h"
 #include "core/data/prepare.h"
 #include "core/data/roles.h"
@@ -68,13 +70,35 @@ Result<json> modelsScan(const ServeCall& call) {
     if (folder.is_string())
       if (Result<std::filesystem::path> resolved = call.places.resolve(folder.get<std::string>()); resolved)
         folders.push_back(*resolved);
-  return scanModels(folders.empty() ? defaultModelFolders(call.places) : folders, call.places);
+  LibraryRequest request;
+  request.folders = folders.empty() ? defaultModelFolders(call.places) : folders;
+  request.hub = call.params.value("hub", false);
+  request.adapters = call.params.value("adapters", false);
+  request.cancel = &call.cancelled;
+  if (call.params.value("stream", false)) request.found = [&call](const json& item) { call.progress({{"item", item}}); };
+  return scanLibrary(request, call.places);
 }
 
 Result<json> modelInspect(const ServeCall& call) {
   Result<std::filesystem::path> path = pathParam(call, "path");
   if (!path) return path.error();
   return inspectModel(*path, call.places);
+}
+
+Result<json> libraryDescribe(const ServeCall& call) {
+  Result<std::filesystem::path> path = pathParam(call, "path");
+  if (!path) return path.error();
+  std::error_code code;
+  if (!std::filesystem::exists(*path, code))
+    return Error{ErrorCode::BadInput, "there is nothing here any more", pathText(*path), "", "a model or an adapter",
+                 "Scan the folders again."};
+  return isAdapterFolder(*path) ? describeAdapter(*path, call.places) : describeModel(*path, call.places);
+}
+
+Result<json> modelTokenizer(const ServeCall& call) {
+  Result<std::filesystem::path> path = pathParam(call, "path");
+  if (!path) return path.error();
+  return describeTokenizer(*path);
 }
 
 Result<json> dataInspect(const ServeCall& call) {
@@ -161,16 +185,19 @@ Result<json> check(const ServeCall& call) {
 }  // namespace
 
 const std::vector<ServeMethod>& serveMethods() {
+  using enum ServeLane;
   static const std::vector<ServeMethod> entries = {
-      {"ping", false, ping},
-      {"methods", false, methods},
-      {"models.scan", false, modelsScan},
-      {"model.inspect", false, modelInspect},
-      {"validate", false, validateConfig},
-      {"data.inspect", true, dataInspect},
-      {"data.preview", true, dataPreview},
-      {"estimate", true, estimate},
-      {"check", true, check},
+      {"ping", Quick, ping},
+      {"methods", Quick, methods},
+      {"models.scan", Search, modelsScan},
+      {"model.inspect", Quick, modelInspect},
+      {"library.describe", Quick, libraryDescribe},
+      {"model.tokenizer", Heavy, modelTokenizer},
+      {"validate", Quick, validateConfig},
+      {"data.inspect", Heavy, dataInspect},
+      {"data.preview", Heavy, dataPreview},
+      {"estimate", Heavy, estimate},
+      {"check", Heavy, check},
   };
   return entries;
 }

@@ -1,11 +1,10 @@
 // rankscope-train spectrum RUN: what the update did to the singular vectors of each matrix. Writes spectra/step-….json
 // into the run's folder, where ingest finds it.
 
-#include <unistd.h>
-
 #include <fmt/format.h>
 
 #include "app/trainer/commands.h"
+#include "app/trainer/job_progress.h"
 #include "core/runlog/event_search.h"
 #include "core/runlog/run_folder.h"
 #include "core/spectrum/run_spectrum.h"
@@ -38,12 +37,8 @@ Result<RunSpectrum> compute(const CommandContext& context, const RunFolder& run,
   if (!update) return update.error();
   RunSpectrumRequest request{*model, *update, context.places.cache, 0, {options.k, options.k}};
   if (const std::optional<event::End> end = lastEnd(run.eventsFile())) request.step = end->step;
-  const bool terminal = isatty(STDERR_FILENO) != 0;
   return computeRunSpectrum(request, [&](int64_t done, int64_t total, const std::string& site) {
-    if (terminal)
-      context.note(fmt::format("\r\x1b[K{}/{} {}\x1b[A", done, total, site));
-    else if (context.json)  // for the queue's runner
-      fmt::print(stderr, "{{\"progress\":{{\"done\":{},\"total\":{},\"what\":\"{}\"}}}}\n", done, total, site);
+    sayProgress(context, done, total, site);
     return true;
   });
 }

@@ -135,6 +135,7 @@ Result<WeightSummary> inspectWeights(const fs::path& path) {
     Result<WeightFilePtr> opened = (*format)->open(file);
     if (!opened) return opened.error();
     summary.bytes += (*opened)->fileBytes();
+    ++summary.files;
     for (const TensorInfo& tensor : (*opened)->tensors()) {
       summary.parameters += tensor.elements();
       summary.dtypes[tensor.storedName()] += tensor.elements();

@@ -25,6 +25,7 @@ Result<WeightFiles> findWeightFiles(const std::filesystem::path& path);
 struct WeightSummary {
   uint64_t parameters = 0;
   uint64_t bytes = 0;                      // on disk, all files
+  int64_t files = 0;                       // one, or the number of shards
   std::map<std::string, uint64_t> dtypes;  // "F32", "Q4_K" -> elements
   std::string format;                      // "safetensors", "torch", "gguf"
   std::string mainDtype;                   // the dtype of most elements

@@ -5,6 +5,8 @@
 
 #include "core/io/gguf_model.h"
 #include "core/io/gguf_writer.h"
+#include "core/io/mapped_file.h"
+#include "core/io/weight_source.h"
 
 namespace rankscope {
 namespace {
@@ -31,11 +33,25 @@ std::string bytesOf(const at::Tensor& tensor) {
                      static_cast<size_t>(flat.numel()) * sizeof(float));
 }
 
+int64_t headSizeOf(const Model& model) {
+  const auto given = model.config().find("head_dim");
+  if (given != model.config().end() && given->is_number_integer() && *given > 0) return given->get<int64_t>();
+  return model.hiddenSize() / std::max<int64_t>(1, model.config().value("num_attention_heads", int64_t{1}));
+}
+
 // Rows of B as the file's projection has them: rotary halves interleaved.
 at::Tensor interleaved(const at::Tensor& rows, int64_t headSize) {
   at::Tensor order = at::empty({rows.size(0)}, at::kLong);
   int64_t* position = order.mutable_data_ptr<int64_t>();
   for (int64_t row = 0; row < rows.size(0); ++row) position[interleavedRow(row, headSize)] = row;
+  return rows.index_select(0, order);
+}
+
+// And back.
+at::Tensor inHalves(const at::Tensor& rows, int64_t headSize) {
+  at::Tensor order = at::empty({rows.size(0)}, at::kLong);
+  int64_t* position = order.mutable_data_ptr<int64_t>();
+  for (int64_t row = 0; row < rows.size(0); ++row) position[row] = interleavedRow(row, headSize);
   return rows.index_select(0, order);
 }
 
@@ -58,10 +74,7 @@ Result<GgufAdapterReport> writeGgufAdapter(const std::filesystem::path& file, co
     return cannot("llama.cpp's adapter layout holds factors only", "method",
                   fmt::format("{} other tensors train", trained - 2 * pairs.size()), "no head, biases or saved modules",
                   kMergeInstead);
-  const int64_t headSize =
-      model.config().value("head_dim", int64_t{0}) > 0
-          ? model.config()["head_dim"].get<int64_t>()
-          : model.hiddenSize() / std::max<int64_t>(1, model.config().value("num_attention_heads", int64_t{1}));
+  const int64_t headSize = headSizeOf(model);
 
   GgufWriter writer;
   writer.text("general.architecture", family->architecture);
@@ -96,6 +109,46 @@ Result<GgufAdapterReport> writeGgufAdapter(const std::filesystem::path& file, co
   Result<uint64_t> written = writer.write(file);
   if (!written) return written.error();
   report.bytes = *written;
+  return report;
+}
+
+Result<GgufAdapterReport> applyGgufAdapter(const std::filesystem::path& file, Model& model) {
+  const at::NoGradGuard noGrad;
+  const GgufFamily* family = familyOf(model.family());
+  if (!family)
+    return cannot("llama.cpp's adapter layout is not read for this model family", "model.path", model.family(),
+                  "llama, mistral, qwen2 or qwen3", kMergeInstead);
+  double alpha = 0;
+  {
+    Result<std::shared_ptr<MappedFile>> mapped = MappedFile::open(file);
+    if (!mapped) return mapped.error();
+    Result<GgufTable> table = parseGguf((*mapped)->bytes(), file.string());
+    if (!table) return table.error();
+    alpha = table->real("adapter.lora.alpha").value_or(0);
+  }
+  Result<WeightSource> source = WeightSource::open(file);
+  if (!source) return source.error();
+  const int64_t headSize = headSizeOf(model);
+  GgufAdapterReport report;
+  for (const LinearSite* site : model.sites()) {
+    const std::string there = ggufNameOfModel(site->name + ".weight");
+    if (there.empty() || !source->contains(there + ".lora_a")) continue;
+    Result<at::Tensor> a = source->tensor(there + ".lora_a", at::kFloat);
+    if (!a) return a.error();
+    Result<at::Tensor> b = source->tensor(there + ".lora_b", at::kFloat);
+    if (!b) return b.error();
+    const double scale = alpha != 0 ? alpha / static_cast<double>(a->size(0)) : 1.0;
+    at::Tensor delta = at::matmul(*b, *a) * scale;
+    if (family->interleavedRotary && isRotary(site->kind)) delta = inHalves(delta, headSize);
+    const at::Tensor weight = site->weight;
+    model.replaceSiteWeight(*site, (weight.detach().to(at::kFloat) + delta).to(weight.scalar_type()));
+    ++report.sites;
+  }
+  model.rebind();
+  if (2 * static_cast<size_t>(report.sites) != source->names().size())
+    return cannot("the adapter's file has tensors without a site in the model", file.string(),
+                  fmt::format("{} tensors", source->names().size()), fmt::format("{}", 2 * report.sites),
+                  "Check that this is the model the adapter was made for.");
   return report;
 }
 

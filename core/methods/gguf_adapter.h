@@ -20,4 +20,7 @@ struct GgufAdapterReport {
 Result<GgufAdapterReport> writeGgufAdapter(const std::filesystem::path& file, const Method& method, const Model& model,
                                            const std::string& name);
 
+// Adds what such a file holds to the weights of a plain model, as llama.cpp does: to check what was written.
+Result<GgufAdapterReport> applyGgufAdapter(const std::filesystem::path& file, Model& model);
+
 }  // namespace rankscope

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "core/io/weight_source.h"
+#include "core/models/weight_probe.h"
 
 namespace rankscope {
 
@@ -151,6 +152,15 @@ Result<void> fillParameters(const std::filesystem::path& folder, const WeightPla
   if (source)
     for (const auto& name : source->names())
       if (!used.count(name) && !ignored(plan, name)) report.unused.push_back(name);
+  if (HeadersOnly* probe = HeadersOnly::current()) {
+    for (size_t i = 0; i < plan.parameters.size(); ++i)
+      if (plan.parameters[i].isHead && !found[i]) probe->fit.newHead.push_back(plan.parameters[i].name);
+    probe->fit.missing = std::move(missing);
+    probe->fit.misshapen = std::move(misshapen);
+    probe->fit.unused = std::move(report.unused);
+    probe->looked = true;
+    return Error{ErrorCode::Interrupted, "only looked at", folder.string(), "", "", "Load it without a probe."};
+  }
   if (!missing.empty() || !misshapen.empty()) {
     std::vector<std::string> unexpected;
     for (const auto& name : report.unused) unexpected.push_back(fmt::format("{} {}", name, shapeText(source->info(name)->shape)));

@@ -27,6 +27,7 @@ const std::vector<TokenizerKind>& tokenizerKinds() {
 Result<std::unique_ptr<Tokenizer>> loadTokenizer(const fs::path& folder) {
   std::error_code code;
   if (fs::is_regular_file(folder, code)) {
+    if (folder.extension() == ".gguf") return loadTokenizer(folder.parent_path());  // its tokenizer lies beside it
     if (folder.filename() == "vocab.json") return loadByteBpe(folder);
     if (folder.extension() == ".json") return loadTokenizerJson(folder);
     if (folder.extension() == ".model") return isTiktokenFile(folder) ? loadTiktoken(folder) : loadSentencePiece(folder);

@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include "core/config/files.h"
+#include "core/config/hub_cache.h"
 #include "core/methods/adapter_file.h"
 #include "core/runlog/event_log.h"
 #include "core/runlog/heartbeat.h"
 #include "core/train/checkpoint.h"
+#include "core/train/output_check.h"
 #include "core/train/run_output.h"
 #include "core/train/setup.h"
 #include "rankscope_version.h"
@@ -18,20 +20,25 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+bool isModel(const fs::path& folder) { return readModelConfig(folder).ok(); }
+
 Result<std::string> baseModel(const ImportRequest& request, const AdapterFile& adapter, const Places& places) {
   const std::string named = request.model.empty() ? adapter.basePath : request.model;
   if (named.empty())
     return Error{ErrorCode::Usage,         "the adapter does not name its base model",
                  request.adapter.string(), "",
                  "a model folder",         "Give it with --model."};
-  Result<fs::path> folder = places.resolve(named);
-  if (!folder) return folder.error();
-  if (auto config = readModelConfig(*folder); !config) {
-    if (!request.model.empty()) return config.error();
+  if (!request.model.empty()) {
+    Result<fs::path> folder = places.resolve(named);
+    if (!folder) return folder.error();
+    if (auto config = readModelConfig(*folder); !config) return config.error();
+    return named;
+  }
+  std::string found = findBaseModel(named, places);
+  if (found.empty())
     return Error{ErrorCode::Usage, "the adapter's base model is not on this machine",   request.adapter.string(), named,
                  "a model folder", "Fetch that model and give its folder with --model."};
-  }
-  return named;
+  return found;
 }
 
 // "classification", "regression" or "causal_lm", from PEFT's task or the head among the tensors.
@@ -133,11 +140,24 @@ Result<void> writeRun(const RunFolder& run, const TrainingSetup& setup, const st
 
 }  // namespace
 
+std::string findBaseModel(const std::string& named, const Places& places) {
+  if (named.empty()) return {};
+  if (Result<fs::path> folder = places.resolve(named); folder && isModel(*folder)) return named;
+  // "owner/name" is a repository's name elsewhere, and often the folder's name here.
+  const std::string last = named.substr(named.find_last_of('/') + 1);
+  for (const std::string& name : {named, last})
+    if (Result<fs::path> folder = places.resolve("models:" + name); folder && !name.empty() && isModel(*folder))
+      return "models:" + name;
+  if (const std::optional<fs::path> folder = findHubModel(named); folder && isModel(*folder)) return pathText(*folder);
+  return {};
+}
+
 Result<ImportedRun> importAdapter(const ImportRequest& request, const Places& places) {
-  const auto say = [&](const std::string& what) {
-    if (request.progress) request.progress(what);
+  constexpr int64_t kStages = 5;
+  const auto say = [&](int64_t done, const std::string& what) {
+    if (request.progress) request.progress(done, kStages, what);
   };
-  say("reading the adapter");
+  say(0, "reading the adapter");
   Result<AdapterFile> adapter = readAdapter(request.adapter, request.alpha);
   if (!adapter) return adapter.error();
   Result<std::string> base = baseModel(request, *adapter, places);
@@ -166,7 +186,7 @@ Result<ImportedRun> importAdapter(const ImportRequest& request, const Places& pl
     if (auto set = config.set("data.labels", labels); !set) return set.error();
   }
   // The model first: what the adapter's settings mean is told from its sites.
-  say("loading the base model");
+  say(1, "loading the base model");
   SetupOptions options;
   options.data = options.method = options.optimizer = false;
   options.labels = config.list("data.labels");
@@ -178,7 +198,7 @@ Result<ImportedRun> importAdapter(const ImportRequest& request, const Places& pl
   for (const ValidationIssue& issue : validate(config))
     if (issue.key.rfind("data.", 0) != 0) return issue.error;  // an imported run has no data yet
 
-  say("attaching the adapter");
+  say(2, "attaching the adapter");
   Result<const ModelFamily*> family = findModelFamily(modelConfig->value("model_type", std::string()));
   if (!family) return family.error();
   Result<MethodSettings> settings = methodSettingsOf(config, **family);
@@ -192,18 +212,32 @@ Result<ImportedRun> importAdapter(const ImportRequest& request, const Places& pl
   if (!optimizer) return optimizer.error();
   setup->optimizer = std::move(*optimizer);
 
-  say("writing the run");
+  const OutputSample sample(*setup);
+  const at::Tensor before = sample.logits(*setup->model);
+
+  say(3, "writing the run");
   if (auto made = places.ensure(); !made) return made.error();
   Result<RunFolder> run = RunFolder::create(places, config);
   if (!run) return run.error();
-  ImportedRun imported{*run, static_cast<int64_t>(setup->method->factorPairs().size()), setup->trainableCount(),
+  ImportedRun imported{*run, name, static_cast<int64_t>(setup->method->factorPairs().size()), setup->trainableCount(),
                        std::move(adapter->remarks)};
   imported.remarks.insert(imported.remarks.begin(), "imported from " + pathText(fs::absolute(request.adapter)));
-  if (auto written = writeRun(*run, *setup, imported.remarks); !written) {
+  const auto givenUp = [&](const Error& error) {
     std::error_code ignored;
     fs::remove_all(run->path(), ignored);
-    return written.error();
-  }
+    return error;
+  };
+  if (auto written = writeRun(*run, *setup, imported.remarks); !written) return givenUp(written.error());
+
+  say(4, "comparing the run with the adapter");
+  setup->optimizer.reset();
+  setup->method.reset();
+  setup->model.reset();
+  Result<TrainedModel> again = loadRunModel(*run, places, {});
+  if (!again) return givenUp(again.error());
+  Result<OutputCheck> check = sample.compare(before, *again->setup.model, kExactTolerance, run->path());
+  if (!check) return givenUp(check.error());
+  imported.check = *check;
   return imported;
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/config/places.h"
 #include "core/runlog/run_folder.h"
+#include "core/train/output_check.h"
 
 namespace rankscope {
 
@@ -21,14 +22,20 @@ struct ImportRequest {
   std::string task;                      // data.task; "" = told from the adapter
   std::vector<std::string> labels;       // classes by index; empty = the base model's names, or LABEL_0, …
   std::vector<std::string> assignments;  // further options, "key=value"
-  std::function<void(const std::string& what)> progress;
+  std::function<void(int64_t done, int64_t total, const std::string& what)> progress;
 };
 
 struct ImportedRun {
   RunFolder run;
+  std::string name;
   int64_t sites = 0, trainable = 0;
   std::vector<std::string> remarks;  // also in the run's log
+  OutputCheck check;                 // the run, read again, against the adapter as it was read
 };
+
+// What a PEFT config calls the base model, as this machine has it (for model.path): the path itself, a folder of that name
+// among the user's models, or the newest snapshot in a Hugging Face cache. Empty: it is not here.
+std::string findBaseModel(const std::string& named, const Places& places);
 
 Result<ImportedRun> importAdapter(const ImportRequest& request, const Places& places);
 

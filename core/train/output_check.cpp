@@ -36,16 +36,16 @@ PackedBatch madeUp(const Model& model) {
 
 }  // namespace
 
-OutputSample::OutputSample(const TrainedModel& trained) {
-  const PreparedData& data = trained.setup.data;
+OutputSample::OutputSample(const TrainingSetup& setup) {
+  const PreparedData& data = setup.data;
   const TokenizedSet& set = data.eval.empty() ? data.train : data.eval;
   if (set.empty()) {
-    m_batch = madeUp(*trained.setup.model);
+    m_batch = madeUp(*setup.model);
     return;
   }
   std::vector<uint32_t> indices(std::min(kRows, set.size()));
   std::iota(indices.begin(), indices.end(), 0u);
-  m_batch = packExamples(set, indices, trained.setup.task);
+  m_batch = packExamples(set, indices, setup.task);
   m_fromData = true;
 }
 

@@ -20,10 +20,13 @@ struct OutputCheck {
   bool equal() const { return largest <= tolerance * scale + 1e-6; }
 };
 
+// Share of the largest logit: the same numbers through the same operators, sums may be ordered otherwise.
+inline constexpr double kExactTolerance = 1e-4;
+
 // At most eight rows of the run's evaluation data where it was loaded, else four made-up sequences.
 class OutputSample {
  public:
-  explicit OutputSample(const TrainedModel& trained);
+  explicit OutputSample(const TrainingSetup& setup);
   // Logits of all rows, float32; evaluation mode.
   at::Tensor logits(Model& model) const;
   // `before` against what the model in `model` now answers. An error when the two differ by more than `tolerance`.

@@ -9,10 +9,8 @@
 #include <QSplitter>
 #include <QTabWidget>
 #include <QVBoxLayout>
-#include <QtConcurrent>
-#include <fstream>
 
-#include "core/runlog/run_folder.h"
+#include "ui/library/run_exchange.h"
 #include "ui/live/error_panel.h"
 #include "ui/live/live_plots.h"
 #include "ui/live/log_panel.h"
@@ -28,22 +26,6 @@ namespace rankscope::ui {
 namespace {
 
 constexpr int kRedrawEvery = 100;       // ms between drawings while events stream in
-constexpr double kStartPatience = 20;   // s until a run that was started without making its folder is a failure
-constexpr std::streamoff kLastWords = 4000;
-
-// The end of a text file, from a full line on; empty when there is none. For a worker thread.
-QString tailOf(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return {};
-  in.seekg(0, std::ios::end);
-  const std::streamoff size = in.tellg();
-  in.seekg(std::max<std::streamoff>(0, size - kLastWords));
-  std::string bytes(static_cast<size_t>(std::min(size, kLastWords)), '\0');
-  in.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  QString text = QString::fromUtf8(bytes.data(), static_cast<qsizetype>(bytes.size())).trimmed();
-  if (size > kLastWords) text = text.section('\n', 1);
-  return text.section('\n', -12);
-}
 
 QString stageText(const RunHistory& history) {
   if (!history.stateDetail().empty()) return QString::fromStdString(history.stateDetail());
@@ -141,6 +123,11 @@ LiveView::LiveView(ViewContext& context, QWidget* parent) : View(context, parent
   addViewAction(tr("Resume"), "resume", {}, [this] {
     if (m_controls->resumeButton()->isVisible()) resume();
   });
+  m_exchange = new RunExchange(context, this);
+  connect(m_exchange, &RunExchange::said, this, &View::statusMessage);
+  QAction* save = addViewAction(tr("Save the result as model or adapter…"), "export", QKeySequence("Ctrl+Shift+E"),
+                                [this] { m_exchange->saveResult(m_run); });
+  connect(m_save, &QPushButton::clicked, save, &QAction::trigger);
   addViewSeparator();
   addViewAction(tr("Show everything"), "chart", QKeySequence("Ctrl+0"), [this] { m_plots->fitAll(); });
   addViewAction(tr("Zoom back"), "left", QKeySequence("Alt+Left"), [this] { m_plots->zoomBack(); });
@@ -169,6 +156,11 @@ void LiveView::buildHeader(QBoxLayout* column) {
   row->addWidget(m_state);
   m_controls = new RunControls;
   row->addWidget(m_controls, 1);
+  m_save = new QPushButton(tr("Save result…"));
+  m_save->setObjectName("saveResult");
+  m_save->setToolTip(withShortcut(tr("As a merged model, a PEFT adapter or a GGUF adapter"), QKeySequence("Ctrl+Shift+E")));
+  m_save->hide();
+  row->addWidget(m_save);
   column->addLayout(row);
 
   row = new QHBoxLayout;
@@ -262,6 +254,7 @@ void LiveView::redraw() {
 
 void LiveView::showHeader() {
   const bool dead = m_liveness && (*m_liveness == Liveness::Dead) && !m_history.ended();
+  m_save->setVisible(!m_run.isEmpty() && m_loaded && (dead || m_history.ended()));
   QString state = QString::fromStdString(m_history.state());
   if (dead) state = QStringLiteral("interrupted");
   if (m_run.isEmpty()) {
@@ -316,53 +309,6 @@ void LiveView::showHeader() {
   if (!m_history.clock().empty()) figures << formatDuration(m_history.clock().back().seconds);
   if (m_history.bestStep()) figures << tr("best at step %1").arg(formatInteger(*m_history.bestStep()));
   m_figures->setText(figures.join(QStringLiteral("  ·  ")));
-}
-
-void LiveView::showError() {
-  const bool dead = m_liveness && *m_liveness == Liveness::Dead && !m_history.ended();
-  if (m_history.error()) {
-    m_error->setError(*m_history.error(), m_history.errorStep());
-  } else if (dead) {
-    if (!m_wordsRead) readLastWords();
-    m_error->setError(Error{ErrorCode::Interrupted, tr("The trainer ended without saying why").toStdString(), {}, {}, {},
-                            tr("It was killed, ran out of memory, or the machine went down. Everything up to the last event is "
-                               "here; Resume goes on from the newest checkpoint.").toStdString()},
-                      0, m_lastWords);
-  } else if (!m_feedProblem.isEmpty()) {
-    m_error->setError(Error{ErrorCode::BadInput, m_feedProblem.toStdString(), {}, {}, {}, {}}, 0);
-  } else {
-    m_error->clear();
-  }
-}
-
-void LiveView::readLastWords() {
-  m_wordsRead = true;
-  const QString run = m_run;
-  const auto file = RunFolder(store().runFolder(run)).stderrFile();
-  const auto log = store().runsFolder().parent_path() / "logs" / ("train-" + run.left(8).toStdString() + ".log");
-  QtConcurrent::run([file, log] {
-    const auto words = tailOf(file);
-    return words.isEmpty() ? tailOf(log) : words;
-  }).then(this, [this, run](const QString& words) {
-    if (run != m_run) return;
-    m_lastWords = words;
-    if (m_starting || m_error->isVisible()) {
-      if (m_starting) {
-        m_starting = false;
-        m_error->setError(Error{ErrorCode::Training, tr("The run did not start").toStdString(), {}, {}, {},
-                                tr("What the trainer printed is below. Correct it in New run and press Start again.").toStdString()},
-                          0, m_lastWords);
-        showHeader();
-      } else {
-        showError();
-      }
-    }
-  });
-}
-
-void LiveView::checkStarting() {
-  if (!m_starting || m_loaded || event::unixTime() - m_startAsked < kStartPatience) return;
-  if (!m_wordsRead) readLastWords();
 }
 
 void LiveView::resume() {

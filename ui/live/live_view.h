@@ -14,6 +14,7 @@
 class QBoxLayout;
 class QLabel;
 class QProgressBar;
+class QPushButton;
 class QSplitter;
 class QTabWidget;
 
@@ -24,6 +25,7 @@ class LivePlots;
 class LogPanel;
 class RunChooser;
 class RunControls;
+class RunExchange;
 class SamplesPanel;
 
 class LiveView : public View {
@@ -52,9 +54,10 @@ class LiveView : public View {
   void chooseDefault();
   void redraw();        // coalesced
   void showHeader();
+  void resume();
+  // live_problems.cpp
   void showError();
   void readLastWords();
-  void resume();
   void checkStarting();
 
   RunFeed* m_feed;
@@ -70,6 +73,8 @@ class LiveView : public View {
   QLabel *m_icon = nullptr, *m_state = nullptr, *m_progressText = nullptr, *m_figures = nullptr;
   QProgressBar* m_progress = nullptr;
   RunControls* m_controls = nullptr;
+  RunExchange* m_exchange = nullptr;
+  QPushButton* m_save = nullptr;
   ErrorPanel* m_error = nullptr;
   LivePlots* m_plots = nullptr;
   LogPanel* m_log = nullptr;

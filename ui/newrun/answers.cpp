@@ -3,40 +3,14 @@
 #include <QHash>
 #include <cmath>
 
+#include "ui/shell/answer_fields.h"
+
 namespace rankscope::ui {
 namespace {
 
 using nlohmann::json;
 
-const json& member(const json& object, const char* key) {
-  static const json nothing;
-  if (!object.is_object()) return nothing;
-  const auto it = object.find(key);
-  return it == object.end() ? nothing : *it;
-}
-
-QString text(const json& object, const char* key) {
-  const auto& value = member(object, key);
-  if (value.is_string()) return QString::fromStdString(value.get<std::string>());
-  return value.is_null() || value.is_object() || value.is_array() ? QString() : QString::fromStdString(value.dump());
-}
-
-double number(const json& object, const char* key) {
-  const auto& value = member(object, key);
-  return value.is_number() ? value.get<double>() : 0;
-}
-
-qint64 whole(const json& object, const char* key) { return static_cast<qint64>(number(object, key)); }
-
-bool flag(const json& object, const char* key) {
-  const auto& value = member(object, key);
-  return value.is_boolean() && value.get<bool>();
-}
-
-const json& items(const json& value) {
-  static const json none = json::array();
-  return value.is_array() ? value : none;
-}
+using namespace answer;
 
 QHash<QString, QString> readRoles(const json& answer) {
   QHash<QString, QString> read;
@@ -48,7 +22,9 @@ QHash<QString, QString> readRoles(const json& answer) {
   return read;
 }
 
-ModelCard readCard(const json& m) {
+}  // namespace
+
+ModelCard readModelCard(const json& m) {
   ModelCard card;
   card.path = text(m, "path");
   card.name = text(m, "name");
@@ -68,17 +44,17 @@ ModelCard readCard(const json& m) {
   return card;
 }
 
-}  // namespace
-
 std::vector<ModelCard> readModelCards(const json& answer) {
   std::vector<ModelCard> cards;
-  for (const auto& m : items(answer.is_object() ? member(answer, "models") : answer)) cards.push_back(readCard(m));
+  for (const auto& m : items(answer.is_object() ? member(answer, "models") : answer)) {
+    if (text(m, "kind") != QLatin1String("adapter")) cards.push_back(readModelCard(m));
+  }
   return cards;
 }
 
 ModelDetails readModelDetails(const json& answer) {
   ModelDetails details;
-  details.card = readCard(answer);
+  details.card = readModelCard(answer);
   for (const auto& head : items(member(answer, "heads"))) {
     if (head.is_string()) details.heads << QString::fromStdString(head.get<std::string>());
   }

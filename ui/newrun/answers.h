@@ -20,6 +20,7 @@ struct ModelCard {
   double parameters = 0, bytes = 0;
   qint64 hidden = 0, layers = 0, vocab = 0, maxPositions = 0;
 };
+ModelCard readModelCard(const nlohmann::json& document);
 std::vector<ModelCard> readModelCards(const nlohmann::json& answer);
 
 struct ModelDetails {

@@ -56,8 +56,13 @@ ModelPage::ModelPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_draf
   auto* add = new QPushButton(tr("Add folder…"));
   add->setObjectName("addModelFolder");
   add->setToolTip(tr("A folder whose sub-folders hold config.json and safetensors files"));
+  auto* library = new QPushButton(tr("More in Library"));
+  library->setObjectName("openLibrary");
+  library->setToolTip(tr("Every model and adapter with its tensors, licence, tokenizer and problems"));
+  makeFlat(library);
   auto* buttons = new QHBoxLayout;
   buttons->addWidget(m_state, 1);
+  buttons->addWidget(library);
   buttons->addWidget(add);
   buttons->addWidget(m_rescan);
 
@@ -73,6 +78,7 @@ ModelPage::ModelPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_draf
   fitColumns();
   connect(m_rescan, &QPushButton::clicked, this, &ModelPage::rescanAsked);
   connect(add, &QPushButton::clicked, this, &ModelPage::addFolderAsked);
+  connect(library, &QPushButton::clicked, this, &ModelPage::libraryAsked);
   connect(m_form, &OptionForm::focused, this, &ModelPage::focused);
   connect(m_table->selectionModel(), &QItemSelectionModel::currentRowChanged, this, [this](const QModelIndex& now) {
     if (m_selecting || !now.isValid()) return;
@@ -137,7 +143,7 @@ void ModelPage::setModels(std::vector<ModelCard> cards, const QStringList& folde
   fitColumns();
   m_state->setText(cards.empty() ? tr("No models found. Put a folder with config.json and safetensors files into %1, or add "
                                       "a folder.").arg(folders.value(0))
-                                 : tr("%n model(s) in %1", nullptr, static_cast<int>(cards.size())).arg(folders.join(", ")));
+                                 : tr("%n model(s) in %1 and Hugging Face's cache", nullptr, static_cast<int>(cards.size())).arg(folders.join(", ")));
   m_state->setToolTip(folders.join('\n'));
   showCurrent();
 }

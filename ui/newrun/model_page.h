@@ -34,6 +34,7 @@ class ModelPage : public QWidget {
  Q_SIGNALS:
   void rescanAsked();
   void addFolderAsked();
+  void libraryAsked();
   void focused(OptionField* field);
 
  private:

@@ -13,6 +13,7 @@
 #include "core/runlog/run_folder.h"
 #include "core/runlog/uuid.h"
 #include "core/store/store.h"
+#include "ui/library/model_folders.h"
 #include "ui/newrun/consequences_panel.h"
 #include "ui/newrun/data_page.h"
 #include "ui/newrun/method_page.h"
@@ -33,7 +34,6 @@ namespace rankscope::ui {
 namespace {
 
 constexpr int kPreviewRows = 24;
-const QString kFolderKey = QStringLiteral("newrun.modelFolders");
 
 }  // namespace
 
@@ -155,29 +155,21 @@ void NewRunView::deletePreset() {
 // --- questions to the helper -----------------------------------------------------------------------------------------
 
 void NewRunView::scanModels() {
-  QStringList folders{QString::fromStdString(m_places.models.string())};
-  if (!m_places.resources.empty()) folders << QString::fromStdString(m_places.starter().string());
-  for (const auto& folder : settings().value(kFolderKey).toArray()) folders << folder.toString();
-  folders.removeDuplicates();
-  nlohmann::json dirs = nlohmann::json::array();
-  for (const auto& folder : folders) dirs.push_back(folder.toStdString());
   m_modelPage->setScanning(true);
-  trainer().request(this, "models.scan", {{"dirs", dirs}}, [this, folders](Result<nlohmann::json> answer) {
+  const QStringList folders = modelFolders(m_places, settings());
+  trainer().request(this, "models.scan", scanQuestion(m_places, settings()), [this, folders](Result<nlohmann::json> answer) {
     if (!answer.ok()) {
       m_modelPage->setScanFailed(errorText(answer.error()));
       return;
     }
-    auto cards = readModelCards(*answer);
-    m_modelPage->setModels(std::move(cards), folders);
+    m_modelPage->setModels(readModelCards(*answer), folders);
   }, "newrun.scan");
 }
 
 void NewRunView::addModelFolder() {
   const auto folder = QFileDialog::getExistingDirectory(this, tr("Folder with models"));
   if (folder.isEmpty()) return;
-  auto folders = settings().value(kFolderKey).toArray();
-  if (!folders.contains(folder)) folders.append(folder);
-  settings().setValue(kFolderKey, folders);
+  ui::addModelFolder(settings(), folder);
   scanModels();
 }
 

@@ -259,6 +259,9 @@ void NewRunView::buildPages() {
   connect(m_methodPage, &MethodPage::focused, this, &NewRunView::showHelp);
   connect(m_modelPage, &ModelPage::rescanAsked, this, &NewRunView::scanModels);
   connect(m_modelPage, &ModelPage::addFolderAsked, this, &NewRunView::addModelFolder);
+  connect(m_modelPage, &ModelPage::libraryAsked, this, [this] {
+    Q_EMIT showView("library", {{"item", QString::fromStdString(m_draft->config().str("model.path"))}});
+  });
 }
 
 void NewRunView::showPage(const QString& id) {
@@ -350,6 +353,9 @@ void NewRunView::open(const QJsonObject& request) {
   if (request.contains("config")) {
     m_draft->replace(RunConfig::read(fromQt(request.value("config"))).config, tr("Copy the run's config"));
     m_rail->choose("changed");
+  } else if (request.contains("model")) {
+    m_draft->set("model.path", request.value("model").toString().toStdString());
+    m_rail->choose("model");
   } else if (request.contains("preset")) {
     const auto name = request.value("preset").toString();
     if (const auto* preset = m_presets.find(name.toStdString())) {

@@ -37,7 +37,7 @@ class NewRunView : public View {
   ~NewRunView() override;
 
   void onActivated() override;
-  // {"preset": name} or {"config": {…}} puts a draft on the page (undoable).
+  // {"preset": name} or {"config": {…}} puts a draft on the page, {"model": path} that model into it (undoable).
   void open(const QJsonObject& request) override;
   QJsonObject saveState() const override;
   void restoreState(const QJsonObject& state) override;

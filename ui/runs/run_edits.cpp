@@ -15,12 +15,6 @@ QString trN(const char* text, qsizetype n) {
   return QCoreApplication::translate("RunEdits", text, nullptr, static_cast<int>(n));
 }
 
-std::vector<std::string> strings(const QStringList& list) {
-  std::vector<std::string> out;
-  for (const QString& text : list) out.push_back(text.toStdString());
-  return out;
-}
-
 using Before = std::shared_ptr<std::vector<RunRow>>;
 using Do = std::function<Result<void>(Store&)>;
 using Undo = std::function<Result<void>(Store&, const std::vector<RunRow>&)>;
@@ -86,6 +80,12 @@ Undo eachAsBefore(Setter setter) {
 }
 
 }  // namespace
+
+std::vector<std::string> strings(const QStringList& list) {
+  std::vector<std::string> out;
+  for (const QString& text : list) out.push_back(text.toStdString());
+  return out;
+}
 
 void editName(const EditContext& context, const QString& id, const QString& name) {
   push(context, QCoreApplication::translate("RunEdits", "rename"), {id},

@@ -10,6 +10,8 @@
 
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 class QUndoStack;
 
@@ -26,6 +28,8 @@ struct EditContext {
   QUndoStack* undo = nullptr;
   std::function<void(const QString&)> say;  // failures and outcomes, for the status bar
 };
+
+std::vector<std::string> strings(const QStringList& list);  // as the store takes ids and tags
 
 void editName(const EditContext& context, const QString& id, const QString& name);
 void editNote(const EditContext& context, const QString& id, const QString& markdown);

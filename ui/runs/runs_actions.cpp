@@ -1,8 +1,9 @@
-// What can be done with runs: actions with undo, copies and exports (runs_view.h).
+// What can be done with runs: actions with undo (runs_view.h).
+#include "core/store/command_job.h"
 #include "core/store/store.h"
+#include "ui/library/run_exchange.h"
 #include "ui/runs/details_panel.h"
 #include "ui/runs/filter_box.h"
-#include "ui/runs/groups_model.h"
 #include "ui/runs/run_table.h"
 #include "ui/runs/runs_view.h"
 #include "ui/runs/tag_dialog.h"
@@ -15,30 +16,15 @@
 #include <QClipboard>
 #include <QColorDialog>
 #include <QDesktopServices>
-#include <QFileDialog>
 #include <QInputDialog>
 #include <QJsonArray>
 #include <QJsonDocument>
 #include <QMenu>
 #include <QMessageBox>
 #include <QPushButton>
-#include <QSaveFile>
-#include <QTableView>
 #include <QUrl>
 
 namespace rankscope::ui {
-
-namespace {
-
-constexpr int64_t kMostCopiedRows = 10000;
-
-std::vector<std::string> strings(const QStringList& list) {
-  std::vector<std::string> out;
-  for (const QString& text : list) out.push_back(text.toStdString());
-  return out;
-}
-
-}  // namespace
 
 EditContext RunsView::edits() {
   return {&store(), context().undo, [this](const QString& text) { Q_EMIT statusMessage(text); }};
@@ -63,6 +49,11 @@ void RunsView::buildActions() {
   m_spectrum = addViewAction(tr("Show the spectrum"), QStringLiteral("view-spectrum"), {}, go(QStringLiteral("spectrum")));
   m_again = addViewAction(tr("New run like this…"), QStringLiteral("view-newrun"), {}, [this] { newFromSelected(); });
   m_resume = addViewAction(tr("Resume"), QStringLiteral("resume"), {}, [this] { resume(selection().current()); });
+  m_exchange = new RunExchange(context(), this);
+  connect(m_exchange, &RunExchange::said, this, &View::statusMessage);
+  m_save = addViewAction(tr("Save the result as model or adapter…"), QStringLiteral("export"), QKeySequence(QStringLiteral("Ctrl+Shift+E")),
+                         [this] { m_exchange->saveResult(selection().current()); });
+  addViewAction(tr("Import an adapter…"), QStringLiteral("import"), QKeySequence(QStringLiteral("Ctrl+I")), [this] { m_exchange->importAdapter(); });
   addViewSeparator();
   m_star = addViewAction(tr("Star or unstar"), QStringLiteral("star"), QKeySequence(Qt::Key_S), [this] {
     withSelected([this](const QStringList& ids) {
@@ -140,6 +131,7 @@ void RunsView::updateActions() {
   const int row = one ? m_model->rowOfLoaded(ids.first()) : -1;
   const RunRow* run = row < 0 ? nullptr : m_model->rowAt(row);
   m_resume->setEnabled(run && !m_trash && (run->status == "interrupted" || run->status == "stopped" || run->status == "failed"));
+  m_save->setEnabled(run && !m_trash && run->step >= 0 && run->status != "queued" && run->status != "loading");
   m_baseline->setEnabled(one || m_model->baseline());
   m_baseline->setText(m_model->baseline() ? tr("Stop comparing numbers") : tr("Compare numbers with this run"));
 }
@@ -153,6 +145,7 @@ void RunsView::showContextMenu(const QPoint& at) {
   } else {
     menu->addActions({m_live, m_compare, m_spectrum, m_again});
     if (m_resume->isEnabled()) menu->addAction(m_resume);
+    menu->addAction(m_save);
     menu->addSeparator();
     menu->addActions({m_star, m_tag, m_note, m_rename, m_colour, m_baseline});
     menu->addSeparator();
@@ -244,11 +237,8 @@ void RunsView::chooseColour() {
 void RunsView::resume(const QString& id) {
   const int row = m_model->rowOfLoaded(id);
   const RunRow* run = row < 0 ? nullptr : m_model->rowAt(row);
-  JobSpec spec;
-  spec.kind = "resume";
-  spec.runId = id.toStdString();
-  spec.name = run ? run->name : spec.runId;
-  spec.config = {{"run", spec.runId}};
+  const std::string plain = id.toStdString();
+  const JobSpec spec = commandJob("resume", {plain}, plain, run ? run->name : plain);
   store().write(this, {id}, [spec](Store& s) { return s.addJob(spec); }, [this](Result<Job> job) {
     if (!job.ok()) {
       Q_EMIT statusMessage(QString::fromStdString(job.error().message()));
@@ -349,72 +339,6 @@ void RunsView::toggleBaseline() {
     }
   }
   updateActions();
-}
-
-// The rows that are selected, or all that fit the filter; in the order and with the columns of the table.
-void RunsView::tableAsText(std::function<void(TextTable)> then) {
-  if (!m_groupKeys.isEmpty()) {
-    TextTable table;
-    for (int c = 0; c < m_groups->columnCount(); ++c)
-      table.columns.push_back({m_groups->headerData(c, Qt::Horizontal, Qt::DisplayRole).toString(), c >= m_groupKeys.size()});
-    for (int r = 0; r < m_groups->rowCount(); ++r) {
-      std::vector<TextCell> row;
-      for (int c = 0; c < m_groups->columnCount(); ++c) {
-        const QModelIndex index = m_groups->index(r, c);
-        row.emplace_back(index.data().toString(), index.data(Qt::FontRole).value<QFont>().bold());
-      }
-      table.rows.push_back(std::move(row));
-    }
-    then(std::move(table));
-    return;
-  }
-  RunQuery query = m_model->query();
-  query.limit = kMostCopiedRows;
-  query.offset = 0;
-  query.withSparkline = false;
-  const QStringList ids = selection().ids();
-  if (ids.size() > 1) query.ids = strings(ids);
-  store().read(this, "copy", [query](Store& s) { return s.listRuns(query); },
-               [this, then = std::move(then)](Result<RunPage> page) {
-                 if (!page.ok()) {
-                   Q_EMIT statusMessage(QString::fromStdString(page.error().message()));
-                   return;
-                 }
-                 TextTable table;
-                 std::vector<QString> columnIds;
-                 for (const RunColumn& column : m_model->columns()) {
-                   if (column.id == QLatin1String("loss_curve") || column.id == QLatin1String("star")) continue;
-                   table.columns.push_back({column.title, column.number});
-                   columnIds.push_back(column.id);
-                 }
-                 for (const RunRow& run : page->rows) {
-                   std::vector<TextCell> row;
-                   for (const QString& id : columnIds) row.emplace_back(runColumnPlain(run, id));
-                   table.rows.push_back(std::move(row));
-                 }
-                 then(std::move(table));
-               });
-}
-
-void RunsView::copyTable(QString (TextTable::*as)() const) {
-  tableAsText([this, as](const TextTable& table) {
-    QApplication::clipboard()->setText((table.*as)());
-    Q_EMIT statusMessage(tr("%n row(s) copied", nullptr, static_cast<int>(table.rows.size())));
-  });
-}
-
-void RunsView::exportTable() {
-  const QString file = QFileDialog::getSaveFileName(this, tr("Export table"), QStringLiteral("runs.csv"),
-                                                    tr("CSV (*.csv);;Markdown (*.md);;LaTeX (*.tex)"));
-  if (file.isEmpty()) return;
-  tableAsText([this, file](const TextTable& table) {
-    const QString text = file.endsWith(QLatin1String(".md")) ? table.toMarkdown()
-                         : file.endsWith(QLatin1String(".tex")) ? table.toLatex() : table.toCsv();
-    QSaveFile out(file);
-    const QByteArray bytes = text.toUtf8();
-    const bool done = out.open(QIODevice::WriteOnly) && out.write(bytes) == bytes.size() && out.commit();
-    Q_EMIT statusMessage(done ? tr("Written to %1").arg(file) : tr("%1 could not be written: %2").arg(file, out.errorString()));
-  });
 }
 
 }  // namespace rankscope::ui

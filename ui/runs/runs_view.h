@@ -20,6 +20,7 @@ namespace rankscope::ui {
 class DetailsPanel;
 class FilterBox;
 class GroupsModel;
+class RunExchange;
 class RunTable;
 class RunsModel;
 
@@ -70,6 +71,7 @@ class RunsView : public View {
   void emptyTrash();
   void newFromSelected();
   void toggleBaseline();
+  // runs_table_text.cpp
   void copyTable(QString (TextTable::*as)() const);
   void exportTable();
   void tableAsText(std::function<void(TextTable)> then);
@@ -84,6 +86,7 @@ class RunsView : public View {
   QSplitter* m_splitter = nullptr;
   QStackedWidget* m_pages = nullptr;
   QWidget* m_empty = nullptr;
+  RunExchange* m_exchange = nullptr;
   QLabel *m_emptyTitle = nullptr, *m_emptyText = nullptr, *m_count = nullptr, *m_problem = nullptr;
   QToolButton *m_groupButton = nullptr, *m_columnsButton = nullptr, *m_savedButton = nullptr, *m_emptyAction = nullptr;
   QMenu *m_groupMenu = nullptr, *m_savedMenu = nullptr;
@@ -92,7 +95,7 @@ class RunsView : public View {
   RunQuery m_query;
   bool m_selecting = false, m_archived = false, m_trash = false, m_storeProblem = false;
   QAction *m_star, *m_tag, *m_note, *m_colour, *m_rename, *m_archive, *m_delete, *m_compare, *m_live, *m_spectrum,
-      *m_resume, *m_folder, *m_copyId, *m_again, *m_baseline, *m_showArchived, *m_showTrash, *m_restore, *m_detailsAction;
+      *m_resume, *m_save, *m_folder, *m_copyId, *m_again, *m_baseline, *m_showArchived, *m_showTrash, *m_restore, *m_detailsAction;
 };
 
 }  // namespace rankscope::ui

@@ -17,10 +17,15 @@ class QPushButton;
 class QStackedWidget;
 class QToolButton;
 
+namespace rankscope {
+struct Job;
+}
+
 namespace rankscope::ui {
 
 class CommandPalette;
 class QueuePanel;
+class Toast;
 struct ViewInfo;
 
 class MainWindow : public QMainWindow {
@@ -42,19 +47,25 @@ class MainWindow : public QMainWindow {
  protected:
   void closeEvent(QCloseEvent* event) override;
 
+  static constexpr int kMessageMs = 6000;  // how long a line stays in the status bar
+
  private:
+  // main_window_menus.cpp
   void buildNavigation();
   void buildMenus();
-  void buildStatusBar();
-  void buildQueue();
   QAction* addAction(const QString& text, const QString& iconName, const QKeySequence& shortcut,
                      std::function<void()> run);
   void fillViewMenu();
   void setTheme(int mode);
   void updateThemeActions();
+  // main_window.cpp
+  void buildStatusBar();
+  void buildQueue();
   void updateRunning();
   void updateStoreStatus();
   void rebuildStore();
+  void tellJobEnd(const Job& job);
+  void showJobResult(const Job& job);
   void saveLayout();
   void restoreLayout();
 
@@ -79,6 +90,7 @@ class MainWindow : public QMainWindow {
   QLabel* m_storeStatus = nullptr;
   QLabel* m_helperStatus = nullptr;
   CommandPalette* m_palette = nullptr;
+  Toast* m_toast = nullptr;
   bool m_storeHasProblem = false;
 };
 

@@ -1,6 +1,7 @@
 #include "ui/shell/queue_model.h"
 
 #include "ui/shell/format.h"
+#include "ui/shell/job_result.h"
 #include "ui/shell/trainer_client.h"
 #include "ui/theme/theme.h"
 
@@ -19,7 +20,8 @@ QString jobKindTitle(const QString& kind) {
   static const QHash<QString, const char*> titles = {
       {QStringLiteral("train"), QT_TRANSLATE_NOOP("JobKind", "Train")},
       {QStringLiteral("resume"), QT_TRANSLATE_NOOP("JobKind", "Resume")},
-      {QStringLiteral("evaluate"), QT_TRANSLATE_NOOP("JobKind", "Evaluate")},
+      {QStringLiteral("eval"), QT_TRANSLATE_NOOP("JobKind", "Evaluate")},
+      {QStringLiteral("branch"), QT_TRANSLATE_NOOP("JobKind", "Branch")},
       {QStringLiteral("spectrum"), QT_TRANSLATE_NOOP("JobKind", "Spectrum")},
       {QStringLiteral("merge"), QT_TRANSLATE_NOOP("JobKind", "Merge")},
       {QStringLiteral("export"), QT_TRANSLATE_NOOP("JobKind", "Export")},
@@ -75,14 +77,14 @@ QVariant QueueModel::data(const QModelIndex& index, int role) const {
         case Progress:
           return job->state == JobState::Running && job->progress >= 0 ? formatShare(job->progress) : QString();
         case Detail:
-          return QString::fromStdString(job->error ? job->error->what : job->detail);
+          return job->error || job->state == JobState::Done ? jobOutcomeLine(*job) : QString::fromStdString(job->detail);
         case When:
           return formatWhen(job->finishedAt > 0 ? job->finishedAt : job->startedAt > 0 ? job->startedAt : job->createdAt);
         default: return {};
       }
     case Qt::ToolTipRole:
       if (job->error) return QString::fromStdString(job->error->message());
-      return index.column() == Detail ? QVariant(QString::fromStdString(job->detail)) : QVariant();
+      return index.column() == Detail ? index.data(Qt::DisplayRole) : QVariant();
     case Qt::DecorationRole:
       return index.column() == State ? QVariant(icon(stateIcon(state), stateColour(state))) : QVariant();
     case Qt::ForegroundRole:

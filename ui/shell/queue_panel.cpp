@@ -1,6 +1,7 @@
 #include "ui/shell/queue_panel.h"
 
 #include "core/store/store.h"
+#include "ui/shell/job_result.h"
 #include "ui/shell/store_service.h"
 #include "ui/shell/trainer_client.h"
 #include "ui/theme/theme.h"
@@ -107,7 +108,10 @@ QueuePanel::QueuePanel(ViewContext& context, QWidget* parent) : QWidget(parent),
   m_open = addAction(tr("Watch the run"), QStringLiteral("view-live"), {}, [this] {
     if (const Job* job = current(); job && !job->spec.runId.empty()) Q_EMIT openRun(QString::fromStdString(job->spec.runId));
   });
-  for (QAction* action : {m_start, m_up, m_down, m_hold, m_cancel, m_retry, m_remove, m_open}) {
+  m_result = addAction(tr("Show the result"), QStringLiteral("info"), {}, [this] {
+    if (const Job* job = current()) Q_EMIT resultAsked(*job);
+  });
+  for (QAction* action : {m_start, m_up, m_down, m_hold, m_cancel, m_retry, m_remove, m_open, m_result}) {
     auto* button = new QToolButton(bar);
     button->setDefaultAction(action);
     button->setAccessibleName(action->text());
@@ -139,7 +143,7 @@ QueuePanel::QueuePanel(ViewContext& context, QWidget* parent) : QWidget(parent),
     if (const Job* job = current()) m_selectedId = job->id;
     updateActions();
   });
-  connect(m_table, &QTableView::doubleClicked, m_open, &QAction::trigger);
+  connect(m_table, &QTableView::activated, this, &QueuePanel::openCurrent);
   connect(m_context.store, &StoreService::queueChanged, this, &QueuePanel::refresh);
   connect(m_context.store, &StoreService::opened, this, &QueuePanel::refresh);
   updateActions();
@@ -166,6 +170,7 @@ void QueuePanel::refresh() {
   m_context.store->read(this, "jobs", [](Store& store) { return store.listJobs(true); },
                         [this](Result<std::vector<Job>> jobs) {
                           if (!jobs.ok()) return;
+                          announceEnded(*jobs);
                           m_summary = {};
                           for (const Job& job : *jobs) {
                             m_summary.running += job.state == JobState::Running;
@@ -199,6 +204,29 @@ void QueuePanel::updateActions() {
   m_retry->setEnabled(ended);
   m_remove->setEnabled(ended);
   m_open->setEnabled(job && !job->spec.runId.empty() && !waits(*job));
+  m_result->setEnabled(ended && (job->error || hasResultPage(*job)));
+}
+
+void QueuePanel::openCurrent() {
+  (m_result->isEnabled() ? m_result : m_open)->trigger();
+}
+
+// A job that was going at the last look, or that was added since then, and has ended now.
+void QueuePanel::announceEnded(const std::vector<Job>& jobs) {
+  const bool first = m_newestId < 0;
+  QSet<qint64> going;
+  std::vector<Job> ended;
+  qint64 newest = 0;
+  for (const Job& job : jobs) {
+    newest = std::max<qint64>(newest, job.id);
+    if (waits(job) || job.state == JobState::Running)
+      going.insert(job.id);
+    else if (!first && (m_going.contains(job.id) || job.id > m_newestId))
+      ended.push_back(job);
+  }
+  m_going = going;
+  m_newestId = std::max(m_newestId, newest);
+  for (const Job& job : ended) Q_EMIT jobEnded(job);
 }
 
 void QueuePanel::apply(const JobWrite& write, const QString& done) {

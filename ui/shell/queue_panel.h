@@ -5,6 +5,8 @@
 #include "ui/shell/queue_model.h"
 #include "ui/shell/view.h"
 
+#include <QSet>
+
 class QLabel;
 class QTableView;
 
@@ -32,6 +34,8 @@ class QueuePanel : public QWidget {
  Q_SIGNALS:
   void summaryChanged();
   void openRun(const QString& runId);
+  void resultAsked(const Job& job);  // to show what it made, or why it failed
+  void jobEnded(const Job& job);     // while this window stood open
   void statusMessage(const QString& text);
 
  private:
@@ -39,6 +43,8 @@ class QueuePanel : public QWidget {
   void apply(const JobWrite& write, const QString& done);
   void move(int by);
   void updateActions();
+  void announceEnded(const std::vector<Job>& jobs);
+  void openCurrent();
   const Job* current() const;
   QAction* addAction(const QString& text, const QString& iconName, const QKeySequence& shortcut, std::function<void()> run);
 
@@ -49,7 +55,9 @@ class QueuePanel : public QWidget {
   QLabel* m_empty;
   QueueSummary m_summary;
   qint64 m_selectedId = -1;
-  QAction *m_start, *m_up, *m_down, *m_hold, *m_cancel, *m_retry, *m_remove, *m_open;
+  QSet<qint64> m_going;    // waited or ran when last looked at
+  qint64 m_newestId = -1;  // -1: not yet looked
+  QAction *m_start, *m_up, *m_down, *m_hold, *m_cancel, *m_retry, *m_remove, *m_open, *m_result;
 };
 
 }  // namespace rankscope::ui

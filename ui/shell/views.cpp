@@ -3,6 +3,7 @@
 #include <QCoreApplication>
 
 #include "ui/compare/compare_view.h"
+#include "ui/library/library_view.h"
 #include "ui/live/live_view.h"
 #include "ui/newrun/newrun_view.h"
 #include "ui/runs/runs_view.h"
@@ -29,6 +30,8 @@ const std::vector<ViewInfo>& viewTable() {
        QT_TRANSLATE_NOOP("View", "Which is better, and why?"), "compare", make<CompareView>},
       {"spectrum", QT_TRANSLATE_NOOP("View", "Spectrum"), "view-spectrum",
        QT_TRANSLATE_NOOP("View", "What did the update do to the weights?"), "spectrum", make<SpectrumView>},
+      {"library", QT_TRANSLATE_NOOP("View", "Library"), "view-library",
+       QT_TRANSLATE_NOOP("View", "Which models and adapters do I have, and what is in them?"), "library", make<LibraryView>},
   };
   return table;
 }

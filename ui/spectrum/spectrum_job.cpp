@@ -1,5 +1,6 @@
 #include "ui/spectrum/spectrum_job.h"
 
+#include "core/store/command_job.h"
 #include "core/store/store.h"
 #include "ui/shell/store_service.h"
 #include "ui/shell/trainer_client.h"
@@ -35,12 +36,7 @@ void SpectrumJob::start() {
   m_store->write(
       this, {},
       [run = m_run.toStdString()](Store& store) -> Result<Job> {
-        JobSpec spec;
-        spec.kind = "spectrum";
-        spec.runId = run;
-        spec.slot = TrainerClient::kAsideSlot;
-        spec.group = TrainerClient::kAsideGroup;
-        spec.config = {{"arguments", {run}}};
+        JobSpec spec = commandJob("spectrum", {run}, run, {}, TrainerClient::kAsideSlot);
         if (const auto row = store.run(run); row.ok()) spec.name = row->name;
         return store.addJob(spec);
       },

@@ -73,6 +73,10 @@ class TrainerExchange : public QObject {
     QVERIFY2(imported.code == 0, imported.err.c_str());
 
     QVERIFY(imported.document()["sites"].get<int>() > 0);
+    const json same = imported.document()["check"];
+    QVERIFY(same["rows"].get<int>() > 0);
+    QVERIFY(same["largest_difference"].get<double>() <= 1e-4 * same["largest_logit"].get<double>());
+    QVERIFY(imported.err.find(R"({"progress":{"done":4,"total":5,)") != std::string::npos);
     const QStringList data = {"--set", "data.task=instruction",      "--data", "starter:data/reviews_train.jsonl",
                               "--set", "data.columns.answer=review", "--set",  "data.template={place} {label}",
                               "--set", "data.eval_limit=20",         "--set",  "data.max_length=48"};
@@ -130,7 +134,11 @@ class TrainerExchange : public QObject {
     const Result<WeightFilePtr> weights = openWeightFile(file.toStdString());
     QVERIFY2(weights.ok(), weights.ok() ? "" : weights.error().message().c_str());
     QCOMPARE((*weights)->metadata().at("general.type"), std::string("adapter"));
-    QCOMPARE((*weights)->tensors().size(), static_cast<size_t>(exported.document()["sites"].get<int>()) * 2);
+    QCOMPARE((*weights)->tensors().size(), size_t{2 * 3 * 6});  // three kinds of sites in six layers
+    const json check = exported.document()["check"];
+    QVERIFY(check["from_data"].get<bool>());
+    QVERIFY(check["largest_difference"].get<double>() <= 1e-4 * check["largest_logit"].get<double>());
+    QCOMPARE(exported.document()["files"].size(), size_t{1});
     QVERIFY((*weights)->info("blk.0.attn_q.weight.lora_a"));
   }
 

@@ -17,7 +17,8 @@ json errorJson(const Error& e) {
 }
 
 json model(const std::string& path) {
-  return {{"path", path}, {"name", "starter"}, {"family", "llama"}, {"parameters", 1892352}, {"dtype", "F32"}, {"bytes", 7569408},
+  return {{"kind", "model"}, {"folder", path}, {"origin", "starter"}, {"dtypes", {{"F32", 1892352}}}, {"files", 1}, {"format", "safetensors"},
+          {"path", path}, {"name", "starter"}, {"family", "llama"}, {"parameters", 1892352}, {"dtype", "F32"}, {"bytes", 7569408},
           {"hidden", 128}, {"layers", 4}, {"vocab", 2048}, {"max_positions", 512}, {"tokenizer", "sentencepiece"}, {"problem", ""}};
 }
 
@@ -36,8 +37,48 @@ json modelDetails(const std::string& path) {
   return m;
 }
 
+json adapter(const std::string& path) {
+  return {{"kind", "adapter"}, {"path", path}, {"folder", path}, {"name", "reviews-adapter"}, {"parameters", 24576}, {"dtype", "F32"},
+          {"dtypes", {{"F32", 24576}}}, {"bytes", 98688}, {"files", 1}, {"format", "safetensors"}, {"problem", ""}, {"method", "lora"},
+          {"rank", 8}, {"alpha", 16}, {"targets", {"q_proj", "v_proj"}}, {"task", "CAUSAL_LM"}, {"origin", "models"},
+          {"licence", {{"name", ""}, {"source", ""}}}, {"base", {{"named", "someone/starter"}, {"path", "starter:model"}}}};
+}
+
+json describe(const std::string& path, json& error) {
+  if (path.find("absent") != std::string::npos) {
+    error = errorJson({ErrorCode::BadInput, "there is nothing here any more", path, "", "a model or an adapter", "Scan the folders again."});
+    return nullptr;
+  }
+  json document = path.find("adapter") != std::string::npos ? adapter(path) : modelDetails(path);
+  document["problems"] = json::array();
+  document["tensors"] = json::array();
+  document["shards"] = {{{"name", "model.safetensors"}, {"bytes", 7569408}}};
+  document["config"] = {{"model_type", "llama"}, {"hidden_size", 128}};
+  if (document["kind"] == "adapter") {
+    for (const char* factor : {"lora_A", "lora_B"})
+      document["tensors"].push_back({{"name", std::string("base_model.model.model.layers.0.self_attn.q_proj.") + factor + ".weight"},
+                                     {"dtype", "F32"}, {"shape", {8, 128}}});
+    return document;
+  }
+  for (const json& site : document["sites"])
+    document["tensors"].push_back({{"name", site["name"].get<std::string>() + ".weight"}, {"dtype", "F32"}, {"shape", {site["out"], site["in"]}}});
+  document["title"] = "LLaMA";
+  document["heads"] = {"causal_lm", "sequence_classification"};
+  document["heads_present"] = {"causal_lm"};
+  document["chat_template"] = {{"name", "ChatML"}, {"recognised", true}};
+  if (path.find("broken") != std::string::npos) {
+    document["name"] = "broken";
+    document["heads_present"] = json::array();
+    document["missing"] = {"model.norm.weight [128]"};
+    document["misshapen"] = {"model.layers.0.mlp.up_proj.weight is [383, 128], not [384, 128]"};
+  }
+  return document;
+}
+
 json answer(const std::string& method, const json& params, json& error) {
   if (method == "ping") return {{"ok", true}};
+  if (method == "library.describe") return describe(params.value("path", ""), error);
+  if (method == "model.tokenizer") return {{"kind", "bpe"}, {"vocabulary", 2048}, {"special", json::object()}};
   if (method == "models.scan") {
     json broken = model("/models/broken");
     broken["name"] = "broken";
@@ -45,7 +86,11 @@ json answer(const std::string& method, const json& params, json& error) {
     json big = model("/models/minilm");
     big.update({{"name", "all-MiniLM-L6-v2"}, {"family", "bert"}, {"parameters", 22713216}, {"bytes", 90868376}, {"hidden", 384},
                 {"layers", 6}, {"tokenizer", "wordpiece"}});
-    return {model("starter:model"), big, broken};
+    big["licence"] = {{"name", "apache-2.0"}, {"source", "README.md"}};
+    big["origin"] = "hub";
+    json all = {model("starter:model"), big, broken};
+    if (params.value("adapters", false)) all.push_back(adapter("/models/reviews-adapter"));
+    return all;
   }
   if (method == "model.inspect") {
     if (params.value("path", "").find("absent") != std::string::npos) {
@@ -128,6 +173,8 @@ int fakeServe() {
     json error;
     json result = answer(method, request.value("params", json::object()), error);
     json reply{{"id", request.value("id", 0)}};
+    if (method == "models.scan" && error.is_null() && request["params"].value("stream", false))
+      for (const json& item : result) std::cout << json{{"id", reply["id"]}, {"progress", {{"item", item}}}}.dump() << std::endl;
     if (!error.is_null()) {
       reply["error"] = error;
     } else {

@@ -11,7 +11,7 @@
 
 namespace rankscope::test {
 
-// `serve`: JSON lines until stdin ends. Answers models.scan, model.inspect, data.inspect, data.preview, estimate,
+// `serve`: JSON lines until stdin ends. Answers models.scan, model.inspect, library.describe, model.tokenizer, data.inspect, data.preview, estimate,
 // validate, methods, check, ping; "crash" dies at once.
 int fakeServe();
 
@@ -31,8 +31,8 @@ int fakeRun(const FakeRunOptions& options);
 int fakeSpectrum(const std::filesystem::path& folder, int milliseconds,
                  const std::function<bool(size_t done, size_t total, const std::string& site)>& report);
 
-// `queue run`: takes the spectrum jobs of a slot and group, one after the other, as the real runner does; the other kinds
-// stay. FAKE_SPECTRUM_FAILS=1 lets them fail.
+// `queue run`: takes the spectrum, merge, export and import jobs of a slot and group, one after the other, as the real
+// runner does. FAKE_SPECTRUM_FAILS=1 and FAKE_OUTPUT_FAILS=1 let them fail.
 int fakeQueue(const Places& places, const std::string& slot, const std::string& group, int milliseconds);
 
 }  // namespace rankscope::test

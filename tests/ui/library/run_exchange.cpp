@@ -1,0 +1,212 @@
+// A finished run's result by clicks and keys in the main window: merged, exported, taken back in; refused where something
+// stands; its failure told. With fake_trainer and, where it is built, with rankscope-train on the starter model.
+#include <QDesktopServices>
+#include <QLabel>
+#include <QLineEdit>
+#include <QProcess>
+#include <QPushButton>
+#include <QRadioButton>
+#include <QTableWidget>
+#include <QtTest>
+
+#include "core/config/files.h"
+#include "core/config/run_config.h"
+#include "core/runlog/uuid.h"
+#include "core/store/store.h"
+#include "tests/support/ui_fixture.h"
+#include "ui/library/import_dialog.h"
+#include "ui/library/library_details.h"
+#include "ui/library/library_view.h"
+#include "ui/library/output_dialog.h"
+#include "ui/live/live_view.h"
+#include "ui/runs/run_table.h"
+#include "ui/runs/runs_model.h"
+#include "ui/runs/runs_view.h"
+#include "ui/shell/job_result.h"
+#include "ui/shell/main_window.h"
+#include "ui/shell/queue_panel.h"
+#include "ui/shell/toast.h"
+
+using namespace rankscope;
+using namespace rankscope::ui;
+using rankscope::test::UiFixture;
+
+namespace {
+
+const std::vector<std::string> kQuickRun = {
+    "name=reviews r4",       "model.path=starter:model",      "data.task=instruction", "data.train=starter:data/reviews_train.jsonl",
+    "data.columns.answer=review", "data.template={place} {label}", "data.max_length=48", "data.train_limit=40",
+    "data.eval_limit=8",     "train.max_steps=4",             "train.batch_size=4",    "train.threads=1",
+    "method.name=lora",      "method.rank=4",                 "optim.learning_rate=0.01"};
+
+}  // namespace
+
+class RunExchangeTest : public QObject {
+  Q_OBJECT
+
+  std::unique_ptr<UiFixture> m_fixture;
+  std::unique_ptr<MainWindow> m_window;
+  QString m_run;
+
+  void prepare(const QString& program) {
+    m_fixture = std::make_unique<UiFixture>(program);
+    qputenv("FAKE_MS", "0");
+    qputenv("FAKE_STEPS", "60");
+    RunConfig config;
+    for (const ValidationIssue& issue : config.assign(kQuickRun)) QFAIL(issue.error.message().c_str());
+    m_run = QString::fromStdString(newUuid());
+    const auto file = m_fixture->places.home / "run.json";
+    QVERIFY(writeFileAtomically(file, config.toJson().dump()).ok());
+    QProcess train;
+    train.start(program, {"--home", m_fixture->home.path(), "train", "--config", QString::fromStdString(file.string()), "--id", m_run});
+    QVERIFY(train.waitForFinished(120000));
+    QVERIFY2(train.exitCode() == 0, train.readAllStandardError().constData());
+    m_fixture->store->ingestNow();
+    m_window = std::make_unique<MainWindow>(m_fixture->context);
+    m_window->resize(1440, 900);
+    m_window->show();
+    QVERIFY(QTest::qWaitForWindowExposed(m_window.get()));
+    m_window->showView("runs");
+    auto* runs = static_cast<RunsView*>(m_window->view("runs"));
+    QTRY_COMPARE(runs->model()->total(), 1);
+    QTRY_VERIFY(runs->model()->rowAt(0) && runs->model()->rowAt(0)->status == "finished");
+    runs->table()->view()->selectRow(0);
+  }
+  // Opens the dialog from Runs by its key.
+  OutputDialog* openDialog() {
+    auto* runs = static_cast<RunsView*>(m_window->view("runs"));
+    QTest::keyClick(runs->table()->view(), Qt::Key_E, Qt::ControlModifier | Qt::ShiftModifier);
+    OutputDialog* dialog = nullptr;
+    if (!QTest::qWaitFor([&] { return (dialog = m_window->findChild<OutputDialog*>()) && dialog->isVisible(); }, 5000)) return nullptr;
+    return dialog;
+  }
+  static void type(QLineEdit* edit, const QString& text) {
+    edit->setFocus();
+    edit->selectAll();
+    QTest::keyClicks(edit, text);
+  }
+  Toast* toast() const { return m_window->findChild<Toast*>(); }
+  void press(const QString& text) {
+    for (auto* button : toast()->findChildren<QPushButton*>())
+      if (button->text() == text && button->isVisible()) return QTest::mouseClick(button, Qt::LeftButton);
+    QFAIL(qPrintable("no button " + text));
+  }
+
+ private Q_SLOTS:
+  void cleanup() {
+    m_window.reset();
+    m_fixture.reset();
+    qunsetenv("FAKE_OUTPUT_FAILS");
+  }
+
+  void thereAndBack_data() {
+    QTest::addColumn<QString>("program");
+    QTest::addRow("fake trainer") << rankscope::test::fakeTrainer();
+    const auto real = QStringLiteral(RANKSCOPE_BIN_DIR "/rankscope-train");
+    if (QFile::exists(real)) QTest::addRow("real trainer") << real;
+  }
+
+  void thereAndBack() {
+    QFETCH(QString, program);
+    const bool real = program != rankscope::test::fakeTrainer();
+    prepare(program);
+    if (QTest::currentTestFailed()) return;
+
+    // Merged, to the place that is proposed.
+    OutputDialog* dialog = openDialog();
+    QVERIFY(dialog);
+    auto* ok = dialog->findChild<QPushButton*>("outputOk");
+    auto* destination = dialog->findChild<QLineEdit*>("destination");
+    QTRY_VERIFY(ok->isEnabled());
+    QCOMPARE(rankscope::test::unnamedControls(dialog), QStringList());
+    const QString merged = QString::fromStdString((m_fixture->places.models / "reviews-r4-merged").string());
+    QCOMPARE(destination->text(), merged);
+    QVERIFY(dialog->findChild<QLabel*>("outputCommand")->text().startsWith("rankscope-train merge " + m_run + " --out "));
+    QTest::mouseClick(ok, Qt::LeftButton);
+    QTRY_VERIFY_WITH_TIMEOUT(toast()->text().startsWith("Merged reviews r4"), 120000);
+    QVERIFY2(toast()->text().contains("outputs equal: largest difference"), qPrintable(toast()->text()));
+    QVERIFY(QFile::exists(merged + "/config.json"));
+
+    // The result has a page, from the notice and from the queue.
+    press("Show the result");
+    auto* page = m_window->findChild<JobResultDialog*>();
+    QVERIFY(page && page->isVisible());
+    QVERIFY(page->findChild<QLabel*>("resultCheck")->text().contains("answers as the trained model does"));
+    QVERIFY(page->findChild<QTableWidget*>("resultFiles")->rowCount() >= 3);
+    QCOMPARE(rankscope::test::unnamedControls(page), QStringList());
+    QTest::mouseClick(page->findChild<QPushButton*>("useResult"), Qt::LeftButton);
+    QCOMPARE(m_window->currentViewId(), QString("newrun"));
+    const auto jobs = m_window->queuePanel()->model();
+    QVERIFY(jobs->index(0, QueueModel::Detail).data().toString().contains("outputs equal"));
+
+    // There a second time: another name is proposed, and the first is refused with the reason.
+    m_window->showView("runs");
+    dialog = openDialog();
+    QVERIFY(dialog);
+    ok = dialog->findChild<QPushButton*>("outputOk");
+    destination = dialog->findChild<QLineEdit*>("destination");
+    QTRY_COMPARE(destination->text(), merged + "-2");
+    type(destination, merged);
+    auto* problem = dialog->findChild<QLabel*>("destinationProblem");
+    QTRY_VERIFY(problem->isVisible() && problem->text().contains("Nothing is overwritten"));
+    QVERIFY(!ok->isEnabled());
+
+    // As an adapter instead.
+    QTest::mouseClick(dialog->findChild<QRadioButton*>("outputKind:1"), Qt::LeftButton, {}, QPoint(8, 8));
+    const QString adapter = m_fixture->home.path() + "/out/reviews adapter";
+    type(destination, adapter);
+    QTRY_VERIFY(ok->isEnabled());
+    QVERIFY(dialog->findChild<QLabel*>("outputCommand")->text().contains("export"));
+    QTest::mouseClick(ok, Qt::LeftButton);
+    QTRY_VERIFY_WITH_TIMEOUT(toast()->text().startsWith("Exported reviews r4"), 120000);
+    QVERIFY(toast()->text().contains("outputs equal"));
+
+    if (!real) return;
+    // And back in, as another run.
+    m_window->showView("library");
+    auto* library = static_cast<LibraryView*>(m_window->view("library"));
+    QTRY_VERIFY(!library->scanning());
+    QTest::keyClick(library->table(), Qt::Key_I, Qt::ControlModifier);
+    auto* import = library->findChild<ImportDialog*>();
+    QVERIFY(import);
+    type(import->findChild<QLineEdit*>("importAdapter"), adapter);
+    auto* importOk = import->findChild<QPushButton*>("importOk");
+    QTRY_VERIFY2(importOk->isEnabled(), qPrintable(import->findChild<QLabel*>("importProblem")->text()));
+    type(import->findChild<QLineEdit*>("importName"), "came back");
+    QTest::mouseClick(importOk, Qt::LeftButton);
+    QTRY_VERIFY_WITH_TIMEOUT(toast()->text().startsWith("Imported came back"), 120000);
+    QVERIFY2(toast()->text().contains("outputs equal"), qPrintable(toast()->text()));
+    auto* runs = static_cast<RunsView*>(m_window->view("runs"));
+    QTRY_COMPARE(runs->model()->total(), 2);
+    // The merged model is in the library, with its head and without a problem.
+    m_window->showView("library", {{"item", "models:reviews-r4-merged"}});
+    QTRY_COMPARE(library->details()->fact("Heads in it"), QString("language model"));
+    QVERIFY(!library->findChild<QLabel*>("libraryProblems")->isVisible());
+  }
+
+  void aFailureIsToldAndStays() {
+    prepare(rankscope::test::fakeTrainer());
+    if (QTest::currentTestFailed()) return;
+    qputenv("FAKE_OUTPUT_FAILS", "1");
+    // From Live this time: the button stands beside a finished run.
+    m_window->showView("live", {{"run", m_run}});
+    auto* save = m_window->findChild<QPushButton*>("saveResult");
+    QTRY_VERIFY(save->isVisible());
+    QTest::mouseClick(save, Qt::LeftButton);
+    QTRY_VERIFY(m_window->findChild<OutputDialog*>());
+    auto* dialog = m_window->findChild<OutputDialog*>();
+    auto* ok = dialog->findChild<QPushButton*>("outputOk");
+    QTRY_VERIFY(ok->isEnabled());
+    QTest::mouseClick(ok, Qt::LeftButton);
+    QTRY_VERIFY_WITH_TIMEOUT(toast()->text().startsWith("Merge of reviews r4 failed"), 20000);
+    QVERIFY(toast()->text().contains("does not answer as the trained model does"));
+    press("Show the result");
+    auto* page = m_window->findChild<JobResultDialog*>();
+    QVERIFY(page);
+    QVERIFY(page->findChild<QLabel*>("errorHint")->text().contains("Do not use the folder"));
+    QVERIFY(!page->findChild<QPushButton*>("openResultFolder"));
+  }
+};
+
+QTEST_MAIN(RunExchangeTest)
+#include "run_exchange.moc"

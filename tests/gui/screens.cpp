@@ -1,16 +1,22 @@
-// Pictures of New run, Live and Spectrum in states worth looking at (mistakes, changes, a running run, a failed one), in
+// Pictures of New run, Live, Spectrum, Library and the ways in and out in states worth looking at (mistakes, changes, a running run, a failed one), in
 // both themes at 1440 × 900: gui_screens DIR. Uses fake_trainer, so the numbers are made up; see screenshots.sh.
 #include <QApplication>
 #include <QDir>
 #include <QLineEdit>
 #include <QProcess>
 #include <QPushButton>
+#include <QTabWidget>
 #include <QTest>
 
 #include "core/config/files.h"
 #include "core/config/run_config.h"
 #include "core/runlog/uuid.h"
 #include "tests/support/ui_fixture.h"
+#include "ui/library/import_dialog.h"
+#include "ui/library/library_details.h"
+#include "ui/library/library_view.h"
+#include "ui/library/output_dialog.h"
+#include "ui/library/run_exchange.h"
 #include "ui/live/live_view.h"
 #include "ui/live/run_controls.h"
 #include "ui/newrun/consequences_panel.h"
@@ -18,7 +24,9 @@
 #include "ui/newrun/run_draft.h"
 #include "ui/newrun/step_rail.h"
 #include "ui/newrun/twin_dialog.h"
+#include "ui/shell/job_result.h"
 #include "ui/shell/main_window.h"
+#include "ui/shell/toast.h"
 #include "ui/spectrum/spectrum_view.h"
 
 using namespace rankscope;
@@ -58,14 +66,15 @@ int main(int argc, char** argv) {
   MainWindow window(fixture.context);
   window.resize(1440, 900);
   window.show();
-  const auto shoot = [&](const QString& name) {
-    if (!only.isEmpty() && !name.contains(only)) return;
+  const auto shootWidget = [&](const QString& name, QWidget* widget) {
+    if (!widget || (!only.isEmpty() && !name.contains(only))) return;
     for (const auto mode : {ThemeMode::Light, ThemeMode::Dark}) {
       Theme::instance().setMode(mode);
       QTest::qWait(350);
-      window.grab().save(QStringLiteral("%1/%2-%3.png").arg(folder, name, mode == ThemeMode::Light ? "light" : "dark"));
+      widget->grab().save(QStringLiteral("%1/%2-%3.png").arg(folder, name, mode == ThemeMode::Light ? "light" : "dark"));
     }
   };
+  const auto shoot = [&](const QString& name) { shootWidget(name, &window); };
   window.showView("newrun");
   auto* newRun = static_cast<NewRunView*>(window.view("newrun"));
   QTest::qWait(1500);
@@ -116,8 +125,57 @@ int main(int argc, char** argv) {
   static_cast<SpectrumView*>(window.view("spectrum"))->computeButton()->click();
   QTest::qWait(1200);
   shoot("spectrum");
+  window.showView("library");
+  auto* library = static_cast<LibraryView*>(window.view("library"));
+  QTest::qWait(600);
+  const auto choose = [&](const QString& path) {
+    library->open({{"item", path}});
+    QTest::qWait(300);
+  };
+  choose("starter:model");
+  shoot("library");
+  auto* tabs = library->details()->findChild<QTabWidget*>();
+  tabs->setCurrentIndex(1);
+  shoot("library-sites");
+  tabs->setCurrentIndex(0);
+  choose("/models/broken");
+  shoot("library-problems");
+  choose("/models/reviews-adapter");
+  shoot("library-adapter");
+  library->findChild<QPushButton*>("importAdapterButton")->click();
+  QTest::qWait(800);
+  if (auto* import = library->findChild<ImportDialog*>()) {
+    shootWidget("import-dialog", import);
+    import->reject();
+  }
+  window.showView("runs", {{"run", finished}});
+  QTest::qWait(600);
+  auto* exchange = window.view("runs")->findChild<RunExchange*>();
+  exchange->saveResult(finished);
+  QTest::qWait(800);
+  if (auto* dialog = window.findChild<OutputDialog*>()) {
+    shootWidget("output-dialog", dialog);
+    auto* destination = dialog->findChild<QLineEdit*>("destination");
+    const QString free = destination->text();
+    destination->setText(fixture.home.path());
+    QTest::qWait(600);
+    shootWidget("output-dialog-refused", dialog);
+    destination->setText(free);
+    QTest::qWait(600);
+    dialog->accept();
+    QTest::qWait(1500);
+    shoot("toast");
+    for (auto* button : window.findChild<Toast*>()->findChildren<QPushButton*>())
+      if (button->text() == "Show the result") button->click();
+    QTest::qWait(300);
+    shootWidget("job-result", window.findChild<JobResultDialog*>());
+    if (auto* page = window.findChild<JobResultDialog*>()) page->reject();
+  }
   // The smallest window.
   window.resize(1100, 700);
+  window.showView("library");
+  shoot("small-library");
+  window.showView("spectrum", {{"run", finished}});
   shoot("small-spectrum");
   window.showView("live", {{"run", finished}});
   shoot("small-live");

@@ -75,6 +75,9 @@ class RunExchangeTest : public QObject {
   // Opens the dialog from Runs by its key.
   OutputDialog* openDialog() {
     auto* runs = static_cast<RunsView*>(m_window->view("runs"));
+    m_window->activateWindow();
+    runs->table()->view()->setFocus();
+    if (!QTest::qWaitFor([&] { return m_window->isActiveWindow() && runs->table()->view()->hasFocus(); }, 5000)) return nullptr;
     QTest::keyClick(runs->table()->view(), Qt::Key_E, Qt::ControlModifier | Qt::ShiftModifier);
     OutputDialog* dialog = nullptr;
     if (!QTest::qWaitFor([&] { return (dialog = m_window->findChild<OutputDialog*>()) && dialog->isVisible(); }, 5000)) return nullptr;
@@ -166,6 +169,9 @@ class RunExchangeTest : public QObject {
     m_window->showView("library");
     auto* library = static_cast<LibraryView*>(m_window->view("library"));
     QTRY_VERIFY(!library->scanning());
+    m_window->activateWindow();
+    library->table()->setFocus();
+    QTRY_VERIFY(library->table()->hasFocus());
     QTest::keyClick(library->table(), Qt::Key_I, Qt::ControlModifier);
     auto* import = library->findChild<ImportDialog*>();
     QVERIFY(import);

@@ -248,7 +248,7 @@ void LibraryDetailsPanel::show(const LibraryDetails& details) {
   for (const NamedShape& site : details.sites) weights += site.elements;
   m_siteCount->setText(details.sites.empty()
                            ? tr("Which matrices there are follows from the family, and this one is not supported.")
-                           : tr("%n matrix(es) that an adapter can sit on", nullptr, static_cast<int>(details.sites.size())) +
+                           : tr("%n site(s) that an adapter can sit on", nullptr, static_cast<int>(details.sites.size())) +
                                  tr(", %1 weights; usually adapted: %2").arg(formatCompact(weights), details.defaultTargets.join(QStringLiteral(", "))));
   m_config->setPlainText(details.config);
 }
@@ -309,11 +309,12 @@ void LibraryDetailsPanel::showFacts() {
       setFact(tr("Chat template"), item.chatTemplateKnown          ? item.chatTemplate
                                    : item.chatTemplate.isEmpty() ? tr("there is one, and it is not recognised")
                                                                  : tr("%1, not recognised").arg(item.chatTemplate));
-    if (m_complete) {
+    if (m_complete && d.missing.isEmpty() && d.misshapen.isEmpty()) {
       QStringList present, possible;
       for (const QString& head : d.headsPresent) present << headTitle(head);
       for (const QString& head : d.heads)
-        if (!d.headsPresent.contains(head) && head != QLatin1String("none")) possible << headTitle(head);
+        // A language model's output is not drawn anew: without it there is none.
+        if (!d.headsPresent.contains(head) && head != QLatin1String("none") && head != QLatin1String("causal_lm")) possible << headTitle(head);
       setFact(tr("Heads in it"), present.isEmpty() ? tr("none; a new one is drawn") : present.join(QStringLiteral(", ")));
       setFact(tr("Can be given"), possible.join(QStringLiteral(", ")));
     }

@@ -129,7 +129,7 @@ void LibraryView::buildCentre() {
   header->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
   header->setStretchLastSection(true);
   header->setSectionsMovable(true);
-  const int widths[] = {210, 130, 92, 64, 84, 112, 110, 100, 140};
+  const int widths[] = {180, 124, 102, 58, 78, 122, 104, 88, 96};
   for (int i = 0; i < LibraryModel::ColumnCount; ++i) m_table->setColumnWidth(i, space::scaled(widths[i]));
   m_table->setSortingEnabled(true);
   m_table->sortByColumn(LibraryModel::Name, Qt::AscendingOrder);
@@ -146,7 +146,7 @@ void LibraryView::buildCentre() {
   m_splitter->addWidget(m_pages);
   m_splitter->addWidget(m_details);
   m_splitter->setStretchFactor(0, 1);
-  m_splitter->setSizes({900, 460});
+  m_splitter->setSizes({950, 420});
   layout()->addWidget(m_splitter);
   static_cast<QVBoxLayout*>(layout())->setStretchFactor(m_splitter, 1);
   connect(m_table->selectionModel(), &QItemSelectionModel::currentRowChanged, this, &LibraryView::chosenMoved);

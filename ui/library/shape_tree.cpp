@@ -83,6 +83,7 @@ void append(QStandardItem* parent, const ShapeNode& node) {
       node.alike > 1 ? QCoreApplication::translate("Library", "%n alike", nullptr, node.alike) : node.detail);
   auto* count = new QStandardItem(node.elements > 0 ? formatCompact(node.elements) : QString());
   count->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
+  name->setSizeHint(QSize(0, space::scaled(22)));
   for (auto* item : {shape, count}) item->setForeground(colours().textMuted);
   for (auto* item : {name, shape, count}) item->setEditable(false);
   for (const ShapeNode& child : node.children) append(name, child);

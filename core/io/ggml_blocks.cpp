@@ -100,6 +100,50 @@ void decodeQ6_K(Bytes block, float* out) {
   }
 }
 
+// 256 numbers of two bits: in each half, 32 bytes hold four runs of 32.
+int twoBits(Bytes packed, int i) { return packed[i / 128 * 32 + i % 32] >> i % 128 / 32 * 2 & 3; }
+
+// Every 16 numbers have a scale and a minimum of four bits.
+void decodeQ2_K(Bytes block, float* out) {
+  const float scale = half(block + 80), least = half(block + 82);
+  for (int i = 0; i < 256; ++i) {
+    const float d = scale * static_cast<float>(block[i / 16] & 0xF), m = least * static_cast<float>(block[i / 16] >> 4);
+    out[i] = d * static_cast<float>(twoBits(block + 16, i)) - m;
+  }
+}
+
+// A third bit in the first 32 bytes, one for each run of 32; scales of six bits, the low four and the high two apart.
+void decodeQ3_K(Bytes block, float* out) {
+  const float scale = half(block + 108);
+  const Bytes scales = block + 96;
+  for (int i = 0; i < 256; ++i) {
+    const int group = i / 16;
+    const int low = group < 8 ? scales[group] & 0xF : scales[group - 8] >> 4;
+    const int own = (low | (scales[8 + group % 4] >> group / 4 * 2 & 3) << 4) - 32;
+    const int value = twoBits(block + 32, i) - ((block[i % 32] >> i / 32 & 1) ? 0 : 4);
+    out[i] = scale * static_cast<float>(own) * static_cast<float>(value);
+  }
+}
+
+// The sixteen values that four bits stand for in the IQ4 formats, closer together around 0.
+constexpr int8_t kUneven[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+
+void decodeUneven(float scale, Bytes packed, float* out) {
+  for (int i = 0; i < 16; ++i) {
+    out[i] = scale * static_cast<float>(kUneven[packed[i] & 0xF]);
+    out[i + 16] = scale * static_cast<float>(kUneven[packed[i] >> 4]);
+  }
+}
+void decodeIQ4_NL(Bytes block, float* out) { decodeUneven(half(block), block + 2, out); }
+void decodeIQ4_XS(Bytes block, float* out) {
+  const float scale = half(block);
+  const int high = block[2] | block[3] << 8;
+  for (int run = 0; run < 8; ++run) {
+    const int own = ((block[4 + run / 2] >> run % 2 * 4 & 0xF) | (high >> 2 * run & 3) << 4) - 32;
+    decodeUneven(scale * static_cast<float>(own), block + 8 + run * 16, out + run * 32);
+  }
+}
+
 constexpr GgmlType kTypes[] = {
     {0, "F32", 1, 4, Dtype::F32},
     {1, "F16", 1, 2, Dtype::F16},
@@ -108,9 +152,13 @@ constexpr GgmlType kTypes[] = {
     {6, "Q5_0", 32, 22, {}, decodeQ5_0},
     {7, "Q5_1", 32, 24, {}, decodeQ5_1},
     {8, "Q8_0", 32, 34, {}, decodeQ8_0},
+    {10, "Q2_K", 256, 84, {}, decodeQ2_K},
+    {11, "Q3_K", 256, 110, {}, decodeQ3_K},
     {12, "Q4_K", 256, 144, {}, decodeQ4_K},
     {13, "Q5_K", 256, 176, {}, decodeQ5_K},
     {14, "Q6_K", 256, 210, {}, decodeQ6_K},
+    {20, "IQ4_NL", 32, 18, {}, decodeIQ4_NL},
+    {23, "IQ4_XS", 256, 136, {}, decodeIQ4_XS},
     {24, "I8", 1, 1, Dtype::I8},
     {25, "I16", 1, 2, Dtype::I16},
     {26, "I32", 1, 4, Dtype::I32},
@@ -121,17 +169,13 @@ constexpr GgmlType kTypes[] = {
     {4, "Q4_2"},
     {5, "Q4_3"},
     {9, "Q8_1"},
-    {10, "Q2_K"},
-    {11, "Q3_K"},
     {15, "Q8_K"},
     {16, "IQ2_XXS"},
     {17, "IQ2_XS"},
     {18, "IQ3_XXS"},
     {19, "IQ1_S"},
-    {20, "IQ4_NL"},
     {21, "IQ3_S"},
     {22, "IQ2_S"},
-    {23, "IQ4_XS"},
     {29, "IQ1_M"},
     {34, "TQ1_0"},
     {35, "TQ2_0"},

@@ -84,8 +84,9 @@ std::vector<BrokenFile> brokenFiles() {
        }),
        "empty or too large"},
       {"unknown number format", tensor([](Tensor& t) { t.type = 1000; }), "not read here"},
-      {"Q2_K", tensor([](Tensor& t) { t.type = 10; }), "Q2_K"},
-      {"IQ4_XS", tensor([](Tensor& t) { t.type = 23; }), "IQ4_XS"},
+      {"Q8_1", tensor([](Tensor& t) { t.type = 9; }), "Q8_1"},
+      {"IQ2_XXS", tensor([](Tensor& t) { t.type = 16; }), "IQ2_XXS"},
+      {"MXFP4", tensor([](Tensor& t) { t.type = 39; }), "MXFP4"},
       {"rows no whole blocks", tensor([](Tensor& t) { t.type = 2; }), "no whole blocks"},
       {"rows no whole large blocks", tensor([](Tensor& t) {
          t.type = 12;
@@ -181,6 +182,26 @@ class GgufFilesTest : public QObject {
     QCOMPARE(summary->format, std::string("gguf"));
     for (const char* type : {"Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "Q4_K", "Q5_K", "Q6_K", "F16", "BF16", "F32"})
       QVERIFY2(summary->dtypes.count(type), type);
+  }
+
+  // Random blocks of every format against gguf-py, to the bit (fixtures/make_blocks.py).
+  void blocksAsTheReferenceDecodesThem() {
+    const Result<nlohmann::json> formats = readJsonFile(kFixtures / "blocks.json");
+    QVERIFY(formats.ok());
+    for (const auto& [name, format] : formats->items()) {
+      const GgmlType* type = findGgmlType(format["id"].get<uint32_t>());
+      QVERIFY2(type && type->decode && type->name == name && type->blockElements == format["elements"].get<uint64_t>(),
+               name.c_str());
+      const QByteArray bytes = QByteArray::fromHex(format["bytes"].get<std::string>().c_str());
+      QVERIFY2(static_cast<uint64_t>(bytes.size()) % type->blockBytes == 0, name.c_str());
+      std::string numbers;
+      for (uint64_t at = 0; at < static_cast<uint64_t>(bytes.size()); at += type->blockBytes) {
+        std::vector<float> block(type->blockElements);
+        type->decode(reinterpret_cast<const unsigned char*>(bytes.constData()) + at, block.data());
+        for (const float number : block) numbers += le(number);
+      }
+      QVERIFY2(sha256Hex(numbers) == format["sha256"].get<std::string>(), name.c_str());
+    }
   }
 
   void configAndTokenizer() {

@@ -8,7 +8,7 @@
 #include <iterator>
 
 #include "core/config/text_shown.h"
-#include "core/io/mapped_file.h"
+#include "core/io/gguf_parts.h"
 
 namespace rankscope {
 namespace {
@@ -249,11 +249,9 @@ Result<json> ggufModelConfig(const GgufTable& table, const std::string& where, s
 }
 
 Result<json> readGgufModelConfig(const std::filesystem::path& path) {
-  Result<std::shared_ptr<MappedFile>> file = MappedFile::open(path);
-  if (!file) return file.error();
-  Result<GgufTable> table = parseGguf((*file)->bytes(), path.string());
-  if (!table) return table.error();
-  return ggufModelConfig(*table, path.string(), (*file)->bytes());
+  Result<std::vector<GgufPart>> parts = openGgufParts(path);
+  if (!parts) return parts.error();
+  return ggufModelConfig(wholeTable(*parts), path.string(), parts->front().file->bytes());
 }
 
 Result<GgufTokenizer> readGgufTokenizer(const std::filesystem::path& path) {

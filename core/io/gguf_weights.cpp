@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "core/io/gguf_model.h"
-#include "core/io/mapped_file.h"
+#include "core/io/gguf_parts.h"
 
 namespace rankscope {
 namespace {
@@ -16,19 +16,12 @@ bool endsWith(const std::string& text, std::string_view ending) {
 
 class GgufWeights final : public WeightFile {
  public:
-  static Result<WeightFilePtr> make(std::shared_ptr<MappedFile> file, GgufTable table) {
-    const std::string where = file->path().string();
-    if (const auto parts = table.integer("split.count"); parts && *parts > 1)
-      return Error{ErrorCode::BadInput,
-                   "GGUF model is cut into several files",
-                   where,
-                   fmt::format("{} parts", *parts),
-                   "one file",
-                   "Join the parts with llama.cpp's `gguf-split --merge`."};
+  static Result<WeightFilePtr> make(std::vector<GgufPart> parts) {
+    const GgufTable table = wholeTable(parts);
     auto weights = std::make_shared<GgufWeights>();
-    weights->m_file = std::move(file);
-    weights->m_path = weights->m_file->path();
-    weights->m_fileBytes = weights->m_file->size();
+    weights->m_path = parts.front().file->path();
+    const std::string where = weights->m_path.string();
+    for (const GgufPart& part : parts) weights->m_fileBytes += part.file->size();
     const std::string architecture = table.text("general.architecture");
     const bool adapter = table.text("general.type") == "adapter";
     for (const char* key : {"general.architecture", "general.name", "general.type", "adapter.type", "general.license"})
@@ -37,37 +30,40 @@ class GgufWeights final : public WeightFile {
     int64_t headSize = 0;
     const GgufFamily* family = adapter ? nullptr : findGgufFamily(architecture);
     if (!adapter) {  // the model's shape is needed to put rows in order, and an unknown family is refused by name
-      Result<nlohmann::json> config = ggufModelConfig(table, where, weights->m_file->bytes());
+      Result<nlohmann::json> config = ggufModelConfig(table, where, parts.front().file->bytes());
       if (!config) return config.error();
       headSize = (*config)["head_dim"].get<int64_t>();
     }
-    for (GgufTensor& tensor : table.tensors) {
-      if (family && tensor.name == "rope_freqs.weight") continue;  // in the config
-      Entry entry;
-      entry.type = tensor.type;
-      TensorInfo info{family ? modelNameOfGguf(tensor.name) : tensor.name, tensor.type->plain.value_or(Dtype::F32),
-                      tensor.shape, tensor.begin, tensor.begin + tensor.bytes};
-      if (!tensor.type->plain) info.stored = tensor.type->name;
-      const std::string module = info.name.substr(0, info.name.rfind('.'));
-      if (family && family->interleavedRotary && (endsWith(module, ".q_proj") || endsWith(module, ".k_proj"))) {
-        if (info.shape.front() % headSize != 0)
-          return Error{ErrorCode::BadInput,
-                       "tensor's rows are no whole heads",
-                       where + ": " + tensor.name,
-                       fmt::format("{}", info.shape.front()),
-                       fmt::format("a multiple of {}", headSize),
-                       "Convert the model to GGUF again."};
-        entry.headSize = headSize;
+    for (const GgufPart& part : parts)
+      for (const GgufTensor& tensor : part.table.tensors) {
+        if (family && tensor.name == "rope_freqs.weight") continue;  // in the config
+        Entry entry;
+        entry.type = tensor.type;
+        entry.file = part.file;
+        TensorInfo info{family ? modelNameOfGguf(tensor.name) : tensor.name, tensor.type->plain.value_or(Dtype::F32),
+                        tensor.shape, tensor.begin, tensor.begin + tensor.bytes};
+        if (!tensor.type->plain) info.stored = tensor.type->name;
+        const std::string module = info.name.substr(0, info.name.rfind('.'));
+        if (family && family->interleavedRotary && (endsWith(module, ".q_proj") || endsWith(module, ".k_proj"))) {
+          if (info.shape.front() % headSize != 0)
+            return Error{ErrorCode::BadInput,
+                         "tensor's rows are no whole heads",
+                         where + ": " + tensor.name,
+                         fmt::format("{}", info.shape.front()),
+                         fmt::format("a multiple of {}", headSize),
+                         "Convert the model to GGUF again."};
+          entry.headSize = headSize;
+        }
+        weights->m_entries.push_back(entry);
+        weights->m_tensors.push_back(std::move(info));
       }
-      weights->m_entries.push_back(entry);
-      weights->m_tensors.push_back(std::move(info));
-    }
     weights->finish();
     return WeightFilePtr(std::move(weights));
   }
 
  private:
   struct Entry {
+    std::shared_ptr<MappedFile> file;
     const GgmlType* type = nullptr;
     int64_t headSize = 0;  // not 0: rotary pairs are interleaved in the file
   };
@@ -75,7 +71,7 @@ class GgufWeights final : public WeightFile {
   Result<RawTensor> rawAt(size_t index) const override {
     const TensorInfo& info = m_tensors[index];
     const Entry& entry = m_entries[index];
-    RawTensor raw{info.dtype, info.shape, contiguousStrides(info.shape), m_file->data() + info.begin, m_file};
+    RawTensor raw{info.dtype, info.shape, contiguousStrides(info.shape), entry.file->data() + info.begin, entry.file};
     if (entry.type->plain && entry.headSize == 0) return raw;
     const int64_t rows = info.shape.size() > 1 || entry.headSize > 0 ? info.shape.front() : 1;
     const auto rowElements = info.elements() / static_cast<uint64_t>(rows);
@@ -99,18 +95,15 @@ class GgufWeights final : public WeightFile {
     return raw;
   }
 
-  std::shared_ptr<MappedFile> m_file;
   std::vector<Entry> m_entries;
 };
 
 }  // namespace
 
 Result<WeightFilePtr> openGgufWeights(const std::filesystem::path& path) {
-  Result<std::shared_ptr<MappedFile>> file = MappedFile::open(path);
-  if (!file) return file.error();
-  Result<GgufTable> table = parseGguf((*file)->bytes(), path.string());
-  if (!table) return table.error();
-  return GgufWeights::make(std::move(*file), std::move(*table));
+  Result<std::vector<GgufPart>> parts = openGgufParts(path);
+  if (!parts) return parts.error();
+  return GgufWeights::make(std::move(*parts));
 }
 
 }  // namespace rankscope

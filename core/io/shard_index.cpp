@@ -8,6 +8,7 @@
 
 #include "core/config/json_text.h"
 #include "core/config/text_shown.h"
+#include "core/io/gguf_parts.h"
 #include "core/io/paths.h"
 #include "core/io/weight_formats.h"
 
@@ -109,6 +110,12 @@ Result<WeightFiles> findWeightFiles(const fs::path& path) {
   }
   const std::vector<fs::path> others = otherWeights(path);
   if (others.size() == 1) return WeightFiles{others, {}};
+  // The parts of one model; whoever opens the first looks for the others.
+  if (others.size() > 1 && std::all_of(others.begin(), others.end(), [&](const fs::path& other) {
+        const auto name = ggufPartName(other), first = ggufPartName(others.front());
+        return name && first && name->stem == first->stem && name->count == first->count;
+      }))
+    return WeightFiles{{others.front()}, {}};
   if (others.size() > 1)
     return Error{ErrorCode::BadInput,
                  "the folder holds several files of weights",

@@ -1,6 +1,7 @@
 // GGUF: numbers bit for bit as transformers decodes them (fixtures/make_gguf.py), names, row order and config, and
 // files that lie.
 
+#include <fmt/format.h>
 #include <unistd.h>
 #include <QtTest/QtTest>
 
@@ -12,6 +13,7 @@
 #include "broken_files.h"
 #include "core/config/json_text.h"
 #include "core/io/gguf_model.h"
+#include "core/io/gguf_parts.h"
 #include "core/io/mapped_file.h"
 #include "core/io/sha256.h"
 #include "core/io/shard_index.h"
@@ -234,7 +236,7 @@ class GgufFilesTest : public QObject {
               "no attention heads"},
           Row{llamaEntries("", keyU32("llama.expert_count", 8)), "mixture of experts"},
           Row{llamaEntries("", keyU32("llama.rope.dimension_count", 1)), "not built here"},
-          Row{llamaEntries("", keyU32("split.count", 3)), "several files"}}) {
+          Row{llamaEntries("", keyU32("split.count", 3)), "not named as one"}}) {
       const std::string bytes = file(row.entries, kEmbedding);
       const fs::path path = fs::temp_directory_path() / ("rankscope-gguf-" + std::to_string(::getpid()) + ".gguf");
       std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
@@ -243,6 +245,69 @@ class GgufFilesTest : public QObject {
       QVERIFY2(!opened.ok(), row.words);
       QVERIFY2(opened.error().message().find(row.words) != std::string::npos, opened.error().message().c_str());
     }
+  }
+
+  void splitModels() {
+    QTemporaryDir dir;
+    const fs::path folder = dir.path().toStdString();
+    const auto u16 = [](const char* name, uint16_t value) { return key(name, 2, le(value)); };
+    const auto part = [&](uint16_t number, const std::vector<Tensor>& tensors, uint16_t count = 3, int32_t total = 3) {
+      std::vector<std::string> entries = number == 0 ? llamaEntries() : std::vector<std::string>();
+      entries.insert(entries.end(), {u16("split.no", number), u16("split.count", count),
+                                     key("split.tensors.count", 5, le(total))});
+      return file(entries, tensors);
+    };
+    const auto write = [&](int number, const std::string& bytes) {
+      const fs::path path = folder / fmt::format("m-{:05}-of-00003.gguf", number);
+      std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+      return path;
+    };
+    const auto refused = [&](const fs::path& path, const char* words) {
+      const auto opened = openWeightFile(path);
+      const std::string message = opened ? std::string() : opened.error().message();
+      if (message.find(words) == std::string::npos) qWarning("%s", message.c_str());
+      return message.find(words) != std::string::npos && !opened.error().hint.empty();
+    };
+    const Tensor norm{"output_norm.weight", {4}, 0, floats(4)}, head{"output.weight", {4, 3}, 0, std::string(48, '\2')};
+    const fs::path first = write(1, part(0, kEmbedding)), second = write(2, part(1, {norm})), third = write(3, part(2, {head}));
+    for (const fs::path& place : {folder, first}) {
+      const auto files = findWeightFiles(place);
+      QVERIFY2(files.ok(), files.ok() ? "" : files.error().message().c_str());
+      QCOMPARE(files->files, std::vector<fs::path>{first});
+    }
+    const Result<WeightFilePtr> opened = openWeightFile(first);
+    QVERIFY2(opened.ok(), opened.ok() ? "" : opened.error().message().c_str());
+    QCOMPARE((*opened)->tensors().size(), size_t{3});
+    QCOMPARE(*(*opened)->raw("lm_head.weight")->data, '\2');  // of the third file
+    QCOMPARE(*(*opened)->raw("model.norm.weight")->data, '\1');
+    QCOMPARE((*opened)->fileBytes(), uint64_t{fs::file_size(first) + fs::file_size(second) + fs::file_size(third)});
+    const auto config = readGgufModelConfig(first);
+    QVERIFY2(config.ok(), config.ok() ? "" : config.error().message().c_str());
+    QCOMPARE((*config)["tie_word_embeddings"].get<bool>(), false);  // the head lies in the third
+
+    QVERIFY(refused(second, "not the first part"));
+    write(3, part(2, {norm}));
+    QVERIFY(refused(first, "same tensor"));
+    write(3, part(1, {head}));
+    QVERIFY(refused(first, "part of another model"));
+    write(3, part(2, {head}, 4));
+    QVERIFY(refused(first, "part of another model"));
+    write(3, part(2, {}));
+    QVERIFY(refused(first, "do not hold all tensors"));
+    write(3, part(2, {{"rope_freqs.weight", {1}, 0, floats(1)}}));
+    QVERIFY(refused(first, "outside of the first part"));
+    write(3, "GGUF");
+    QVERIFY(refused(first, "another version"));
+    fs::remove(third);
+    QVERIFY(refused(first, "part of the model is missing"));
+    fs::remove(first);
+    QVERIFY(refused(findWeightFiles(folder)->files.front(), "not the first part"));
+    fs::rename(second, folder / "m.gguf");
+    QVERIFY(refused(folder / "m.gguf", "not named as one"));
+    for (const char* name : {"m.gguf", "m-1-of-3.gguf", "m-00004-of-00003.gguf", "m-00000-of-00003.gguf", "-00001-of-00003.gguf",
+                             "m-00001-of-00003.bin", "m-0x001-of-00003.gguf", "m-00001-on-00003.gguf"})
+      QVERIFY2(!ggufPartName(name), name);
+    QCOMPARE(ggufPartName("a-b-00002-of-00003.gguf")->stem, std::string("a-b"));
   }
 
   // Llama 3.1's factors for each frequency are told back as the rule that made them; other factors are refused.

@@ -9,7 +9,6 @@
 #include "app/trainer/commands.h"
 #include "app/trainer/config_arguments.h"
 #include "core/methods/factor_probes.h"
-#include "core/train/packing.h"
 #include "core/train/process_memory.h"
 #include "core/train/setup.h"
 #include "core/train/trainer.h"
@@ -56,9 +55,7 @@ Result<CheckReport> checkConfig(const RunConfig& config, const Places& places, c
     StepEngine engine(*setup->model, *setup->method, *setup->optimizer, setup->schedule, setup->stepSettings);
     if (progress) progress("one step for real");
     const int64_t step = largestStep(setup->plan, setup->data.train);
-    std::vector<PackedBatch> batches;
-    for (const std::vector<uint32_t>& indices : setup->plan.microBatches(step))
-      batches.push_back(packExamples(setup->data.train, indices, setup->task));
+    const std::vector<PackedBatch> batches = setup->packStep(step);
     // Twice: the first pass also pays for memory that later ones use again.
     for (int i = 0; i < 2; ++i) {
       if (cancel && *cancel)

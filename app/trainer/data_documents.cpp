@@ -17,13 +17,27 @@ nlohmann::json idOrNull(int32_t id) { return id < 0 ? nlohmann::json() : nlohman
 nlohmann::json rolesDocument(const ColumnRoles& roles) {
   return {{"text", clean(roles.text)}, {"text_pair", clean(roles.textPair)}, {"label", clean(roles.label)},
           {"prompt", clean(roles.prompt)}, {"answer", clean(roles.answer)},
-          {"messages", clean(roles.messages)}, {"template", clean(roles.promptTemplate)}};
+          {"messages", clean(roles.messages)}, {"template", clean(roles.promptTemplate)},
+          {"question", clean(roles.question)}, {"context", clean(roles.context)}, {"answer_start", clean(roles.answerStart)}};
 }
 
 nlohmann::json problemsDocument(const ProblemList& problems) {
   nlohmann::json list = nlohmann::json::array();
   for (const DataProblem& problem : problems.items)
     list.push_back({{"row", problem.row}, {"line", problem.line}, {"message", clean(problem.message)}});
+  return list;
+}
+
+nlohmann::json previewRowsDocument(const TokenizedSet& set, size_t rows, const Tokenizer& tokenizer,
+                                   const DataSettings& settings, const std::vector<std::string>& labels) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const PreviewRow& row : previewRows(set, rows, tokenizer, settings, labels)) {
+    nlohmann::json tokens = nlohmann::json::array();
+    for (const PreviewToken& token : row.tokens)
+      tokens.push_back({{"text", clean(token.text)}, {"id", token.id}, {"label", token.label}});
+    list.push_back({{"tokens", tokens}, {"row", row.row}, {"length", row.length}, {"truncated", row.truncated},
+                    {"label", row.label.empty() ? nlohmann::json() : nlohmann::json(clean(row.label))}});
+  }
   return list;
 }
 
@@ -67,20 +81,11 @@ Result<nlohmann::json> previewDataDocument(const RunConfig& config, const Places
   Result<PreparedData> data = prepareData(*settings, **tokenizer, options);
   if (!data) return data.error();
 
-  nlohmann::json shownRows = nlohmann::json::array();
-  for (size_t i = 0; i < std::min(rows, data->train.size()); ++i) {
-    const PreviewRow row = previewExample(data->train[i], **tokenizer, settings->task, data->labels);
-    nlohmann::json tokens = nlohmann::json::array();
-    for (const PreviewToken& token : row.tokens)
-      tokens.push_back({{"text", clean(token.text)}, {"id", token.id}, {"label", token.label}});
-    shownRows.push_back({{"tokens", tokens}, {"row", row.row}, {"length", row.length}, {"truncated", row.truncated},
-                         {"label", row.label.empty() ? nlohmann::json() : nlohmann::json(clean(row.label))}});
-  }
   const DataStatistics& statistics = data->trainStatistics;
   const LengthHistogram histogram = statistics.histogram();
   nlohmann::json labels = nlohmann::json::array();
   for (const std::string& label : data->labels) labels.push_back(clean(label));
-  return nlohmann::json{{"rows", shownRows},
+  return nlohmann::json{{"rows", previewRowsDocument(data->train, rows, **tokenizer, *settings, data->labels)},
                         {"length_histogram", {{"edges", histogram.edges}, {"counts", histogram.counts},
                                               {"over_limit", statistics.overLimit},
                                               {"tokens_lost_share", statistics.lostShare()}}},

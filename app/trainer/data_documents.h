@@ -10,6 +10,7 @@
 #include "core/config/places.h"
 #include "core/config/result.h"
 #include "core/config/run_config.h"
+#include "core/data/prepare.h"
 #include "core/data/roles.h"
 #include "core/text/tokenizer.h"
 
@@ -21,7 +22,7 @@ namespace rankscope {
 Result<nlohmann::json> inspectDataDocument(const std::filesystem::path& file, const TableOptions& options,
                                            const std::string& task = {});
 
-// {text, text_pair, label, prompt, answer, messages, template}
+// {text, text_pair, label, prompt, answer, messages, template, question, context, answer_start}
 nlohmann::json rolesDocument(const ColumnRoles& roles);
 // [{row, line, message}]
 nlohmann::json problemsDocument(const ProblemList& problems);
@@ -31,6 +32,10 @@ nlohmann::json problemsDocument(const ProblemList& problems);
 Result<nlohmann::json> previewDataDocument(const RunConfig& config, const Places& places, size_t rows,
                                            const std::atomic<bool>* cancel = nullptr,
                                            const std::function<void(double, const std::string&)>& progress = {});
+
+// The list of rows in it.
+nlohmann::json previewRowsDocument(const TokenizedSet& set, size_t rows, const Tokenizer& tokenizer,
+                                   const DataSettings& settings, const std::vector<std::string>& labels);
 
 // {kind, vocab_size, special:{…}, ids, tokens:[{id, piece, begin, end, type}], text (decoded again)}
 nlohmann::json tokensDocument(const Tokenizer& tokenizer, const Encoding& encoding);

@@ -6,8 +6,10 @@
 #include "app/trainer/commands.h"
 #include "app/trainer/subject.h"
 #include "core/config/files.h"
+#include "core/config/task_heads.h"
 #include "core/runlog/event_log.h"
 #include "core/train/evaluation.h"
+#include "core/train/pseudo_likelihood.h"
 
 namespace rankscope {
 namespace {
@@ -15,7 +17,7 @@ namespace {
 struct EvalArguments {
   SubjectArguments subject;
   std::string task, data;
-  bool noRecord = false;
+  bool noRecord = false, pseudo = false;
 };
 
 // The set to score: the run's own evaluation data, or the file that was given.
@@ -28,6 +30,12 @@ Result<TokenizedSet> evaluationSet(const CommandContext& context, const EvalArgu
     if (auto set = config.set("data.train", arguments.data); !set) return set.error();
   Result<DataSettings> settings = DataSettings::fromConfig(config, context.places);
   if (!settings) return settings.error();
+  if (settings->task != trained.setup.task) {
+    if (headForTask(dataTaskName(settings->task)) != headForTask(dataTaskName(trained.setup.task)))
+      return Error{ErrorCode::Usage, "the model's head cannot do this task", "--task", dataTaskName(settings->task),
+                   "a task for its head: " + std::string(headName(trained.setup.head)), "Name another task or another model."};
+    trained.setup.task = settings->task;
+  }
   Result<std::filesystem::path> path = context.places.resolve(arguments.data);
   if (!path) return path.error();
   if (!trained.setup.data.labels.empty()) settings->labels = trained.setup.data.labels;
@@ -38,6 +46,10 @@ Result<TokenizedSet> evaluationSet(const CommandContext& context, const EvalArgu
     context.detail(fmt::format("line {}: {}", problem.line, problem.message));
   if (file->problems.total > 0) context.warn(fmt::format("{} rows were passed over", file->problems.total));
   return std::move(file->set);
+}
+
+std::string recordPrefix(const EvalArguments& arguments) {
+  return arguments.data.empty() ? "eval/" : "eval@" + std::filesystem::path(arguments.data).filename().string() + "/";
 }
 
 // Results belong to the run's record: under eval/ for its own data, under eval@FILE/ for other data.
@@ -52,23 +64,59 @@ Result<void> recordInRun(const TrainedModel& trained, const std::string& prefix,
   return (*events)->close();
 }
 
+int scoreSentences(CommandContext& context, const EvalArguments& arguments, TrainedModel& trained) {
+  RunConfig config = trained.setup.config;
+  for (const ValidationIssue& issue : config.assign(arguments.subject.assignments)) return context.fail(issue.error);
+  if (auto set = config.set("data.train", arguments.data); !set) return context.fail(set.error());
+  Result<DataSettings> settings = DataSettings::fromConfig(config, context.places);
+  if (!settings) return context.fail(settings.error());
+  const bool terminal = isatty(STDERR_FILENO) == 1 && context.verbosity >= 0;
+  Result<PseudoLikelihood> scored =
+      scorePseudoLikelihood(*trained.setup.model, *trained.setup.tokenizer, settings->train, *settings, [terminal](double share) {
+        if (terminal) fmt::print(stderr, "\r\033[Kscoring {:.0f}%", 100 * share);
+      });
+  if (terminal) fmt::print(stderr, "\r\033[K");
+  if (!scored) return context.fail(scored.error());
+  if (scored->tooLong > 0)
+    context.warn(fmt::format("{} sentences are longer than the model's positions and were passed over", scored->tooLong));
+  const std::map<std::string, double> values = {{"pseudo_loss", scored->loss()},
+                                                {"pseudo_perplexity", std::exp(scored->loss())}};
+  if (trained.run && !arguments.noRecord)
+    if (auto recorded = recordInRun(trained, recordPrefix(arguments), values); !recorded) return context.fail(recorded.error());
+  nlohmann::json document = {{"values", values}, {"tokens", scored->tokens}, {"sentences", nlohmann::json::array()}};
+  for (const SentenceScore& sentence : scored->sentences)
+    document["sentences"].push_back({{"row", sentence.row}, {"line", sentence.line}, {"tokens", sentence.tokens},
+                                     {"log_likelihood", sentence.logLikelihood}});
+  TextTable table;
+  table.header = {"metric", "value"};
+  table.rightAligned = {1};
+  for (const auto& [name, value] : values) table.rows.push_back({name, formatNumber(value, 6)});
+  table.rows.push_back({"sentences", formatCount(static_cast<int64_t>(scored->sentences.size()))});
+  table.rows.push_back({"tokens", formatCount(scored->tokens)});
+  context.print(document, table);
+  return 0;
+}
+
 int evaluateSubject(CommandContext& context, EvalArguments& arguments) {
   const bool isRun = subjectRun(context, arguments.subject).ok();
-  if (!isRun && arguments.data.empty())
-    return context.fail({ErrorCode::Usage, "a model needs data to be evaluated on", "--data", "", "a file",
+  if ((!isRun || arguments.pseudo) && arguments.data.empty())
+    return context.fail({ErrorCode::Usage, "there is no data to be evaluated on", "--data", "", "a file",
                          "Give --data FILE and --task TASK."});
+  if (arguments.pseudo && !isRun && arguments.task.empty()) arguments.task = "masked_lm";
   if (!arguments.task.empty()) arguments.subject.assignments.insert(arguments.subject.assignments.begin(),
                                                                     "data.task=" + arguments.task);
   Result<TrainedModel> trained = loadSubject(context, arguments.subject, isRun && arguments.data.empty());
   if (!trained) return context.fail(trained.error());
+  if (!isRun)
+    for (const std::string& remark : trained->setup.remarks) context.note(remark);
+  if (arguments.pseudo) return scoreSentences(context, arguments, *trained);
   Result<TokenizedSet> set = evaluationSet(context, arguments, *trained);
   if (!set) return context.fail(set.error());
   if (set->empty())
     return context.fail({ErrorCode::BadInput, "there is nothing to evaluate on",
                          arguments.data.empty() ? "data.eval" : arguments.data, "no usable example", "at least one",
                          "Look at the file with `rankscope-train data FILE`."});
-  EvaluationOptions options;
-  options.classes = static_cast<int64_t>(trained->setup.data.labels.size());
+  EvaluationOptions options = evaluationOptions(trained->setup);
   const bool terminal = isatty(STDERR_FILENO) == 1 && context.verbosity >= 0;
   options.between = [terminal](double share) {
     if (terminal) fmt::print(stderr, "\r\033[Kevaluating {:.0f}%", 100 * share);
@@ -79,8 +127,7 @@ int evaluateSubject(CommandContext& context, EvalArguments& arguments) {
   if (!result) return context.fail(result.error());
   const Evaluation& evaluation = **result;
 
-  const std::string prefix =
-      arguments.data.empty() ? "eval/" : "eval@" + std::filesystem::path(arguments.data).filename().string() + "/";
+  const std::string prefix = recordPrefix(arguments);
   if (trained->run && !arguments.noRecord)
     if (auto recorded = recordInRun(*trained, prefix, evaluation.values); !recorded) return context.fail(recorded.error());
 
@@ -105,12 +152,15 @@ void addEvalCommand(CLI::App& root, CommandContext& context) {
   CLI::App* sub = root.add_subcommand("eval", "Score a run or a model on data; a run's result is added to its record");
   auto arguments = std::make_shared<EvalArguments>();
   arguments->subject.declare(sub, false);
-  sub->add_option("--task", arguments->task, "causal_lm, instruction, classification or regression (for a model)");
+  sub->add_option("--task", arguments->task, "Task: of a model, or another one for the head of a run")
+      ->check(CLI::IsMember(taskNames()));
   sub->add_option("--data", arguments->data, "Data file (default for a run: its own evaluation data)")->type_name("FILE");
   sub->add_option("--set", arguments->subject.assignments, "Data options: data.max_length=512, data.labels=a,b, …")
       ->type_name("KEY=VALUE")
       ->take_all()
       ->allow_extra_args(false);
+  sub->add_flag("--pseudo", arguments->pseudo,
+                "Score each sentence of --data by its pseudo log-likelihood (masked language models)");
   sub->add_flag("--no-record", arguments->noRecord, "Do not add the result to the run's record");
   context.run(sub, [&context, arguments] { return evaluateSubject(context, *arguments); });
 }

@@ -5,6 +5,7 @@
 #include "app/trainer/commands.h"
 #include "app/trainer/job_progress.h"
 #include "app/trainer/output_folder.h"
+#include "app/trainer/subject.h"
 #include "core/config/files.h"
 #include "core/train/import_run.h"
 
@@ -65,7 +66,7 @@ void addImportCommand(CLI::App& root, CommandContext& context) {
       sub->add_option("--alpha", arguments->alpha, "Alpha, for a file without a config")->type_name("NUMBER");
   sub->add_option("--name", arguments->request.name, "Name of the run")->type_name("TEXT");
   sub->add_option("--task", arguments->request.task, "Task, where the adapter does not tell it")
-      ->check(CLI::IsMember({"causal_lm", "instruction", "classification", "regression"}));
+      ->check(CLI::IsMember(taskNames()));
   sub->add_option("--labels", arguments->labels, "Classes by index, with commas")->type_name("A,B,…");
   sub->add_option("--set", arguments->request.assignments, "Set an option: key=value")
       ->type_name("KEY=VALUE")

@@ -19,17 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-const char* headName(HeadKind head) {
-  switch (head) {
-    case HeadKind::CausalLm: return "causal_lm";
-    case HeadKind::SequenceClassification: return "sequence_classification";
-    case HeadKind::MaskedLm: return "masked_lm";
-    case HeadKind::TokenSpan: return "token_span";
-    case HeadKind::None: break;
-  }
-  return "none";
-}
-
 bool holdsFile(const fs::path& folder, std::initializer_list<std::string_view> endings) {
   std::error_code code;
   for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {

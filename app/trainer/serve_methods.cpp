@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "app/trainer/data_documents.h"
 #include "app/trainer/check_config.h"
 #include "app/trainer/command.h"
 #include "app/trainer/commands.h"

@@ -14,6 +14,12 @@ void SubjectArguments::declare(CLI::App* sub, bool runOnly) {
   sub->add_option("--threads", threads, "Threads of the processor (default: all)");
 }
 
+std::vector<std::string> taskNames() {
+  std::vector<std::string> names;
+  for (const OptionChoice& choice : findOption("data.task")->choices) names.push_back(choice.value);
+  return names;
+}
+
 Result<RunFolder> subjectRun(const CommandContext& context, const SubjectArguments& arguments) {
   Result<RunFolder> run = resolveRun(context.places.runs, arguments.subject);
   std::error_code ignored;

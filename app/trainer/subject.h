@@ -19,6 +19,9 @@ struct SubjectArguments {
   void declare(CLI::App* sub, bool runOnly);
 };
 
+// The values of data.task.
+std::vector<std::string> taskNames();
+
 // Loads it. `data`: also the data that a run was trained with.
 Result<TrainedModel> loadSubject(const CommandContext& context, const SubjectArguments& arguments, bool data);
 // Only the run; a plain model is an error.

@@ -16,7 +16,7 @@ std::vector<OptionSpec> trainOptions();
 
 // Conditions used by several groups. A negated condition takes in methods that are added later.
 inline AppliesWhen lowRank() { return {"method.name", {"full"}, true}; }
-inline AppliesWhen generative() { return {"data.task", {"causal_lm", "instruction"}}; }
+inline AppliesWhen generative() { return {"data.task", {"causal_lm", "instruction", "multiple_choice"}}; }
 inline AppliesWhen labelled() { return {"data.task", {"classification", "regression"}}; }
 
 }  // namespace rankscope::options

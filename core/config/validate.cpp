@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "core/config/files.h"
 #include "core/config/json_text.h"
 #include "core/config/run_config.h"
+#include "core/config/task_heads.h"
 
 namespace rankscope {
 
@@ -111,20 +113,20 @@ class Checker {
   void checkHeadAndTask() {
     const std::string task = m_config.str("data.task"), head = m_config.str("model.head");
     if (!usable("data.task")) return;
-    const std::string needed =
-        task == "classification" || task == "regression" ? "sequence_classification" : "causal_lm";
+    const std::string needed = headForTask(task);
     if (usable("model.head") && head != "auto" && head != needed)
       add("model.head", "the head does not fit the task", head, fmt::format("{} for the task {}", needed, task),
           "Set the head to auto, or choose another task.");
-    if (usable("data.format") && m_config.str("data.format") == "txt" && task != "causal_lm")
+    if (usable("data.format") && m_config.str("data.format") == "txt" && task != "causal_lm" && task != "masked_lm")
       add("data.format", "plain text has no columns", "txt", fmt::format("a table for the task {}", task),
-          "Choose csv, tsv, jsonl or json, or the task causal_lm.");
+          "Choose csv, tsv, jsonl or json, or the task causal_lm or masked_lm.");
   }
 
   void checkColumns() {
     std::set<std::string> taken;
     for (const char* key : {"data.columns.text", "data.columns.text_pair", "data.columns.label", "data.columns.prompt",
-                            "data.columns.answer"}) {
+                            "data.columns.answer", "data.columns.question", "data.columns.context",
+                            "data.columns.answer_start"}) {
       const std::string column = m_config.str(key);
       if (column.empty() || !usable(key)) continue;
       if (column.front() == '#' && !isCount(std::string_view(column).substr(1)))
@@ -202,10 +204,16 @@ class Checker {
     if (metric.empty() || !usable("train.best_metric") || !usable("data.task")) return;
     if (metric.compare(0, 5, "eval/") == 0) metric.erase(0, 5);
     const std::string task = m_config.str("data.task");
+    static const std::map<std::string, std::vector<std::string>> metrics = {
+        {"classification", {"loss", "accuracy", "f1", "f1_macro", "matthews"}},
+        {"regression", {"loss", "pearson", "spearman", "mse"}},
+        {"masked_lm", {"loss", "masked_perplexity"}},
+        {"multiple_choice", {"loss", "accuracy", "accuracy_norm"}},
+        {"question_answering",
+         {"loss", "exact_match", "answer_f1", "has_answer_f1", "no_answer_exact", "best_answer_f1"}}};
+    const auto special = metrics.find(task);
     const std::vector<std::string> allowed =
-        task == "classification" ? std::vector<std::string>{"loss", "accuracy", "f1", "f1_macro", "matthews"}
-        : task == "regression"   ? std::vector<std::string>{"loss", "pearson", "spearman", "mse"}
-                                 : std::vector<std::string>{"loss", "perplexity"};
+        special == metrics.end() ? std::vector<std::string>{"loss", "perplexity"} : special->second;
     if (std::find(allowed.begin(), allowed.end(), metric) != allowed.end()) return;
     const std::string near = nearestText(metric, allowed);
     add("train.best_metric", "the task has no such metric", "\"" + cleanUtf8(metric, 80) + "\"",

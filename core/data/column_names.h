@@ -15,6 +15,8 @@ bool isKnownColumnName(std::string_view name);
 struct KnownColumnNames {
   std::vector<std::pair<std::string, std::string>> pairs;  // first and second text
   std::vector<std::string> text, label, target, prompt, answer;
+  std::vector<std::string> question, context, span, spanStart;  // question_answering
+  std::vector<std::string> rightChoice, asked;                   // multiple_choice
 };
 // All in plain form, most telling first.
 const KnownColumnNames& knownColumnNames();

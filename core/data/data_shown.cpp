@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/data/masking.h"
 #include "core/data/prepare.h"
 #include "core/data/task.h"
 
@@ -47,7 +48,34 @@ PreviewRow previewExample(const ExampleView& example, const Tokenizer& tokenizer
       static_cast<size_t>(example.classLabel) < labels.size())
     row.label = labels[static_cast<size_t>(example.classLabel)];
   if (task == DataTask::Regression) row.label = fmt::format("{}", example.target);
+  if (task == DataTask::MultipleChoice) row.label = fmt::format("choice {}", example.classLabel + 1);
   return row;
+}
+
+std::vector<PreviewRow> previewRows(const TokenizedSet& set, size_t rows, const Tokenizer& tokenizer,
+                                    const DataSettings& settings, const std::vector<std::string>& labels) {
+  std::vector<PreviewRow> shownRows;
+  Result<TokenMasking> masking = settings.task == DataTask::MaskedLm
+                                     ? TokenMasking::make(tokenizer, settings.maskShare, settings.seed)
+                                     : Result<TokenMasking>(TokenMasking{});
+  for (size_t i = 0; i < std::min(rows, set.size()); ++i) {
+    ExampleView example = set[i];
+    MaskedExample hidden;
+    std::vector<uint8_t> asked;
+    if (settings.task == DataTask::MaskedLm && masking) {
+      hidden = maskExample(example, *masking, 0, i);
+      for (const int32_t label : hidden.labels) asked.push_back(label != kIgnoreLabel);
+      example.ids = hidden.ids;
+      example.lossMask = asked;
+    }
+    shownRows.push_back(previewExample(example, tokenizer, settings.task, labels));
+    const QuestionText* question = set.question(example.row);
+    if (!question || example.answer[1] <= 0) continue;
+    const size_t begin = example.offsets[static_cast<size_t>(example.answer[0])].begin;
+    const size_t end = example.offsets[static_cast<size_t>(example.answer[1])].end;
+    shownRows.back().label = question->context->substr(begin, end - begin);
+  }
+  return shownRows;
 }
 
 }  // namespace rankscope

@@ -1,4 +1,4 @@
-// causal_lm: documents of a table's text column, and their cutting into blocks.
+// causal_lm and masked_lm: documents of a table's text column, and their cutting into blocks.
 
 #include <algorithm>
 
@@ -33,10 +33,15 @@ Result<std::unique_ptr<RowTask>> makeDocumentTask(const TaskSetup& setup) {
   return std::unique_ptr<RowTask>(std::make_unique<DocumentTask>(setup.tokenizer, *column));
 }
 
-BlockBuilder::BlockBuilder(const Tokenizer& tokenizer, size_t maxLength)
-    : m_opening(tokenizer.prefix()),
+BlockBuilder::BlockBuilder(const Tokenizer& tokenizer, size_t maxLength, bool masked)
+    : m_tokenizer(tokenizer),
+      m_masked(masked),
+      m_opening(tokenizer.prefix()),
       m_closing(tokenizer.special().eos >= 0 ? tokenizer.special().eos : tokenizer.special().sep),
-      m_maxLength(std::max(maxLength, m_opening.size() + 1)) {}
+      m_maxLength(maxLength) {
+  if (m_masked) m_maxLength -= std::min(m_maxLength, m_tokenizer.suffix().size());
+  m_maxLength = std::max(m_maxLength, m_opening.size() + 1);
+}
 
 void BlockBuilder::put(int32_t id, bool scored) {
   if (m_ids.size() >= m_maxLength) close();
@@ -49,12 +54,19 @@ void BlockBuilder::put(int32_t id, bool scored) {
     if (!scored) return;
   }
   m_ids.push_back(id);
-  m_mask.push_back(scored ? 1 : 0);
+  m_mask.push_back(scored && !(m_masked && m_tokenizer.isSpecial(id)) ? 1 : 0);
 }
 
 void BlockBuilder::close() {
   // A block without a token to predict teaches nothing.
-  const auto scored = std::count(m_mask.begin() + (m_mask.empty() ? 0 : 1), m_mask.end(), uint8_t{1});
+  const bool firstCounts = m_masked || m_mask.empty();
+  const auto scored = std::count(m_mask.begin() + (firstCounts ? 0 : 1), m_mask.end(), uint8_t{1});
+  const std::vector<int32_t>& ending = m_tokenizer.suffix();
+  if (m_masked && scored > 0 &&
+      (m_ids.size() < ending.size() || !std::equal(ending.rbegin(), ending.rend(), m_ids.rbegin()))) {
+    m_ids.insert(m_ids.end(), ending.begin(), ending.end());
+    m_mask.resize(m_ids.size(), 0);
+  }
   if (scored > 0) m_set.add({m_ids, {}, m_mask, -1, 0, m_set.size() + 1, false});
   m_ids.clear();
   m_mask.clear();
@@ -66,7 +78,8 @@ void BlockBuilder::add(std::span<const int32_t> document) {
   else if (!m_opening.empty())
     close();
   for (const int32_t id : document) put(id, true);
-  if (m_closing >= 0) put(m_closing, true);
+  // Under masking a full block ends by itself, and nothing is to be predicted at a document's end.
+  if (m_closing >= 0 && !(m_masked && m_ids.size() >= m_maxLength)) put(m_closing, true);
 }
 
 TokenizedSet BlockBuilder::finish() {

@@ -22,6 +22,8 @@ ExampleView TokenizedSet::operator[](size_t index) const {
   view.target = m_targets[index];
   view.row = m_rows[index];
   view.truncated = m_truncated[index] != 0;
+  if (!m_answers.empty()) view.answer = m_answers[index];
+  if (!m_offsets.empty()) view.offsets = std::span(m_offsets).subspan(begin, count);
   return view;
 }
 
@@ -45,6 +47,10 @@ void TokenizedSet::add(const ExampleView& example) {
   m_targets.push_back(example.target);
   m_rows.push_back(example.row);
   m_truncated.push_back(example.truncated ? 1 : 0);
+  if (!example.offsets.empty()) {
+    m_answers.push_back(example.answer);
+    m_offsets.insert(m_offsets.end(), example.offsets.begin(), example.offsets.end());
+  }
 }
 
 void TokenizedSet::append(const TokenizedSet& other) {
@@ -58,12 +64,32 @@ TokenizedSet TokenizedSet::subset(std::span<const uint32_t> indices) const {
   for (const uint32_t index : indices) tokens += length(index);
   result.reserve(indices.size(), tokens);
   for (const uint32_t index : indices) result.add((*this)[index]);
+  result.m_questions = m_questions;
   return result;
 }
 
 void TokenizedSet::renumberClasses(std::span<const int32_t> newClass) {
   for (int32_t& label : m_classLabels)
     if (label >= 0) label = newClass[static_cast<size_t>(label)];
+}
+
+std::vector<uint32_t> TokenizedSet::rowStarts() const {
+  std::vector<uint32_t> starts;
+  for (size_t i = 0; i < size(); ++i)
+    if (i == 0 || m_rows[i] != m_rows[i - 1]) starts.push_back(static_cast<uint32_t>(i));
+  starts.push_back(static_cast<uint32_t>(size()));
+  return starts;
+}
+
+const QuestionText* TokenizedSet::question(uint64_t row) const {
+  if (!m_questions) return nullptr;
+  const auto found = m_questions->find(row);
+  return found == m_questions->end() ? nullptr : &found->second;
+}
+
+void TokenizedSet::addQuestion(uint64_t row, QuestionText question) {
+  if (!m_questions) m_questions = std::make_shared<std::map<uint64_t, QuestionText>>();
+  m_questions->insert_or_assign(row, std::move(question));
 }
 
 void TokenizedSet::reserve(size_t examples, size_t tokens) {

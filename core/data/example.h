@@ -1,9 +1,15 @@
 #pragma once
 // Tokenised sequences in flat arrays: one allocation per kind, whatever the number of examples. A value; views borrow.
 
+#include <array>
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <span>
+#include <string>
 #include <vector>
+
+#include "core/text/traced_text.h"
 
 namespace rankscope {
 
@@ -18,10 +24,20 @@ struct ExampleView {
   float target = 0;
   uint64_t row = 0;                   // row (or block) of the file it came from, from 1
   bool truncated = false;
+  // Answer spans: first and last token of the answer (both 0, the place before the texts, where this window holds none),
+  // and what each token covers of the question's context (nothing for tokens outside it).
+  std::array<int32_t, 2> answer{-1, -1};
+  std::span<const TextSpan> offsets;
 
   size_t length() const { return ids.size(); }
   // Unshifted label of token i: the token itself, or -100. Position i predicts label(i + 1).
   int32_t label(size_t i) const { return !lossMask.empty() && lossMask[i] ? ids[i] : kIgnoreLabel; }
+};
+
+// What an answer is judged by: the text it is taken from, and the texts that count as right (none: there is no answer).
+struct QuestionText {
+  std::shared_ptr<const std::string> context;
+  std::vector<std::string> answers;
 };
 
 class TokenizedSet {
@@ -35,7 +51,7 @@ class TokenizedSet {
   size_t length(size_t index) const { return static_cast<size_t>(m_starts[index + 1] - m_starts[index]); }
   size_t longest() const;
 
-  // Appends a copy. Within one set either all examples have type ids (or a mask) or none has.
+  // Appends a copy. Within one set either all examples have offsets or none has.
   void add(const ExampleView& example);
   void append(const TokenizedSet& other);
   // The examples named, in that order.
@@ -43,6 +59,11 @@ class TokenizedSet {
   void reserve(size_t examples, size_t tokens);
   // Class c becomes newClass[c].
   void renumberClasses(std::span<const int32_t> newClass);
+  // Examples of one row of the file lie side by side (windows of a question, choices): where each row begins, and the end.
+  std::vector<uint32_t> rowStarts() const;
+  // By row of the file; null where the row asks nothing. Subsets share them.
+  const QuestionText* question(uint64_t row) const;
+  void addQuestion(uint64_t row, QuestionText question);
 
  private:
   friend class TokenCache;
@@ -53,6 +74,9 @@ class TokenizedSet {
   std::vector<float> m_targets;
   std::vector<uint64_t> m_rows;
   std::vector<uint8_t> m_truncated;
+  std::vector<std::array<int32_t, 2>> m_answers;  // empty or one for each example
+  std::vector<TextSpan> m_offsets;                // empty or as long as m_ids
+  std::shared_ptr<std::map<uint64_t, QuestionText>> m_questions;
 };
 
 }  // namespace rankscope

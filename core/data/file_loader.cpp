@@ -84,12 +84,15 @@ std::string FileLoader::key(const std::string& contentHash) const {
   hash.updateField(dataFormatName(m_file.format));
   hash.updateField(std::to_string(static_cast<int>(m_settings.table.header)));
   for (const std::string& role : {m_file.roles.text, m_file.roles.textPair, m_file.roles.label, m_file.roles.prompt,
-                                  m_file.roles.answer, m_file.roles.promptTemplate})
+                                  m_file.roles.answer, m_file.roles.promptTemplate, m_file.roles.question,
+                                  m_file.roles.context, m_file.roles.answerStart})
     hash.updateField(role);
   hash.updateField(m_file.roles.messages);
   if (m_settings.chatTemplate) hash.updateField(m_settings.chatTemplate->identity() + (m_settings.lossOnLastTurn ? " last" : " all"));
+  for (const std::string& choice : m_file.roles.choices) hash.updateField("choice " + choice);
   for (const std::string& label : m_file.labels) hash.updateField(label);
-  hash.updateField(std::to_string(m_settings.task == DataTask::CausalLm ? 0 : m_settings.maxLength));
+  hash.updateField(std::to_string(dataTaskEntry(m_settings.task).documents ? 0 : m_settings.maxLength));
+  hash.updateField(std::to_string(m_settings.docStride));
   hash.updateField(std::to_string(m_stopAfter));
   return hash.hex();
 }
@@ -103,13 +106,13 @@ Result<PreparedFile> FileLoader::load() {
   m_file.format = (*reader)->format();
 
   std::unique_ptr<RowTask> task;
-  if (m_file.format == DataFormat::Text && m_settings.task != DataTask::CausalLm)
+  if (m_file.format == DataFormat::Text && !dataTaskEntry(m_settings.task).documents)
     return Error{ErrorCode::BadInput,
                  "plain text has no columns for this task",
                  m_path.string(),
                  dataTaskName(m_settings.task),
-                 "causal_lm, or a csv, tsv, jsonl or json file",
-                 "Set data.task to causal_lm, or data.format to the file's real format."};
+                 "causal_lm or masked_lm, or a csv, tsv, jsonl or json file",
+                 "Set data.task to causal_lm or masked_lm, or data.format to the file's real format."};
   if (m_file.format != DataFormat::Text) {
     std::vector<Row> sample;
     Row row;
@@ -119,7 +122,7 @@ Result<PreparedFile> FileLoader::load() {
     if (m_settings.chatTemplate) inputJoint = m_settings.chatTemplate->inputJoint;
     m_file.roles = guessRoles(m_settings.task, (*reader)->columns(), sample, m_settings.columns, inputJoint);
     Result<std::unique_ptr<RowTask>> made =
-        dataTaskEntry(m_settings.task).make({m_settings, m_tokenizer, m_path, (*reader)->columns(), m_file.roles});
+        dataTaskEntry(m_settings.task).make({m_settings, m_tokenizer, m_path, (*reader)->columns(), m_file.roles, sample});
     if (!made) {
       Error error = made.error();
       error.where = m_path.string() + ": " + error.where;
@@ -223,7 +226,7 @@ Result<void> FileLoader::loadRows(TableReader& reader, const RowTask& task) {
     rows.clear();
     bytes = 0;
     tell(m_options, reader.progress(), "tokenising");
-    if (m_stopAfter > 0 && m_file.set.size() >= m_stopAfter) break;
+    if (m_stopAfter > 0 && m_usedRows >= m_stopAfter) break;
   }
   // What the reader could not read and what the task could not use, together in the file's order.
   m_file.problems.append(reader.problems());
@@ -245,19 +248,35 @@ Result<void> FileLoader::flush(const std::vector<Row>& rows, const RowTask& task
       m_file.problems.add(rows[i].number, rows[i].line, skipped->reason);
       continue;
     }
-    const EncodedRow& encoded = std::get<EncodedRow>(outcomes[i]);
-    int32_t classLabel = -1;
-    if (m_settings.task == DataTask::Classification) {
-      Result<int32_t> found = classOf(encoded.label, rows[i]);
-      if (!found) return found.error();
-      classLabel = *found;
+    if (EncodedRows* several = std::get_if<EncodedRows>(&outcomes[i])) {
+      for (const EncodedRow& encoded : several->examples) addExample(encoded, encoded.classLabel, rows[i]);
+      if (several->question) addQuestion(std::move(*several->question), rows[i]);
+    } else {
+      const EncodedRow& encoded = std::get<EncodedRow>(outcomes[i]);
+      int32_t classLabel = -1;
+      if (m_settings.task == DataTask::Classification) {
+        Result<int32_t> found = classOf(encoded.label, rows[i]);
+        if (!found) return found.error();
+        classLabel = *found;
+      }
+      addExample(encoded, classLabel, rows[i]);
     }
-    m_file.set.add(
-        {encoded.ids, encoded.typeIds, encoded.lossMask, classLabel, encoded.target, rows[i].number, encoded.lost > 0});
-    m_file.statistics.count(encoded.ids.size() + encoded.lost, encoded.lost);
-    if (m_stopAfter > 0 && m_file.set.size() >= m_stopAfter) break;
+    if (m_stopAfter > 0 && ++m_usedRows >= m_stopAfter) break;
   }
   return {};
+}
+
+void FileLoader::addExample(const EncodedRow& encoded, int32_t classLabel, const Row& row) {
+  m_file.set.add({encoded.ids, encoded.typeIds, encoded.lossMask, classLabel, encoded.target, row.number, encoded.lost > 0,
+                  encoded.answer, encoded.offsets});
+  m_file.statistics.count(encoded.ids.size() + encoded.lost, encoded.lost);
+}
+
+// Questions on one text follow each other and share it.
+void FileLoader::addQuestion(QuestionText question, const Row& row) {
+  if (m_lastContext && *m_lastContext == *question.context) question.context = m_lastContext;
+  m_lastContext = question.context;
+  m_file.set.addQuestion(row.number, std::move(question));
 }
 
 Result<int32_t> FileLoader::classOf(const std::string& label, const Row& row) {
@@ -269,7 +288,7 @@ Result<int32_t> FileLoader::classOf(const std::string& label, const Row& row) {
       list += (list.empty() ? "" : ", ") + m_file.labels[i];
     return Error{ErrorCode::BadInput,
                  "label is none of the classes",
-                 fmt::format("{}: row {} (line {})", m_path.string(), row.number, row.line),
+                 placeOf(m_path, row),
                  shown(label),
                  list,
                  "Correct this row, or name all classes in data.labels."};

@@ -25,6 +25,8 @@ class FileLoader {
   Result<void> loadText();
   Result<void> loadRows(TableReader& reader, const RowTask& task);
   Result<void> flush(const std::vector<Row>& rows, const RowTask& task);
+  void addExample(const EncodedRow& encoded, int32_t classLabel, const Row& row);
+  void addQuestion(QuestionText question, const Row& row);
   Result<int32_t> classOf(const std::string& label, const Row& row);
   Result<void> finishLabels();
   std::string key(const std::string& contentHash) const;
@@ -34,6 +36,8 @@ class FileLoader {
   const Tokenizer& m_tokenizer;
   const PrepareOptions& m_options;
   uint64_t m_stopAfter;
+  uint64_t m_usedRows = 0;
+  std::shared_ptr<const std::string> m_lastContext;
   PreparedFile m_file;
   bool m_labelsGiven = false;
   std::map<std::string, int32_t> m_classOf;

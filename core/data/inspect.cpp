@@ -58,8 +58,13 @@ Result<TableInspection> inspectTable(const std::filesystem::path& path, const Ta
         break;
       }
     const ColumnRoles& roles = result.guessed;
+    const bool choice = std::find(roles.choices.begin(), roles.choices.end(), columns[i]) != roles.choices.end();
     const bool labelled = result.guessedTask == DataTask::Classification || result.guessedTask == DataTask::Regression;
     if (labelled && columns[i] == roles.label) summary.guessedRole = "label";
+    else if (choice) summary.guessedRole = "choice";
+    else if (columns[i] == roles.question) summary.guessedRole = "question";
+    else if (columns[i] == roles.context) summary.guessedRole = "context";
+    else if (columns[i] == roles.answerStart) summary.guessedRole = "answer_start";
     else if (columns[i] == roles.text) summary.guessedRole = "text";
     else if (columns[i] == roles.textPair) summary.guessedRole = "text_pair";
     else if (columns[i] == roles.prompt || roles.promptTemplate.find("{" + columns[i] + "}") != std::string::npos)

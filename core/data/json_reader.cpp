@@ -133,6 +133,7 @@ Result<void> JsonReader::findArray() {
 void JsonReader::rewind() {
   MappedReader::rewind();
   m_ended = false;
+  m_queued.clear();
 }
 
 bool JsonReader::takeElement(std::string_view& text, uint64_t& line) {
@@ -180,6 +181,14 @@ bool JsonReader::nextFlat(Cells& cells, uint64_t& line) {
   limits.maxBytes = kMaxRowBytes;
   limits.maxValues = 1'000'000;
   std::string_view text;
+  const auto takeQueued = [&] {
+    cells = std::move(m_queued.front());
+    m_queued.pop_front();
+    line = m_queuedLine;
+    ++m_row;
+    return true;
+  };
+  if (!m_queued.empty()) return takeQueued();
   while (takeElement(text, line)) {
     ++m_row;
     Result<nlohmann::json> document = parseJson(text, fmt::format("line {}", line), limits);
@@ -188,6 +197,12 @@ bool JsonReader::nextFlat(Cells& cells, uint64_t& line) {
       continue;
     }
     cells.clear();
+    if (queueQuestions(*document)) {
+      --m_row;  // the article itself is none
+      m_queuedLine = line;
+      if (!m_queued.empty()) return takeQueued();
+      continue;
+    }
     flatten(*document, "", 0, cells);
     if (!cells.empty()) return true;
     m_problems.add(m_row, line, "the row holds no values; it was left out");
@@ -195,10 +210,33 @@ bool JsonReader::nextFlat(Cells& cells, uint64_t& line) {
   return false;
 }
 
+bool JsonReader::queueQuestions(const nlohmann::json& article) {
+  const auto paragraphs = article.is_object() ? article.find("paragraphs") : article.end();
+  if (!article.is_object() || paragraphs == article.end() || !paragraphs->is_array()) return false;
+  for (const nlohmann::json& paragraph : *paragraphs) {
+    const auto questions = paragraph.is_object() ? paragraph.find("qas") : paragraph.end();
+    if (!paragraph.is_object() || questions == paragraph.end() || !questions->is_array()) continue;
+    for (const nlohmann::json& asked : *questions) {
+      if (!asked.is_object()) continue;
+      nlohmann::json row = asked;
+      row.erase("plausible_answers");  // of questions without an answer: not to be learned
+      for (const char* key : {"title", "context"}) {
+        const nlohmann::json& from = std::string_view(key) == "title" ? article : paragraph;
+        if (const auto found = from.find(key); found != from.end()) row[key] = *found;
+      }
+      m_queued.emplace_back();
+      flatten(row, "", 0, m_queued.back());
+    }
+  }
+  m_squad = true;
+  return true;
+}
+
 void JsonReader::findColumns() {
   Cells cells;
   uint64_t line = 0;
-  for (size_t i = 0; i < kRowsForColumns && nextFlat(cells, line); ++i)
+  // How many answers a question has differs within a file: there all rows are asked for their columns.
+  for (size_t i = 0; (i < kRowsForColumns || m_squad) && nextFlat(cells, line); ++i)
     for (const auto& [name, value] : cells)
       if (m_columns.size() < kMaxColumns && m_columnIndex.emplace(name, m_columns.size()).second) m_columns.push_back(name);
 }

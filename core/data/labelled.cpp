@@ -6,8 +6,6 @@
 #include "core/data/task.h"
 #include "core/config/text_shown.h"
 
-#include <fmt/format.h>
-
 namespace rankscope {
 namespace {
 
@@ -38,7 +36,7 @@ struct Sentences {
 
 class LabelledTask : public RowTask {
  public:
-  LabelledTask(Sentences sentences, size_t label, bool number, std::string path)
+  LabelledTask(Sentences sentences, size_t label, bool number, std::filesystem::path path)
       : m_sentences(sentences), m_label(label), m_number(number), m_path(std::move(path)) {}
 
   RowOutcome encode(const Row& row) const override {
@@ -55,7 +53,7 @@ class LabelledTask : public RowTask {
     const char* end = label->data() + label->size();
     const auto [stop, code] = std::from_chars(begin, end, value);
     if (code != std::errc() || stop != end || !std::isfinite(static_cast<float>(value)))
-      return Error{ErrorCode::BadInput, "target is not a number", fmt::format("{}: row {} (line {})", m_path, row.number, row.line),
+      return Error{ErrorCode::BadInput, "target is not a number", placeOf(m_path, row),
                    shown(*label), "a number", "Correct this row, or choose another column with data.columns.label."};
     encoded.target = static_cast<float>(value);
     return encoded;
@@ -65,7 +63,7 @@ class LabelledTask : public RowTask {
   Sentences m_sentences;
   size_t m_label;
   bool m_number;
-  std::string m_path;
+  std::filesystem::path m_path;
 };
 
 Result<std::unique_ptr<RowTask>> make(const TaskSetup& setup, bool number) {
@@ -82,7 +80,7 @@ Result<std::unique_ptr<RowTask>> make(const TaskSetup& setup, bool number) {
   if (*label == *text || (sentences.textPair && *label == *sentences.textPair))
     return Error{ErrorCode::Usage, "text and label are the same column", "data.columns.label", setup.columns[*label],
                  "different columns", "Set data.columns.text and data.columns.label."};
-  return std::unique_ptr<RowTask>(std::make_unique<LabelledTask>(sentences, *label, number, setup.path.string()));
+  return std::unique_ptr<RowTask>(std::make_unique<LabelledTask>(sentences, *label, number, setup.path));
 }
 
 }  // namespace

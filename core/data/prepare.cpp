@@ -21,18 +21,37 @@ constexpr size_t kDocumentsToSplit = 10;           // fewer: the evaluation part
 // Documents become blocks; other tasks' examples stay as they are.
 TokenizedSet blocksOf(const TokenizedSet& documents, const Tokenizer& tokenizer, const DataSettings& settings,
                       DataStatistics& statistics) {
-  BlockBuilder builder(tokenizer, static_cast<size_t>(settings.maxLength));
+  BlockBuilder builder(tokenizer, static_cast<size_t>(settings.maxLength), settings.task == DataTask::MaskedLm);
   for (size_t i = 0; i < documents.size(); ++i) builder.add(documents[i].ids);
   TokenizedSet blocks = builder.finish();
   for (size_t i = 0; i < blocks.size(); ++i) statistics.count(blocks.length(i), 0);
   return blocks;
 }
 
+// All examples of these rows of the set, in order.
+std::vector<uint32_t> examplesOf(const std::vector<uint32_t>& starts, std::span<const uint32_t> rows) {
+  std::vector<uint32_t> examples;
+  for (const uint32_t row : rows)
+    for (uint32_t i = starts[row]; i < starts[row + 1]; ++i) examples.push_back(i);
+  return examples;
+}
+
 void limit(TokenizedSet& set, uint64_t most) {
   if (most == 0 || set.size() <= most) return;
-  std::vector<uint32_t> first(most);
+  const std::vector<uint32_t> starts = set.rowStarts();
+  if (starts.size() - 1 <= most) return;
+  std::vector<uint32_t> first(starts[most]);
   std::iota(first.begin(), first.end(), 0u);
   set = set.subset(first);
+}
+
+// Multiple choice learns the right choices alone; the others are there to be compared.
+TokenizedSet rightChoices(const TokenizedSet& all) {
+  const std::vector<uint32_t> starts = all.rowStarts();
+  std::vector<uint32_t> right;
+  for (size_t row = 0; row + 1 < starts.size(); ++row)
+    right.push_back(starts[row] + static_cast<uint32_t>(all[starts[row]].classLabel));
+  return all.subset(right);
 }
 
 size_t evalCount(size_t examples, double fraction) {
@@ -42,13 +61,14 @@ size_t evalCount(size_t examples, double fraction) {
 }
 
 std::pair<TokenizedSet, TokenizedSet> splitBySeed(const TokenizedSet& all, const DataSettings& settings) {
-  const size_t count = evalCount(all.size(), settings.evalFraction);
-  std::vector<uint32_t> order = permutation(static_cast<uint32_t>(all.size()), settings.seed, kSplitStream);
+  const std::vector<uint32_t> starts = all.rowStarts();
+  const size_t rows = starts.size() - 1, count = evalCount(rows, settings.evalFraction);
+  std::vector<uint32_t> order = permutation(static_cast<uint32_t>(rows), settings.seed, kSplitStream);
   std::vector<uint32_t> eval(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count));
   std::vector<uint32_t> train(order.begin() + static_cast<std::ptrdiff_t>(count), order.end());
   std::sort(eval.begin(), eval.end());
   std::sort(train.begin(), train.end());
-  return {all.subset(train), all.subset(eval)};
+  return {all.subset(examplesOf(starts, train)), all.subset(examplesOf(starts, eval))};
 }
 
 Result<void> checkSettings(const DataSettings& settings) {
@@ -118,6 +138,7 @@ Result<PreparedData> prepareData(const DataSettings& settings, const Tokenizer& 
     data.eval = blocks.subset(std::span(all).last(held));
   }
   limit(data.train, settings.trainLimit);
+  if (settings.task == DataTask::MultipleChoice) data.train = rightChoices(data.train);
 
   if (!settings.eval.empty()) {
     DataSettings evalSettings = settings;

@@ -33,6 +33,8 @@ struct DataSettings {
   std::optional<ChatTemplate> chatTemplate;  // of instructions and conversations
   bool lossOnLastTurn = false;               // of a conversation; else on all that an assistant says
   int64_t maxLength = 256;          // tokens a sequence, special ones included
+  int64_t docStride = 128;          // tokens that two windows of one long context share
+  double maskShare = 0.15;          // masked words: for previews
   uint64_t seed = 0;                // of the split
 
   // The data.* keys, paths resolved.
@@ -101,9 +103,12 @@ struct PreviewRow {
   uint64_t row = 0;
   size_t length = 0;
   bool truncated = false;
-  std::string label;  // class name or target; "" for language models
+  std::string label;  // class name, target, answer or number of the right choice; "" for language models
 };
 PreviewRow previewExample(const ExampleView& example, const Tokenizer& tokenizer, DataTask task,
                           const std::vector<std::string>& labels);
+// The first rows of a set. Masked words are shown with what the first draw hides.
+std::vector<PreviewRow> previewRows(const TokenizedSet& set, size_t rows, const Tokenizer& tokenizer,
+                                    const DataSettings& settings, const std::vector<std::string>& labels);
 
 }  // namespace rankscope

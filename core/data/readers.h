@@ -1,6 +1,7 @@
 #pragma once
 // The readers behind TableReader::open, one per shape of file. Internal to core/data.
 
+#include <deque>
 #include <memory>
 #include <string_view>
 #include <unordered_map>
@@ -55,7 +56,7 @@ class SeparatedReader : public MappedReader {
 };
 
 // One JSON value a line (JSONL), or the elements of one JSON array (the document itself, or its "data"), parsed one by
-// one so that a large file is never held as a tree.
+// one so that a large file is never held as a tree. An article as SQuAD writes it gives a row for each of its questions.
 class JsonReader : public MappedReader {
  public:
   static Result<std::unique_ptr<TableReader>> open(std::shared_ptr<MappedFile> file, DataFormat format);
@@ -70,7 +71,13 @@ class JsonReader : public MappedReader {
   bool takeElement(std::string_view& text, uint64_t& line);
   bool nextFlat(std::vector<std::pair<std::string, std::optional<std::string>>>& cells, uint64_t& line);
 
+  // The questions of an article, each with its paragraph's text.
+  bool queueQuestions(const nlohmann::json& article);
+
   bool m_ended = false;
+  bool m_squad = false;  // some element was an article
+  std::deque<std::vector<std::pair<std::string, std::optional<std::string>>>> m_queued;
+  uint64_t m_queuedLine = 0;
   std::unordered_map<std::string, size_t> m_columnIndex;
 };
 

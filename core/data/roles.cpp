@@ -20,8 +20,11 @@ struct TaskName {
   DataTask task;
   const char* name;
 };
-constexpr std::array<TaskName, 4> kTasks = {{{DataTask::CausalLm, "causal_lm"},
+constexpr std::array<TaskName, 7> kTasks = {{{DataTask::CausalLm, "causal_lm"},
+                                             {DataTask::MaskedLm, "masked_lm"},
                                              {DataTask::Instruction, "instruction"},
+                                             {DataTask::MultipleChoice, "multiple_choice"},
+                                             {DataTask::QuestionAnswering, "question_answering"},
                                              {DataTask::Classification, "classification"},
                                              {DataTask::Regression, "regression"}}};
 
@@ -89,6 +92,24 @@ std::string byName(const std::vector<std::string>& columns, const std::vector<st
   return {};
 }
 
+// Columns that are numbered or lettered as choices are: "choices.text.0", "endings.1", "sol1", "option2", "answerA".
+std::vector<std::string> choiceColumns(const std::vector<std::string>& columns) {
+  for (const char* stem : {"choicestext", "choices", "endings", "ending", "options", "option", "solutions", "solution", "sol",
+                           "choice", "answers", "answer", "op"})
+    for (const char first : {'0', '1', 'a'}) {
+      std::vector<std::string> found;
+      for (size_t k = 0; k < 26 && (first == 'a' || k < 10); ++k) {
+        const std::string wanted = stem + std::string(1, static_cast<char>(first + static_cast<char>(k)));
+        const auto column = std::find_if(columns.begin(), columns.end(),
+                                         [&](const std::string& name) { return plainColumnName(name) == wanted; });
+        if (column == columns.end()) break;
+        found.push_back(*column);
+      }
+      if (found.size() >= 2) return found;
+    }
+  return {};
+}
+
 }  // namespace
 
 const char* dataTaskName(DataTask task) {
@@ -100,8 +121,9 @@ const char* dataTaskName(DataTask task) {
 Result<DataTask> parseDataTask(const std::string& name) {
   for (const TaskName& entry : kTasks)
     if (name == entry.name) return entry.task;
-  return Error{ErrorCode::Usage, "no such task", "data.task", name, "causal_lm, instruction, classification, regression",
-               "Choose one of these tasks."};
+  std::string list;
+  for (const TaskName& entry : kTasks) list += (list.empty() ? "" : ", ") + std::string(entry.name);
+  return Error{ErrorCode::Usage, "no such task", "data.task", name, list, "Choose one of these tasks."};
 }
 
 std::string plainColumnName(std::string_view name) {
@@ -122,7 +144,13 @@ const KnownColumnNames& knownColumnNames() {
        "topic", "score", "rating", "stars"},
       {"score", "similarity", "rating", "target", "label", "value", "stars"},
       {"instruction", "prompt", "question", "mr", "query", "source", "input", "context"},
-      {"output", "response", "answer", "completion", "ref", "target", "reference", "reply", "chosen"}};
+      {"output", "response", "answer", "completion", "ref", "target", "reference", "reply", "chosen"},
+      {"question", "query"},
+      {"context", "passage", "paragraph", "document"},
+      {"answers0text", "answerstext0", "answertext", "answer", "answers0", "answers"},
+      {"answers0answerstart", "answersanswerstart0", "answerstart", "answerstart0", "answeroffset"},
+      {"answerkey", "correctanswer", "correct", "label", "gold", "goldlabel", "answer", "answeridx", "target", "output"},
+      {"instruction", "question", "goal", "ctx", "questionstem", "sentence", "prompt", "query", "context", "text", "input"}};
   return names;
 }
 
@@ -151,9 +179,28 @@ ColumnRoles guessRoles(DataTask task, const std::vector<std::string>& columns, c
     return best == columns.size() ? std::string() : columns[best];
   };
 
-  if (task == DataTask::CausalLm) {
+  if (task == DataTask::CausalLm || task == DataTask::MaskedLm) {
     if (roles.text.empty()) roles.text = byName(columns, names.text);
     if (roles.text.empty()) roles.text = longestText({});
+    return roles;
+  }
+  if (task == DataTask::QuestionAnswering) {
+    if (roles.question.empty()) roles.question = byName(columns, names.question);
+    if (roles.context.empty()) roles.context = byName(columns, names.context);
+    if (roles.context.empty()) roles.context = longestText({roles.question});
+    if (roles.answer.empty()) roles.answer = byName(columns, names.span);
+    if (roles.answerStart.empty()) roles.answerStart = byName(columns, names.spanStart);
+    return roles;
+  }
+  if (task == DataTask::MultipleChoice) {
+    if (roles.choices.empty()) roles.choices = choiceColumns(columns);
+    std::vector<std::string> others;
+    for (const std::string& column : columns)
+      if (std::find(roles.choices.begin(), roles.choices.end(), column) == roles.choices.end()) others.push_back(column);
+    if (roles.answer.empty()) roles.answer = byName(others, names.rightChoice);
+    std::erase(others, roles.answer);
+    if (roles.prompt.empty() && roles.promptTemplate.empty()) roles.prompt = byName(others, names.asked);
+    if (roles.prompt.empty() && roles.promptTemplate.empty()) roles.prompt = longestText({roles.answer});
     return roles;
   }
   if (task == DataTask::Instruction) {
@@ -220,6 +267,10 @@ DataTask guessTask(const std::vector<std::string>& columns, const std::vector<Ro
   if (format == DataFormat::Text) return DataTask::CausalLm;
   if (!conversationColumn(columns, sample).empty()) return DataTask::Instruction;
   const KnownColumnNames& names = knownColumnNames();
+  if (!byName(columns, {"question"}).empty() && !byName(columns, {"context"}).empty() &&
+      !byName(columns, {"answers0answerstart", "answersanswerstart0", "answerstart"}).empty())
+    return DataTask::QuestionAnswering;
+  if (choiceColumns(columns).size() >= 2 && !byName(columns, names.rightChoice).empty()) return DataTask::MultipleChoice;
   const std::string answer = byName(columns, names.answer);
   if (!answer.empty() && !byName(columns, names.prompt).empty() && byName(columns, names.prompt) != answer)
     return DataTask::Instruction;

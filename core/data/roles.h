@@ -12,7 +12,7 @@
 
 namespace rankscope {
 
-enum class DataTask { CausalLm, Instruction, Classification, Regression };
+enum class DataTask { CausalLm, MaskedLm, Instruction, MultipleChoice, QuestionAnswering, Classification, Regression };
 const char* dataTaskName(DataTask task);  // "causal_lm", as in data.task
 Result<DataTask> parseDataTask(const std::string& name);
 
@@ -21,6 +21,8 @@ struct ColumnRoles {
   std::string text, textPair, label, prompt, answer;
   std::string messages;        // whole conversations; see core/data/conversation.h
   std::string promptTemplate;  // guessed for tables with instruction and input; see core/data/prompt_template.h
+  std::string question, context, answerStart;
+  std::vector<std::string> choices;  // one column a choice; none: the choices are written in the prompt
 };
 
 // `given` wins wherever it is set; sample rows help where names do not.

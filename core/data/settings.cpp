@@ -34,6 +34,10 @@ Result<DataSettings> DataSettings::fromConfig(const RunConfig& config, const Pla
   settings.columns.answer = config.str("data.columns.answer");
   settings.columns.promptTemplate = config.str("data.template");
   settings.columns.messages = config.str("data.columns.messages");
+  settings.columns.question = config.str("data.columns.question");
+  settings.columns.context = config.str("data.columns.context");
+  settings.columns.answerStart = config.str("data.columns.answer_start");
+  settings.columns.choices = config.list("data.choices");
   settings.labels = config.list("data.labels");
   const std::string chat = config.str("data.chat_template");
   // A prompt template of one's own says all about the text, unless a chat template is named beside it.
@@ -46,6 +50,8 @@ Result<DataSettings> DataSettings::fromConfig(const RunConfig& config, const Pla
     settings.lossOnLastTurn = config.str("data.chat_loss") == "last";
   }
   settings.maxLength = config.integer("data.max_length");
+  settings.docStride = config.integer("data.doc_stride");
+  settings.maskShare = config.real("data.mask_share");
   settings.seed = static_cast<uint64_t>(config.integer("seed"));
   return settings;
 }

@@ -48,6 +48,10 @@ Result<HeaderMode> parseHeaderMode(const std::string& name) {
   return Error{ErrorCode::Usage, "no such header setting", "data.header", name, "auto, yes, no", "Choose one of these."};
 }
 
+std::string placeOf(const fs::path& path, const Row& row) {
+  return fmt::format("{}: row {} (line {})", path.string(), row.number, row.line);
+}
+
 void ProblemList::add(uint64_t row, uint64_t line, std::string message) {
   ++total;
   if (items.size() < kKept) items.push_back({row, line, std::move(message)});

@@ -41,6 +41,9 @@ struct Row {
   std::vector<std::optional<std::string>> cells;
 };
 
+// "train.csv: row 12 (line 14)", for messages.
+std::string placeOf(const std::filesystem::path& path, const Row& row);
+
 struct TableOptions {
   DataFormat format = DataFormat::Auto;
   HeaderMode header = HeaderMode::Auto;

@@ -29,6 +29,56 @@ bool take(std::string_view& from, std::vector<T>& out, uint64_t count) {
   return true;
 }
 
+// Questions as lengths and numbers, and their texts end to end. A context that several in a row share is kept once.
+void writeQuestions(const std::map<uint64_t, QuestionText>& questions, std::vector<uint64_t>& numbers, std::string& texts) {
+  const std::string* last = nullptr;
+  numbers = {questions.size()};
+  for (const auto& [row, question] : questions) {
+    const bool same = question.context.get() == last;
+    last = question.context.get();
+    numbers.insert(numbers.end(), {row, same ? UINT64_MAX : last->size(), question.answers.size()});
+    if (!same) texts += *last;
+    for (const std::string& answer : question.answers) {
+      numbers.push_back(answer.size());
+      texts += answer;
+    }
+  }
+}
+
+bool readQuestions(std::span<const uint64_t> numbers, std::string_view texts, TokenizedSet& set) {
+  const auto number = [&](uint64_t& value) {
+    if (numbers.empty()) return false;
+    value = numbers.front();
+    numbers = numbers.subspan(1);
+    return true;
+  };
+  const auto text = [&](uint64_t length, std::string& value) {
+    if (length > texts.size()) return false;
+    value = texts.substr(0, length);
+    texts.remove_prefix(length);
+    return true;
+  };
+  std::shared_ptr<const std::string> context;
+  uint64_t count = 0, row = 0, length = 0, answers = 0;
+  if (!number(count)) return false;
+  for (uint64_t i = 0; i < count; ++i) {
+    if (!number(row) || !number(length) || !number(answers)) return false;
+    std::string value;
+    if (length != UINT64_MAX) {
+      if (!text(length, value)) return false;
+      context = std::make_shared<const std::string>(std::move(value));
+    }
+    if (!context) return false;
+    QuestionText question{context, {}};
+    for (uint64_t k = 0; k < answers; ++k) {
+      if (!number(length) || !text(length, value)) return false;
+      question.answers.push_back(value);
+    }
+    set.addQuestion(row, std::move(question));
+  }
+  return numbers.empty() && texts.empty();
+}
+
 uint64_t countIn(const nlohmann::json& head, const char* key) {
   const auto found = head.find(key);
   return found != head.end() && found->is_number_unsigned() ? found->get<uint64_t>() : 0;
@@ -63,11 +113,20 @@ std::optional<PreparedFile> TokenCache::load(int64_t vocabSize) const {
       !take(bytes, set.m_typeIds, countIn(*head, "types")) || !take(bytes, set.m_lossMask, countIn(*head, "masks")) ||
       !take(bytes, set.m_classLabels, examples) || !take(bytes, set.m_targets, examples) ||
       !take(bytes, set.m_rows, examples) || !take(bytes, set.m_truncated, examples) ||
-      !take(bytes, file.statistics.lengthCounts, countIn(*head, "lengths")) || !bytes.empty())
+      !take(bytes, file.statistics.lengthCounts, countIn(*head, "lengths")))
     return std::nullopt;
+  std::vector<uint64_t> numbers;
+  std::vector<char> texts;
+  if (!take(bytes, set.m_answers, countIn(*head, "answers")) || !take(bytes, set.m_offsets, countIn(*head, "offsets")) ||
+      !take(bytes, numbers, countIn(*head, "question_numbers")) || !take(bytes, texts, countIn(*head, "question_texts")) ||
+      !bytes.empty())
+    return std::nullopt;
+  if (!numbers.empty() && !readQuestions(numbers, {texts.data(), texts.size()}, set)) return std::nullopt;
   bool sound = set.m_starts.front() == 0 && set.m_starts.back() == tokens &&
                (set.m_typeIds.empty() || set.m_typeIds.size() == tokens) &&
-               (set.m_lossMask.empty() || set.m_lossMask.size() == tokens);
+               (set.m_lossMask.empty() || set.m_lossMask.size() == tokens) &&
+               (set.m_answers.empty() || set.m_answers.size() == examples) &&
+               (set.m_offsets.empty() || set.m_offsets.size() == tokens) && set.m_answers.empty() == set.m_offsets.empty();
   for (size_t i = 0; sound && i < examples; ++i) sound = set.m_starts[i] <= set.m_starts[i + 1];
   for (size_t i = 0; sound && i < tokens; ++i) sound = set.m_ids[i] >= 0 && set.m_ids[i] < vocabSize;
   try {
@@ -84,7 +143,7 @@ std::optional<PreparedFile> TokenCache::load(int64_t vocabSize) const {
     return std::nullopt;
   }
   for (const int32_t label : set.m_classLabels)
-    sound = sound && label >= -1 && label < static_cast<int64_t>(std::max<size_t>(file.labels.size(), 1));
+    sound = sound && label >= -1 && (file.labels.empty() || label < static_cast<int64_t>(file.labels.size()));
   if (!sound) return std::nullopt;
   return file;
 }
@@ -94,8 +153,12 @@ void TokenCache::save(const PreparedFile& file) const {
   const TokenizedSet& set = file.set;
   nlohmann::json problems = nlohmann::json::array();
   for (const DataProblem& problem : file.problems.items) problems.push_back({problem.row, problem.line, problem.message});
+  std::vector<uint64_t> numbers;
+  std::string texts;
+  if (set.m_questions) writeQuestions(*set.m_questions, numbers, texts);
   const nlohmann::json head = {{"tokens", set.m_ids.size()}, {"examples", set.size()}, {"types", set.m_typeIds.size()},
-                               {"masks", set.m_lossMask.size()}, {"lengths", file.statistics.lengthCounts.size()},
+                               {"masks", set.m_lossMask.size()}, {"answers", set.m_answers.size()}, {"offsets", set.m_offsets.size()},
+                               {"question_numbers", numbers.size()}, {"question_texts", texts.size()}, {"lengths", file.statistics.lengthCounts.size()},
                                {"labels", file.labels}, {"rows", file.statistics.rows},
                                {"counted", file.statistics.examples}, {"all_tokens", file.statistics.tokens},
                                {"lost", file.statistics.tokensLost}, {"over", file.statistics.overLimit},
@@ -106,7 +169,8 @@ void TokenCache::save(const PreparedFile& file) const {
   std::memcpy(length.data(), &headBytes, 8);
   const std::string_view parts[] = {length, text, bytesOf(set.m_ids), bytesOf(set.m_starts), bytesOf(set.m_typeIds),
                                     bytesOf(set.m_lossMask), bytesOf(set.m_classLabels), bytesOf(set.m_targets),
-                                    bytesOf(set.m_rows), bytesOf(set.m_truncated), bytesOf(file.statistics.lengthCounts)};
+                                    bytesOf(set.m_rows), bytesOf(set.m_truncated), bytesOf(file.statistics.lengthCounts), bytesOf(set.m_answers),
+                                    bytesOf(set.m_offsets), bytesOf(numbers), texts};
   Sha256 hash;
   for (const std::string_view part : parts) hash.update(part);
   std::error_code code;

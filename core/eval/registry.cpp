@@ -11,12 +11,26 @@
 #include "core/eval/regression.h"
 
 namespace rankscope {
+namespace {
+
+// Like the other metrics a share of 1, where the script prints percent. Figures of v2.0 have no value under v1.1.
+Result<double> share(const Predictions& predictions, double AnswerScores::*which) {
+  Result<AnswerScores> scores = scoreAnswers(predictions.questions);
+  if (!scores) return scores.error();
+  const bool both = which == &AnswerScores::exact || which == &AnswerScores::f1;
+  if (!both && scores->unanswerable == 0) return std::numeric_limits<double>::quiet_NaN();
+  return (*scores).*which / 100;
+}
+
+}  // namespace
 
 const std::vector<MetricEntry>& metricEntries() {
   static const std::vector<std::string> classification = {"classification"}, regression = {"regression"},
-                                        language = {"causal_lm", "instruction"};
+                                        language = {"causal_lm", "instruction"}, masked = {"masked_lm"},
+                                        choices = {"multiple_choice"}, questions = {"question_answering"};
   static const std::vector<MetricEntry> entries = {
-      {"accuracy", "Accuracy", "Share of rows whose predicted class is the label.", BetterWhen::Higher, classification,
+      {"accuracy", "Accuracy", "Share of rows whose predicted class is the label, or whose likeliest choice is the right one.",
+       BetterWhen::Higher, {"classification", "multiple_choice"},
        [](const Predictions& p) { return accuracy(p.labels, p.predicted); }},
       {"f1", "F1", "2TP / (2TP + FP + FN) of class 1, for two classes. 0 where class 1 appears nowhere.", BetterWhen::Higher,
        classification, [](const Predictions& p) { return binaryF1(p.labels, p.predicted); }},
@@ -34,6 +48,28 @@ const std::vector<MetricEntry>& metricEntries() {
       {"perplexity", "Perplexity",
        "exp of the mean negative log-likelihood (natural logarithm) of all scored tokens of the evaluation set.",
        BetterWhen::Lower, language, [](const Predictions& p) { return perplexity(p.totalNll, p.scoredTokens); }},
+      {"masked_perplexity", "Masked perplexity",
+       "exp of the mean negative log-likelihood of the hidden tokens, the same ones in every evaluation. Not comparable with "
+       "a perplexity of running text.",
+       BetterWhen::Lower, masked, [](const Predictions& p) { return perplexity(p.totalNll, p.scoredTokens); }},
+      {"accuracy_norm", "Accuracy by length",
+       "Share of rows whose choice with the largest log-likelihood per character is the right one.", BetterWhen::Higher,
+       choices, [](const Predictions& p) { return accuracy(p.labels, p.predictedByLength); }},
+      {"exact_match", "Exact match",
+       "Share of questions whose answer equals one of the given ones after SQuAD's normalisation (its script prints it times "
+       "100).",
+       BetterWhen::Higher, questions, [](const Predictions& p) { return share(p, &AnswerScores::exact); }},
+      {"answer_f1", "F1 of answers",
+       "Mean over questions of the largest F1 of words with a given answer, as SQuAD's script computes it (it prints it "
+       "times 100): v2.0's rules where some question has no answer, else v1.1's.",
+       BetterWhen::Higher, questions, [](const Predictions& p) { return share(p, &AnswerScores::f1); }},
+      {"has_answer_f1", "F1 where there is an answer", "The F1 of answers over the questions that have one; v2.0 only.",
+       BetterWhen::Higher, questions, [](const Predictions& p) { return share(p, &AnswerScores::hasAnswerF1); }},
+      {"no_answer_exact", "Right silence", "Share of the questions without an answer to which none was given; v2.0 only.",
+       BetterWhen::Higher, questions, [](const Predictions& p) { return share(p, &AnswerScores::noAnswerExact); }},
+      {"best_answer_f1", "Best F1 of answers",
+       "The F1 of answers at the threshold of silence that gives the largest; v2.0 only.", BetterWhen::Higher, questions,
+       [](const Predictions& p) { return share(p, &AnswerScores::bestF1); }},
   };
   return entries;
 }
@@ -64,7 +100,8 @@ std::vector<const MetricEntry*> metricsOfTask(const std::string& task, int64_t c
 }
 
 std::string mainMetric(const std::string& task) {
-  if (task == "classification") return "accuracy";
+  if (task == "classification" || task == "multiple_choice") return "accuracy";
+  if (task == "question_answering") return "answer_f1";
   if (task == "regression") return "pearson";
   return "loss";
 }

@@ -9,12 +9,15 @@
 #include <vector>
 
 #include "core/config/result.h"
+#include "core/eval/answers.h"
 
 namespace rankscope {
 
 // What an evaluation collected; each metric reads its part.
 struct Predictions {
-  std::vector<int32_t> labels, predicted;  // classification: class indices
+  std::vector<int32_t> labels, predicted;  // classification: class indices; multiple choice: choices
+  std::vector<int32_t> predictedByLength;  // multiple choice: the likeliest by character
+  std::vector<AnsweredQuestion> questions;  // question answering
   std::vector<double> targets, scores;     // regression
   double totalNll = 0;                     // language model: summed negative log-likelihood in nats …
   int64_t scoredTokens = 0;                // … over so many tokens

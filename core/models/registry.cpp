@@ -31,6 +31,24 @@ std::vector<HeadKind> decoderAndSpanHeads() {
 
 }  // namespace
 
+const char* headName(HeadKind head) {
+  switch (head) {
+    case HeadKind::CausalLm: return "causal_lm";
+    case HeadKind::SequenceClassification: return "sequence_classification";
+    case HeadKind::MaskedLm: return "masked_lm";
+    case HeadKind::TokenSpan: return "token_span";
+    case HeadKind::None: break;
+  }
+  return "none";
+}
+
+HeadKind headOfName(const std::string& name) {
+  for (const HeadKind head :
+       {HeadKind::CausalLm, HeadKind::SequenceClassification, HeadKind::MaskedLm, HeadKind::TokenSpan})
+    if (name == headName(head)) return head;
+  return HeadKind::None;
+}
+
 const std::vector<ModelFamily>& modelFamilies() {
   using enum NewClassifier;
   // clang-format off: one line a family

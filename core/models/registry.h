@@ -10,6 +10,9 @@
 
 namespace rankscope {
 
+const char* headName(HeadKind head);  // as in model.head: "causal_lm", "token_span", …; "none"
+HeadKind headOfName(const std::string& name);  // None for a name that is not known
+
 // What a classification head that the checkpoint does not bring consists of.
 enum class NewClassifier {
   Weight,           // [classes, hidden]

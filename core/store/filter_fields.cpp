@@ -32,7 +32,7 @@ constexpr Column kColumns[] = {
     {"alpha", "", "r.alpha", FieldKind::Number, "α of the adapters"},
     {"model", "", "r.model", FieldKind::Text, "Base model"},
     {"data", " dataset ", "r.data", FieldKind::Text, "Training data"},
-    {"task", "", "r.task", FieldKind::Text, "causal_lm, instruction, classification, regression"},
+    {"task", "", "r.task", FieldKind::Text, "causal_lm, instruction, classification, question_answering, …"},
     {"seed", "", "r.seed", FieldKind::Number, "Random seed"},
     {"created", " date ", "r.created", FieldKind::Time, "When the run was made: created > 2025-03-01"},
     {"started", "", "r.started", FieldKind::Time, "When training first started"},
@@ -69,7 +69,7 @@ constexpr const char* kKnownMetrics[] = {
     "train/step_seconds", "memory/resident",     "memory/peak",         "memory/device",
     "factors/norm_A",     "factors/norm_B",      "factors/balance_gap", "factors/relative_update",
     "eval/loss",          "eval/accuracy",       "eval/matthews",       "eval/f1",
-    "eval/pearson",       "eval/spearman",       "eval/perplexity"};
+    "eval/pearson",       "eval/spearman",       "eval/perplexity",     "eval/exact_match", "eval/answer_f1"};
 
 bool endsWith(std::string_view text, std::string_view tail) {
   return text.size() >= tail.size() && text.substr(text.size() - tail.size()) == tail;

@@ -188,6 +188,15 @@ Encoding Tokenizer::assemblePair(Encoding a, Encoding b, size_t maxTokens, size_
   return filled(m_template.pair, a, keepA, b, keepB);
 }
 
+std::pair<size_t, size_t> Tokenizer::pairLayout(size_t firstTokens) const {
+  size_t place = 0;
+  for (const TokenTemplate::Item& item : m_template.pair) {
+    if (item.part == Part::Second) break;
+    place += item.part == Part::First ? firstTokens : 1;
+  }
+  return {specialsIn(m_template.pair), place};
+}
+
 std::string Tokenizer::decode(std::span<const int32_t> ids, bool skipSpecial) const {
   std::vector<int32_t> kept;
   kept.reserve(ids.size());

@@ -84,6 +84,9 @@ class Tokenizer {
   Encoding assemble(Encoding tokens, size_t maxTokens = 0, size_t* lost = nullptr) const;
   Encoding assemblePair(Encoding a, Encoding b, size_t maxTokens = 0, size_t* lost = nullptr) const;
 
+  // Of a pair whose first text has so many tokens: how many special tokens it has, and where its second text begins.
+  std::pair<size_t, size_t> pairLayout(size_t firstTokens) const;
+
   // Long texts in parts: encodePart over consecutive [cuts[i], cuts[i + 1]) gives the tokens of encode() without special
   // ones. Cuts are near `partBytes` apart where the text allows; first 0, last text.size().
   std::vector<size_t> cuts(std::string_view text, size_t partBytes = 1 << 18) const;

@@ -49,15 +49,20 @@ Sizes sizesOf(const json& config) {
           numberOf(config, "num_attention_heads", numberOf(config, "n_head", 1)), numberOf(config, "vocab_size", 1)};
 }
 
+// Share of the tokens with a loss mask that are predicted in one pass.
+double predictedShare(const RunConfig& config) {
+  return config.str("data.task") == "masked_lm" ? config.real("data.mask_share") : 1.0;
+}
+
 // Tokens of some examples, and how many of them are predicted.
-std::pair<int64_t, int64_t> sizeOf(const TokenizedSet& set, const std::vector<uint32_t>& indices) {
+std::pair<int64_t, int64_t> sizeOf(const TokenizedSet& set, const std::vector<uint32_t>& indices, double share) {
   int64_t tokens = 0, labels = 0;
   for (const uint32_t index : indices) {
     const ExampleView row = set[index];
     tokens += static_cast<int64_t>(row.length());
     for (size_t i = 1; i < row.lossMask.size(); ++i) labels += row.lossMask[i] != 0;
   }
-  return {tokens, labels};
+  return {tokens, static_cast<int64_t>(std::ceil(static_cast<double>(labels) * share))};
 }
 
 bool matches(const TargetMatcher& targets, const LayerFilter& layers, const SiteShape& site) {
@@ -79,6 +84,14 @@ int64_t checkpointParameters(const std::filesystem::path& folder, const std::vec
   int64_t count = sizes.vocab * sizes.hidden * (config.value("tie_word_embeddings", false) ? 1 : 2);
   for (const SiteShape& site : sites) count += site.outFeatures * site.inFeatures + (site.hasBias ? site.outFeatures : 0);
   return count + (2 * sizes.layers + 1) * sizes.hidden;
+}
+
+// Whether a tensor's name holds one of the two.
+bool checkpointHas(const std::filesystem::path& folder, std::string_view name, std::string_view other) {
+  const Result<WeightSummary> weights = inspectWeights(folder);
+  return weights && std::any_of(weights->tensors.begin(), weights->tensors.end(), [&](const TensorInfo& tensor) {
+    return tensor.name.find(name) != std::string::npos || tensor.name.find(other) != std::string::npos;
+  });
 }
 
 Result<Counts> countTrainable(const MethodSettings& settings, const MethodEntry& entry, const std::vector<SiteShape>& sites,
@@ -180,7 +193,7 @@ DataShape dataShape(const RunConfig& config, const PreparedData& data) {
   groups.sequences = evaluationSequences(config);
   if (!data.eval.empty())
     for (const std::vector<uint32_t>& group : evaluationGroups(data.eval, groups.sequences, groups.tokens)) {
-      const auto [tokens, labels] = sizeOf(data.eval, group);
+      const auto [tokens, labels] = sizeOf(data.eval, group, predictedShare(config));
       if (tokens > shape.largestEvalTokens) shape.largestEvalTokens = tokens, shape.largestEvalLabels = labels;
     }
   if (train.empty()) return shape;
@@ -195,7 +208,7 @@ DataShape dataShape(const RunConfig& config, const PreparedData& data) {
       ofStep += tokens;
       if (tokens > shape.largestBatchTokens) {
         shape.largestBatchTokens = tokens;
-        shape.largestBatchLabels = sizeOf(train, batch).second;
+        shape.largestBatchLabels = sizeOf(train, batch, predictedShare(config)).second;
       }
     }
     shape.largestStepTokens = std::max(shape.largestStepTokens, ofStep);
@@ -232,6 +245,13 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
     headParameters = newClassifierParameters((*family)->newClassifier, sizes.hidden, classes);
   }
   estimate.parameters = base + headParameters;
+  if (*head == HeadKind::TokenSpan || *head == HeadKind::MaskedLm) {
+    const bool spans = *head == HeadKind::TokenSpan, there = checkpointHas(*folder, spans ? "qa_outputs" : "lm_head", spans ? "qa_outputs" : "cls.predictions");
+    // A masked-LM head: dense map, norm, and a bias for each word; the words' vectors are the embedding's.
+    const int64_t size = spans ? 2 * (sizes.hidden + 1) : sizes.hidden * (sizes.hidden + 3) + sizes.vocab;
+    headParameters = spans || !there ? size : 0;  // a span head trains, an old masked-LM head does not
+    estimate.parameters = base + (there ? 0 : size);
+  }
   Result<Counts> counts = countTrainable(*settings, **entry, *sites, estimate.parameters, headParameters);
   if (!counts) return counts.error();
   estimate.trainable = counts->factors + counts->whole;
@@ -251,7 +271,7 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
 
   PassModel pass = passModel(config, **entry, sizes, *sites, counts->rankAt, *dtype);
   pass.decoder = std::find((*family)->heads.begin(), (*family)->heads.end(), HeadKind::CausalLm) != (*family)->heads.end();
-  pass.languageHead = *head == HeadKind::CausalLm;
+  pass.languageHead = *head == HeadKind::CausalLm || *head == HeadKind::MaskedLm;
   pass.tied = modelConfig->value("tie_word_embeddings", false);
   PassShape training{tokens, tokens, tokens, maxLength}, evaluation;
   if (data && data->largestBatchTokens > 0) {

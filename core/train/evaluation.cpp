@@ -7,7 +7,9 @@
 #include "core/eval/language_model.h"
 #include "core/eval/regression.h"
 #include "core/train/packing.h"
+#include "core/train/setup.h"
 #include "core/train/step_engine.h"
+#include "core/train/task_scoring.h"
 
 namespace rankscope {
 namespace {
@@ -34,6 +36,15 @@ void scoreTargets(const at::Tensor& logits, const at::Tensor& targets, Predictio
 
 }  // namespace
 
+EvaluationOptions evaluationOptions(const TrainingSetup& setup) {
+  EvaluationOptions options;
+  options.sequences = evaluationSequences(setup.config);
+  options.classes = static_cast<int64_t>(setup.data.labels.size());
+  if (setup.masking) options.masking = &*setup.masking;
+  options.longestAnswer = setup.config.integer("data.max_answer_length");
+  return options;
+}
+
 size_t evaluationSequences(const RunConfig& config) {
   return std::max<size_t>(32, static_cast<size_t>(config.integer("train.batch_size")));
 }
@@ -42,25 +53,35 @@ Result<std::optional<Evaluation>> evaluate(Model& model, const TokenizedSet& set
                                            const EvaluationOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   const at::NoGradGuard noGrad;
+  const bool choices = task == DataTask::MultipleChoice;
+  AnswerScorer answers(set, static_cast<size_t>(options.longestAnswer));
   Evaluation evaluation;
   Predictions& predictions = evaluation.predictions;
   predictions.classes = options.classes;
   size_t done = 0;
-  for (const std::vector<uint32_t>& group : evaluationGroups(set, options.sequences, options.tokens)) {
+  for (const std::vector<uint32_t>& group :
+       choices ? choiceGroups(set, options.tokens) : evaluationGroups(set, options.sequences, options.tokens)) {
     if (options.between && !options.between(static_cast<double>(done) / static_cast<double>(set.size())))
       return std::optional<Evaluation>();
-    const PackedBatch batch = packExamples(set, group, task);
+    done += group.size();
+    if (choices) {
+      if (auto scored = scoreChoices(model, set, group, predictions); !scored) return scored.error();
+      continue;
+    }
+    const PackedBatch batch = packExamples(set, group, task, options.masking, kEvaluationDraw);
     ForwardContext context;
     if (task == DataTask::Classification) {
       scoreClasses(model.logits(batch, context), batch.labels, predictions);
     } else if (task == DataTask::Regression) {
       scoreTargets(model.logits(batch, context), batch.labels, predictions);
+    } else if (task == DataTask::QuestionAnswering) {
+      answers.add(model.logits(batch, context), batch, group, predictions);
     } else if (const int64_t labels = countLabels(batch); labels > 0) {
       predictions.totalNll += model.loss(batch, context, 1.0).item<double>();
       predictions.scoredTokens += labels;
     }
-    done += group.size();
   }
+  answers.finish(predictions);
   Result<std::map<std::string, double>> values = computeMetrics(dataTaskName(task), predictions);
   if (!values) return values.error();
   evaluation.values = std::move(*values);

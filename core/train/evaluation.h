@@ -9,6 +9,7 @@
 #include "core/config/result.h"
 #include "core/config/run_config.h"
 #include "core/data/example.h"
+#include "core/data/masking.h"
 #include "core/data/roles.h"
 #include "core/eval/registry.h"
 #include "core/models/model.h"
@@ -19,10 +20,15 @@ struct EvaluationOptions {
   size_t sequences = 32;   // at most so many in one pass
   size_t tokens = 4096;    // and about so many tokens
   int64_t classes = 0;
+  const TokenMasking* masking = nullptr;  // masked words: what is hidden
+  int64_t longestAnswer = 30;             // question answering: tokens
   // Called before every pass with the share done; false leaves (the result is then empty).
   std::function<bool(double share)> between;
 };
 
+struct TrainingSetup;
+// As the run's own evaluations: its classes, masks and rules. Borrows from the setup.
+EvaluationOptions evaluationOptions(const TrainingSetup& setup);
 // Sequences in one pass of a run's own evaluations.
 size_t evaluationSequences(const RunConfig& config);
 

@@ -41,9 +41,10 @@ Result<std::string> baseModel(const ImportRequest& request, const AdapterFile& a
   return found;
 }
 
-// "classification", "regression" or "causal_lm", from PEFT's task or the head among the tensors.
+// "classification", "regression", "question_answering" or "causal_lm", from PEFT's task or the head among the tensors.
 std::string taskOf(const ImportRequest& request, const AdapterFile& adapter, int64_t rows) {
   if (!request.task.empty()) return request.task;
+  if (adapter.taskType == "QUESTION_ANS") return "question_answering";
   const bool classifies = adapter.taskType == "SEQ_CLS" || (adapter.taskType.empty() && rows > 0);
   return !classifies ? "causal_lm" : rows == 1 ? "regression" : "classification";
 }

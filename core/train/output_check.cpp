@@ -6,7 +6,6 @@
 #include <numeric>
 
 #include "core/config/files.h"
-#include "core/train/packing.h"
 
 namespace rankscope {
 namespace {
@@ -45,7 +44,7 @@ OutputSample::OutputSample(const TrainingSetup& setup) {
   }
   std::vector<uint32_t> indices(std::min(kRows, set.size()));
   std::iota(indices.begin(), indices.end(), 0u);
-  m_batch = packExamples(set, indices, setup.task);
+  m_batch = setup.pack(set, indices, kEvaluationDraw);
   m_fromData = true;
 }
 

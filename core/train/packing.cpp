@@ -6,7 +6,8 @@
 
 namespace rankscope {
 
-PackedBatch packExamples(const TokenizedSet& set, std::span<const uint32_t> indices, DataTask task) {
+PackedBatch packExamples(const TokenizedSet& set, std::span<const uint32_t> indices, DataTask task,
+                         const TokenMasking* masking, uint64_t draw) {
   int64_t total = 0;
   bool typed = false;
   for (uint32_t index : indices) {
@@ -14,7 +15,8 @@ PackedBatch packExamples(const TokenizedSet& set, std::span<const uint32_t> indi
     total += static_cast<int64_t>(example.length());
     typed |= !example.typeIds.empty();
   }
-  const bool perToken = task == DataTask::CausalLm || task == DataTask::Instruction;
+  const bool masked = task == DataTask::MaskedLm, spans = task == DataTask::QuestionAnswering;
+  const bool perToken = masked || task == DataTask::CausalLm || task == DataTask::Instruction || task == DataTask::MultipleChoice;
   const auto count = static_cast<int64_t>(indices.size());
 
   PackedBatch batch;
@@ -23,6 +25,8 @@ PackedBatch packExamples(const TokenizedSet& set, std::span<const uint32_t> indi
   if (typed) batch.tokenTypeIds = at::zeros({total}, at::kLong);
   if (perToken)
     batch.labels = at::empty({total}, at::kLong);
+  else if (spans)
+    batch.labels = at::empty({count, 2}, at::kLong);
   else
     batch.labels = at::empty({count}, task == DataTask::Regression ? at::kFloat : at::kLong);
   auto* ids = batch.inputIds.mutable_data_ptr<int64_t>();
@@ -36,13 +40,19 @@ PackedBatch packExamples(const TokenizedSet& set, std::span<const uint32_t> indi
   for (size_t s = 0; s < indices.size(); ++s) {
     const ExampleView example = set[indices[s]];
     const size_t length = example.length();
+    MaskedExample hidden;
+    if (masked && masking) hidden = maskExample(example, *masking, draw, indices[s]);
     for (size_t i = 0; i < length; ++i, ++at) {
-      ids[at] = example.ids[i];
+      ids[at] = hidden.ids.empty() ? example.ids[i] : hidden.ids[i];
       positions[at] = static_cast<int64_t>(i);
       if (types && !example.typeIds.empty()) types[at] = example.typeIds[i];
-      if (tokenLabels) tokenLabels[at] = i + 1 < length ? example.label(i + 1) : kIgnoreLabel;
+      if (masked) tokenLabels[at] = hidden.labels.empty() ? kIgnoreLabel : hidden.labels[i];
+      else if (tokenLabels) tokenLabels[at] = i + 1 < length ? example.label(i + 1) : kIgnoreLabel;
     }
-    if (task == DataTask::Classification)
+    if (spans)
+      std::copy(example.answer.begin(), example.answer.end(),
+                batch.labels.mutable_data_ptr<int64_t>() + 2 * static_cast<int64_t>(s));
+    else if (task == DataTask::Classification)
       batch.labels.mutable_data_ptr<int64_t>()[s] = example.classLabel;
     else if (task == DataTask::Regression)
       batch.labels.mutable_data_ptr<float>()[s] = example.target;

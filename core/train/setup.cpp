@@ -10,12 +10,12 @@
 #include <thread>
 
 #include "core/config/files.h"
+#include "core/config/task_heads.h"
 #include "core/data/roles.h"
+#include "core/train/packing.h"
 
 namespace rankscope {
 namespace {
-
-bool labelled(DataTask task) { return task == DataTask::Classification || task == DataTask::Regression; }
 
 // Frozen weights are held in the compute dtype, but a module of the base model that trains beside an adapter starts from
 // the checkpoint's own values, not from their bfloat16 rounding.
@@ -79,22 +79,23 @@ void shortenMethodWarmup(MethodSettings& settings, int64_t totalSteps, std::vect
 Result<HeadKind> headOf(const RunConfig& config, const ModelFamily& family) {
   Result<DataTask> task = parseDataTask(config.str("data.task"));
   if (!task) return task.error();
-  const HeadKind wanted = labelled(*task) ? HeadKind::SequenceClassification : HeadKind::CausalLm;
+  const HeadKind wanted = headOfName(headForTask(dataTaskName(*task)));
   const std::string named = config.str("model.head");
-  const HeadKind given = named == "auto"        ? wanted
-                         : named == "causal_lm" ? HeadKind::CausalLm
-                                                : HeadKind::SequenceClassification;
-  if (given != wanted)
-    return Error{ErrorCode::Usage, "the head does not fit the task", "model.head", named,
-                 labelled(*task) ? "sequence_classification" : "causal_lm", "Leave model.head at auto."};
-  if (std::find(family.heads.begin(), family.heads.end(), given) == family.heads.end())
+  if (named != "auto" && named != headName(wanted))
+    return Error{ErrorCode::Usage, "the head does not fit the task", "model.head", named, headName(wanted),
+                 "Leave model.head at auto."};
+  if (std::find(family.heads.begin(), family.heads.end(), wanted) == family.heads.end()) {
+    std::string heads;
+    for (const HeadKind head : family.heads)
+      if (head != HeadKind::None) heads += (heads.empty() ? "" : ", ") + std::string(headName(head));
     return Error{ErrorCode::Usage,
                  fmt::format("a model of the {} family cannot do this task", family.title),
                  "data.task",
                  config.str("data.task"),
-                 labelled(*task) ? "a language task" : "classification or regression",
+                 "a task for one of its heads: " + heads,
                  "Choose another task or another base model."};
-  return given;
+  }
+  return wanted;
 }
 
 Result<MethodSettings> methodSettingsOf(const RunConfig& config, const ModelFamily& family) {
@@ -187,6 +188,18 @@ int64_t TrainingSetup::parameterCount() const {
   return count;
 }
 
+PackedBatch TrainingSetup::pack(const TokenizedSet& set, std::span<const uint32_t> indices, uint64_t draw) const {
+  return packExamples(set, indices, task, masking ? &*masking : nullptr, draw);
+}
+
+std::vector<PackedBatch> TrainingSetup::packStep(int64_t step) {
+  const auto first = static_cast<uint64_t>(step) * static_cast<uint64_t>(config.integer("train.accumulation"));
+  std::vector<PackedBatch> batches;
+  for (const std::vector<uint32_t>& indices : plan.microBatches(step))
+    batches.push_back(pack(data.train, indices, first + batches.size()));
+  return batches;
+}
+
 Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& places, const SetupOptions& options) {
   const auto say = [&](const std::string& what) {
     if (options.progress) options.progress(what);
@@ -221,6 +234,12 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
   Result<std::unique_ptr<Tokenizer>> tokenizer = loadTokenizer(*folder);
   if (!tokenizer) return tokenizer.error();
   setup.tokenizer = std::move(*tokenizer);
+  if (setup.task == DataTask::MaskedLm) {
+    Result<TokenMasking> masking = TokenMasking::make(*setup.tokenizer, config.real("data.mask_share"),
+                                                      static_cast<uint64_t>(config.integer("seed")));
+    if (!masking) return masking.error();
+    setup.masking = std::move(*masking);
+  }
 
   Result<DataSettings> dataSettings = DataSettings::fromConfig(config, places);
   if (!dataSettings && options.data) return dataSettings.error();

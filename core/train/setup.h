@@ -5,11 +5,14 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "core/config/places.h"
 #include "core/config/run_config.h"
+#include "core/data/masking.h"
 #include "core/data/prepare.h"
 #include "core/methods/registry.h"
 #include "core/models/registry.h"
@@ -41,6 +44,7 @@ struct TrainingSetup {
   DataSettings dataSettings;
   PreparedData data;
   std::unique_ptr<Tokenizer> tokenizer;
+  std::optional<TokenMasking> masking;  // of a masked language model
   std::unique_ptr<Model> model;
   std::unique_ptr<Method> method;
   std::unique_ptr<Optimizer> optimizer;
@@ -48,6 +52,9 @@ struct TrainingSetup {
   StepPlan plan;
   StepSettings stepSettings;
   std::vector<std::string> remarks;  // what loading found out of the ordinary, for the log
+
+  PackedBatch pack(const TokenizedSet& set, std::span<const uint32_t> indices, uint64_t draw) const;
+  std::vector<PackedBatch> packStep(int64_t step);  // the micro-batches of a training step
 
   int64_t trainableCount() const;
   int64_t parameterCount() const;  // of the base model with its head; adapters not counted

@@ -23,6 +23,7 @@ int64_t countLabels(const PackedBatch& batch) {
   // Per-sequence labels (classification, regression) all count; -100 marks an unlabelled token.
   if (!batch.labels.defined()) return 0;
   if (at::isFloatingType(batch.labels.scalar_type())) return batch.labels.numel();
+  if (batch.labels.dim() == 2) return batch.labels.size(0);  // an answer's start and end weigh one half each
   return batch.labels.ne(-100).sum().item<int64_t>();
 }
 

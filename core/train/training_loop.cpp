@@ -10,7 +10,6 @@
 #include "core/methods/trained_parameters.h"
 #include "core/runlog/event_search.h"
 #include "core/train/memory_error.h"
-#include "core/train/packing.h"
 #include "core/train/process_memory.h"
 #include "core/train/run_output.h"
 #include "core/train/stop_signal.h"
@@ -225,9 +224,7 @@ Result<event::RunState> TrainingLoop::loop() {
 Result<TrainingLoop::Leave> TrainingLoop::oneStep() {
   const auto start = Clock::now();
   m_pausedSeconds = 0;
-  std::vector<PackedBatch> batches;
-  for (const std::vector<uint32_t>& indices : m_setup->plan.microBatches(m_state.step))
-    batches.push_back(packExamples(m_setup->data.train, indices, m_setup->task));
+  const std::vector<PackedBatch> batches = m_setup->packStep(m_state.step);
   Result<StepResult> result =
       m_engine->run(m_state.step, m_setup->plan.totalSteps(), batches, [this] { return serveBetweenPasses(); });
   if (!result) return result.error();

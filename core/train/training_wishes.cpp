@@ -80,9 +80,7 @@ Result<void> TrainingLoop::evaluateNow() {
     return {};
   }
   m_recorder.state(RunState::Evaluating, "", m_state.step);
-  EvaluationOptions options;
-  options.sequences = evaluationSequences(m_config);
-  options.classes = static_cast<int64_t>(m_setup->data.labels.size());
+  EvaluationOptions options = evaluationOptions(*m_setup);
   options.between = [this](double share) {
     m_recorder.progress(fmt::format("evaluating {:.0f}%", 100 * share));
     return serveBetweenPasses();
@@ -182,7 +180,7 @@ std::vector<std::vector<int64_t>> TrainingLoop::samplePrompts() {
   for (size_t i = 0; prompts.size() < kRows && m_config.list("train.sample_prompts").empty() && i < rows.size(); ++i) {
     const ExampleView row = rows[i];
     size_t end = 0;
-    if (m_setup->task == DataTask::Instruction)
+    if (m_setup->task == DataTask::Instruction || m_setup->task == DataTask::MultipleChoice)
       while (end < row.length() && row.label(end) == kIgnoreLabel) ++end;
     else
       end = std::min(kBeginning, row.length());
@@ -194,7 +192,7 @@ std::vector<std::vector<int64_t>> TrainingLoop::samplePrompts() {
 
 Result<void> TrainingLoop::sampleNow() {
   if (m_setup->head != HeadKind::CausalLm) {
-    m_recorder.log("warning", "a classifier has no text to sample");
+    m_recorder.log("warning", "this model continues no text: there is nothing to sample");
     return {};
   }
   const std::vector<std::vector<int64_t>> prompts = samplePrompts();

@@ -56,12 +56,12 @@ class ArchRegistries : public QObject {
     std::set<std::string> all = {"loss"};
     for (const MetricEntry& entry : metricEntries()) all.insert(entry.name);
     QCOMPARE(joined(choicesOf("train.best_metric")), joined(all));
-    for (const char* task : {"causal_lm", "instruction", "classification", "regression"}) {
+    for (const std::string& task : choicesOf("data.task")) {
       std::set<std::string> taken, offered = {"loss"};
       for (const std::string& metric : all) {
         RunConfig config;
         QVERIFY(config
-                    .assign({"model.path=m", "data.train=t", std::string("data.task=") + task,
+                    .assign({"model.path=m", "data.train=t", "data.task=" + task,
                              "train.best_metric=" + metric})
                     .empty());
         if (validate(config).empty()) taken.insert(metric);

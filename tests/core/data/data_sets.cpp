@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "core/config/files.h"
+#include "core/config/json_text.h"
 #include "core/data/prepare.h"
 #include "core/text/registry.h"
 
@@ -200,6 +201,111 @@ class DataSetsTest : public QObject {
     QCOMPARE(prepareData(s, *m_stories)->trainStatistics.rows, uint64_t{5});
     s.train = data() / "lm_text/c4_demo/c4_demo.jsonl";
     QCOMPARE(prepareData(s, *m_stories)->trainStatistics.rows, uint64_t{300});
+  }
+
+  // Every question with its answers, and spans that are the answers' own tokens.
+  void squad_data() {
+    QTest::addColumn<QString>("file");
+    QTest::addColumn<int>("questions");
+    QTest::addColumn<int>("silent");
+    QTest::newRow("train") << "train-v1.1-sample.json" << 1666 << 0;
+    QTest::newRow("dev") << "dev-v1.1-sample.json" << 830 << 0;
+    QTest::newRow("dev 2.0") << "dev-v2.0-5articles.json" << 1407 << -1;
+  }
+  void squad() {
+    if (!haveData()) return;
+    QFETCH(QString, file);
+    QFETCH(int, questions);
+    QFETCH(int, silent);
+    DataSettings s;
+    s.task = DataTask::QuestionAnswering;
+    s.maxLength = 128;
+    s.docStride = 64;
+    s.train = data() / "squad" / file.toStdString();
+    const auto prepared = prepareFile(s.train, s, *m_bert);
+    QVERIFY2(prepared.ok(), prepared.ok() ? "" : prepared.error().message().c_str());
+    const TokenizedSet& set = prepared->set;
+    const std::vector<uint32_t> starts = set.rowStarts();
+    QCOMPARE(static_cast<int>(starts.size()) - 1 + static_cast<int>(prepared->problems.total), questions);
+    QCOMPARE(prepared->problems.total, uint64_t{0});
+    int without = 0, found = 0, windows = 0;
+    for (size_t row = 0; row + 1 < starts.size(); ++row) {
+      const QuestionText* question = set.question(set[starts[row]].row);
+      QVERIFY(question);
+      without += question->answers.empty();
+      bool here = false;
+      for (uint32_t i = starts[row]; i < starts[row + 1]; ++i) {
+        const ExampleView window = set[i];
+        QVERIFY(window.length() <= 128);
+        ++windows;
+        if (window.answer[0] == 0) continue;
+        here = true;
+        const size_t begin = window.offsets[static_cast<size_t>(window.answer[0])].begin;
+        const size_t end = window.offsets[static_cast<size_t>(window.answer[1])].end;
+        const std::string text = question->context->substr(begin, end - begin);
+        QVERIFY2(text.find(question->answers[0]) != std::string::npos, text.c_str());
+        QVERIFY(text.size() < question->answers[0].size() + 40);
+      }
+      found += here;
+    }
+    QVERIFY(silent < 0 ? without > 500 : without == silent);
+    QVERIFY2(found >= questions - without - 3, qPrintable(QString::number(found)));  // a few answers are longer than a window
+    QVERIFY(windows > questions);
+  }
+
+  // All eight sets read whole, and a sequence for each choice.
+  void commonsense() {
+    if (!haveData()) return;
+    int files = 0;
+    for (const auto& entry : fs::recursive_directory_iterator(data() / "commonsense")) {
+      if (entry.path().extension() != ".json") continue;
+      DataSettings s;
+      s.task = DataTask::MultipleChoice;
+      s.maxLength = 4096;
+      s.evalLimit = 400;
+      const auto prepared = prepareFile(entry.path(), s, *m_stories);
+      QVERIFY2(prepared.ok(), prepared.ok() ? "" : prepared.error().message().c_str());
+      QCOMPARE(prepared->problems.total, uint64_t{0});
+      const size_t rows = prepared->set.rowStarts().size() - 1;
+      QVERIFY(rows >= 250 && rows <= 400);
+      QVERIFY(prepared->set.size() >= 2 * rows);
+      ++files;
+    }
+    QVERIFY(files >= 16);
+  }
+
+  // Ids and what counts of each choice as in the harness's own run.
+  void choicesEqualTheHarness() {
+    const fs::path golden = data().parent_path() / "reference/golden/metrics/choice_stories260K.json";
+    if (!haveData() || !fs::exists(golden)) return;
+    const auto document = readJsonFile(golden);
+    QVERIFY(document.ok());
+    QTemporaryDir folder;
+    std::string lines;
+    for (const auto& row : (*document)["rows"]) {
+      const std::string context = row["context"].get<std::string>();
+      const std::string question = context.substr(10, context.size() - 10 - 8);  // "Question: " … "\nAnswer:"
+      lines += nlohmann::json{{"question", question}, {"choices", row["choices"]}, {"answer", row["gold"]}}.dump() + "\n";
+    }
+    DataSettings s;
+    s.task = DataTask::MultipleChoice;
+    s.maxLength = 4096;
+    const fs::path file = fs::path(folder.path().toStdString()) / "rows.jsonl";
+    QVERIFY(writeFileAtomically(file, lines).ok());
+    const auto prepared = prepareFile(file, s, *m_stories);
+    QVERIFY2(prepared.ok(), prepared.ok() ? "" : prepared.error().message().c_str());
+    size_t at = 0;
+    for (const auto& row : (*document)["rows"])
+      for (const auto& continuation : row["continuation_ids"]) {
+        auto ids = row["context_ids"].get<std::vector<int32_t>>();
+        const size_t before = ids.size();
+        for (const auto& id : continuation) ids.push_back(id.get<int32_t>());
+        const ExampleView example = prepared->set[at++];
+        QVERIFY(std::equal(ids.begin(), ids.end(), example.ids.begin(), example.ids.end()));
+        QCOMPARE(example.classLabel, row["gold"].get<int32_t>());
+        QVERIFY(example.lossMask[before] == 1 && example.lossMask[before - 1] == 0);
+      }
+    QCOMPARE(at, prepared->set.size());
   }
 };
 

@@ -79,7 +79,7 @@ void BlockBuilder::add(std::span<const int32_t> document) {
     close();
   for (const int32_t id : document) put(id, true);
   // Under masking a full block ends by itself, and nothing is to be predicted at a document's end.
-  if (m_closing >= 0 && !(m_masked && m_ids.size() >= m_maxLength)) put(m_closing, true);
+  if (m_closing >= 0 && !(m_masked && m_ids.size() >= m_maxLength)) put(m_closing, !m_masked);
 }
 
 TokenizedSet BlockBuilder::finish() {

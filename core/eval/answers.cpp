@@ -1,5 +1,6 @@
 #include "core/eval/answers.h"
 
+#include <unicode/locid.h>
 #include <unicode/uchar.h>
 #include <unicode/unistr.h>
 

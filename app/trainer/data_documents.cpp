@@ -10,6 +10,19 @@ namespace {
 // Pieces of byte-level vocabularies and cells of foreign files need not be UTF-8; JSON must be.
 std::string clean(const std::string& text) { return cleanUtf8(text, 4096); }
 
+nlohmann::json rowsDocument(const TokenizedSet& set, size_t rows, const Tokenizer& tokenizer, const DataSettings& settings,
+                            const std::vector<std::string>& labels) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const PreviewRow& row : previewRows(set, rows, tokenizer, settings, labels)) {
+    nlohmann::json tokens = nlohmann::json::array();
+    for (const PreviewToken& token : row.tokens)
+      tokens.push_back({{"text", clean(token.text)}, {"id", token.id}, {"label", token.label}});
+    list.push_back({{"tokens", tokens}, {"row", row.row}, {"length", row.length}, {"truncated", row.truncated},
+                    {"label", row.label.empty() ? nlohmann::json() : nlohmann::json(clean(row.label))}});
+  }
+  return list;
+}
+
 nlohmann::json idOrNull(int32_t id) { return id < 0 ? nlohmann::json() : nlohmann::json(id); }
 
 }  // namespace
@@ -25,19 +38,6 @@ nlohmann::json problemsDocument(const ProblemList& problems) {
   nlohmann::json list = nlohmann::json::array();
   for (const DataProblem& problem : problems.items)
     list.push_back({{"row", problem.row}, {"line", problem.line}, {"message", clean(problem.message)}});
-  return list;
-}
-
-nlohmann::json previewRowsDocument(const TokenizedSet& set, size_t rows, const Tokenizer& tokenizer,
-                                   const DataSettings& settings, const std::vector<std::string>& labels) {
-  nlohmann::json list = nlohmann::json::array();
-  for (const PreviewRow& row : previewRows(set, rows, tokenizer, settings, labels)) {
-    nlohmann::json tokens = nlohmann::json::array();
-    for (const PreviewToken& token : row.tokens)
-      tokens.push_back({{"text", clean(token.text)}, {"id", token.id}, {"label", token.label}});
-    list.push_back({{"tokens", tokens}, {"row", row.row}, {"length", row.length}, {"truncated", row.truncated},
-                    {"label", row.label.empty() ? nlohmann::json() : nlohmann::json(clean(row.label))}});
-  }
   return list;
 }
 
@@ -85,7 +85,7 @@ Result<nlohmann::json> previewDataDocument(const RunConfig& config, const Places
   const LengthHistogram histogram = statistics.histogram();
   nlohmann::json labels = nlohmann::json::array();
   for (const std::string& label : data->labels) labels.push_back(clean(label));
-  return nlohmann::json{{"rows", previewRowsDocument(data->train, rows, **tokenizer, *settings, data->labels)},
+  return nlohmann::json{{"rows", rowsDocument(data->train, rows, **tokenizer, *settings, data->labels)},
                         {"length_histogram", {{"edges", histogram.edges}, {"counts", histogram.counts},
                                               {"over_limit", statistics.overLimit},
                                               {"tokens_lost_share", statistics.lostShare()}}},

@@ -10,7 +10,6 @@
 #include "core/config/places.h"
 #include "core/config/result.h"
 #include "core/config/run_config.h"
-#include "core/data/prepare.h"
 #include "core/data/roles.h"
 #include "core/text/tokenizer.h"
 
@@ -32,10 +31,6 @@ nlohmann::json problemsDocument(const ProblemList& problems);
 Result<nlohmann::json> previewDataDocument(const RunConfig& config, const Places& places, size_t rows,
                                            const std::atomic<bool>* cancel = nullptr,
                                            const std::function<void(double, const std::string&)>& progress = {});
-
-// The list of rows in it.
-nlohmann::json previewRowsDocument(const TokenizedSet& set, size_t rows, const Tokenizer& tokenizer,
-                                   const DataSettings& settings, const std::vector<std::string>& labels);
 
 // {kind, vocab_size, special:{…}, ids, tokens:[{id, piece, begin, end, type}], text (decoded again)}
 nlohmann::json tokensDocument(const Tokenizer& tokenizer, const Encoding& encoding);

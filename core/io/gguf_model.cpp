@@ -254,6 +254,14 @@ Result<json> readGgufModelConfig(const std::filesystem::path& path) {
   return ggufModelConfig(wholeTable(*parts), path.string(), parts->front().file->bytes());
 }
 
+Result<std::string> readGgufChatTemplate(const std::filesystem::path& path) {
+  Result<std::shared_ptr<MappedFile>> file = MappedFile::open(path);
+  if (!file) return file.error();
+  Result<GgufTable> table = parseGguf((*file)->bytes(), path.string());
+  if (!table) return table.error();
+  return table->text("tokenizer.chat_template");
+}
+
 Result<GgufTokenizer> readGgufTokenizer(const std::filesystem::path& path) {
   Result<std::shared_ptr<MappedFile>> file = MappedFile::open(path);
   if (!file) return file.error();
@@ -262,7 +270,6 @@ Result<GgufTokenizer> readGgufTokenizer(const std::filesystem::path& path) {
   GgufTokenizer result;
   result.model = table->text("tokenizer.ggml.model");
   result.pre = table->text("tokenizer.ggml.pre");
-  result.chatTemplate = table->text("tokenizer.chat_template");
   const GgufValue* tokens = table->find("tokenizer.ggml.tokens");
   if (result.model.empty() || !tokens || tokens->itemType != GgufType::Text || !tokens->isArray())
     return bad(path.string(), "GGUF file holds no tokenizer", "", "tokenizer.ggml.model and tokenizer.ggml.tokens",

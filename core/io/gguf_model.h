@@ -45,8 +45,9 @@ struct GgufTokenizer {
   std::vector<int32_t> types;  // 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte
   std::optional<int64_t> bos, eos, unknown, padding;
   std::optional<bool> addBos, addEos, addSpacePrefix;
-  std::string chatTemplate;
 };
 Result<GgufTokenizer> readGgufTokenizer(const std::filesystem::path& file);
+// Its chat template alone, "" when there is none.
+Result<std::string> readGgufChatTemplate(const std::filesystem::path& file);
 
 }  // namespace rankscope

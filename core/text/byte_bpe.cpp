@@ -10,14 +10,13 @@
 #include "core/text/bpe_model.h"
 #include "core/text/byte_level.h"
 #include "core/text/pipeline.h"
+#include "core/text/word_patterns.h"
 
 namespace rankscope {
 namespace {
 
 namespace fs = std::filesystem;
 constexpr size_t kMaxBytes = 64u << 20;
-constexpr const char* kQwenWords =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 enum class Family { Gpt2, Roberta, Qwen2 };
 

@@ -6,6 +6,8 @@
 
 #include "core/config/files.h"
 #include "core/config/text_shown.h"
+#include "core/io/gguf_model.h"
+#include "core/io/shard_index.h"
 #include "core/text/jinja.h"
 #include "core/text/tokenizer_files.h"
 
@@ -114,7 +116,13 @@ Result<std::optional<std::string>> readChatTemplateSource(const fs::path& folder
     if (!text) return text.error();
     return std::optional(std::move(*text));
   }
-  if (!fs::is_regular_file(folder / "tokenizer_config.json", code)) return std::optional<std::string>();
+  if (!fs::is_regular_file(folder / "tokenizer_config.json", code)) {
+    const Result<WeightFiles> weights = findWeightFiles(folder);
+    if (!weights || weights->files.front().extension() != ".gguf") return std::optional<std::string>();
+    Result<std::string> text = readGgufChatTemplate(weights->files.front());
+    if (!text) return text.error();
+    return text->empty() ? std::nullopt : std::optional(std::move(*text));
+  }
   Result<TokenizerConfig> config = TokenizerConfig::read(folder);
   if (!config) return config.error();
   const auto bad = [&](const std::string& found) {

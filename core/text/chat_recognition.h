@@ -12,7 +12,7 @@
 namespace rankscope {
 
 // The template's source in a model's folder: chat_template.jinja, else "chat_template" of tokenizer_config.json (of a
-// list the one named "default"). nullopt: the folder has none.
+// list the one named "default"), else the GGUF file's. nullopt: the folder has none.
 Result<std::optional<std::string>> readChatTemplateSource(const std::filesystem::path& folder);
 
 // The template with the model's own default system text; the error says where the nearest one differs.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/text/byte_bpe.h"
+#include "core/text/gguf_tokenizer.h"
 #include "core/text/sentencepiece.h"
 #include "core/text/tiktoken.h"
 #include "core/text/tokenizer_json.h"
@@ -20,6 +21,7 @@ const std::vector<TokenizerKind>& tokenizerKinds() {
       {"sentencepiece", "SentencePiece", "tokenizer.model", isSentencePieceFolder, loadSentencePiece},
       {"wordpiece", "WordPiece (BERT)", "vocab.txt", isWordPieceFolder, loadWordPiece},
       {"byte-level BPE", "byte-level BPE (GPT-2, RoBERTa)", "vocab.json with merges.txt", isByteBpeFolder, loadByteBpe},
+      {"GGUF", "GGUF's own", "a GGUF file", isGgufTokenizerFolder, loadGgufTokenizer},
   };
   return kinds;
 }
@@ -29,6 +31,7 @@ Result<std::unique_ptr<Tokenizer>> loadTokenizer(const fs::path& folder) {
   if (fs::is_regular_file(folder, code)) {
     if (folder.extension() == ".gguf") return loadTokenizer(folder.parent_path());  // its tokenizer lies beside it
     if (folder.filename() == "vocab.json") return loadByteBpe(folder);
+    if (folder.extension() == ".gguf") return loadGgufTokenizer(folder);
     if (folder.extension() == ".json") return loadTokenizerJson(folder);
     if (folder.extension() == ".model") return isTiktokenFile(folder) ? loadTiktoken(folder) : loadSentencePiece(folder);
     return loadWordPiece(folder);

@@ -21,7 +21,7 @@ constexpr const char* kFileNames[] = {"tokenizer.model", "spiece.model", "senten
 
 class SentencePieceTokenizer : public Tokenizer {
  public:
-  static Result<std::unique_ptr<Tokenizer>> load(const fs::path& file);
+  static Result<std::unique_ptr<Tokenizer>> make(const std::string& bytes, const TokenizerConfig& config, const fs::path& file);
 
   std::string idToPiece(int32_t id) const override {
     if (id >= 0 && id < m_processor.GetPieceSize()) return m_processor.IdToPiece(id);
@@ -195,22 +195,18 @@ Result<void> SentencePieceTokenizer::arrange(const TokenizerConfig& config, cons
   return {};
 }
 
-Result<std::unique_ptr<Tokenizer>> SentencePieceTokenizer::load(const fs::path& file) {
-  Result<std::string> bytes = readFileBounded(file, kMaxModelBytes);
-  if (!bytes) return bytes.error();
-  Result<SentencePieceFacts> facts = checkSentencePieceModel(*bytes, file.string());
+Result<std::unique_ptr<Tokenizer>> SentencePieceTokenizer::make(const std::string& bytes, const TokenizerConfig& config,
+                                                                const fs::path& file) {
+  Result<SentencePieceFacts> facts = checkSentencePieceModel(bytes, file.string());
   if (!facts) return facts.error();
-  Result<TokenizerConfig> config = TokenizerConfig::read(file.parent_path());
-  if (!config) return config.error();
-
   std::unique_ptr<SentencePieceTokenizer> tokenizer(new SentencePieceTokenizer);
   const auto refused = [&](const std::string& why) {
     return Error{ErrorCode::BadInput, "SentencePiece model cannot be used", file.string(), shown(why, 200), "",
                  "Fetch tokenizer.model again."};
   };
   // Protocol buffers merge a repeated message into the one before: normalizer_spec { add_dummy_prefix: false }.
-  const std::string bare = *bytes + std::string("\x1a\x02\x18\x00", 4);
-  if (const auto status = tokenizer->m_processor.LoadFromSerializedProto(*bytes); !status.ok()) return refused(status.ToString());
+  const std::string bare = bytes + std::string("\x1a\x02\x18\x00", 4);
+  if (const auto status = tokenizer->m_processor.LoadFromSerializedProto(bytes); !status.ok()) return refused(status.ToString());
   if (const auto status = tokenizer->m_bare.LoadFromSerializedProto(bare); !status.ok()) return refused(status.ToString());
   const sentencepiece::SentencePieceProcessor& processor = tokenizer->m_processor;
   if (processor.unk_id() < 0 || processor.unk_id() >= processor.GetPieceSize()) return refused("no unknown piece");
@@ -227,11 +223,11 @@ Result<std::unique_ptr<Tokenizer>> SentencePieceTokenizer::load(const fs::path& 
       tokenizer->m_cutsAtLines = false;
     for (size_t at = 0; at < piece.size();) tokenizer->m_known[static_cast<size_t>(nextCharacter(piece, at))] = true;
   }
-  if (Result<void> done = tokenizer->arrange(*config, file); !done) return done.error();
+  if (Result<void> done = tokenizer->arrange(config, file); !done) return done.error();
   Sha256 hash;
   hash.updateField("sentencepiece 1");
-  hash.updateField(*bytes);
-  hash.updateField(config->bytes);
+  hash.updateField(bytes);
+  hash.updateField(config.bytes);
   tokenizer->m_contentHash = hash.hex();
   return std::unique_ptr<Tokenizer>(std::move(tokenizer));
 }
@@ -253,7 +249,15 @@ Result<std::unique_ptr<Tokenizer>> loadSentencePiece(const fs::path& path) {
   if (file.empty())
     return Error{ErrorCode::BadInput, "no SentencePiece model in the folder", path.string(), "", "tokenizer.model",
                  "Fetch tokenizer.model into this folder."};
-  return SentencePieceTokenizer::load(file);
+  Result<std::string> bytes = readFileBounded(file, kMaxModelBytes);
+  if (!bytes) return bytes.error();
+  Result<TokenizerConfig> config = TokenizerConfig::read(file.parent_path());
+  if (!config) return config.error();
+  return SentencePieceTokenizer::make(*bytes, *config, file);
+}
+
+Result<std::unique_ptr<Tokenizer>> sentencePieceFrom(const std::string& bytes, const TokenizerConfig& config, const fs::path& file) {
+  return SentencePieceTokenizer::make(bytes, config, file);
 }
 
 }  // namespace rankscope

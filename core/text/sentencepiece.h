@@ -10,11 +10,15 @@
 
 #include "core/config/result.h"
 #include "core/text/tokenizer.h"
+#include "core/text/tokenizer_files.h"
 
 namespace rankscope {
 
 // A .model file, or a folder with tokenizer.model, spiece.model or sentencepiece.bpe.model.
 Result<std::unique_ptr<Tokenizer>> loadSentencePiece(const std::filesystem::path& path);
+// A model's bytes, with what a tokenizer_config.json says; `file` names them in errors.
+Result<std::unique_ptr<Tokenizer>> sentencePieceFrom(const std::string& bytes, const TokenizerConfig& config,
+                                                     const std::filesystem::path& file);
 bool isSentencePieceFolder(const std::filesystem::path& folder);
 
 struct SentencePieceFacts {

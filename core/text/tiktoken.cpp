@@ -12,6 +12,7 @@
 #include "core/text/bpe_model.h"
 #include "core/text/byte_level.h"
 #include "core/text/pipeline.h"
+#include "core/text/word_patterns.h"
 
 namespace rankscope {
 namespace {
@@ -21,8 +22,6 @@ constexpr size_t kMaxBytes = 64u << 20;
 constexpr size_t kMaxTokenBytes = 1024;
 constexpr int32_t kLlama3Ranks = 128000;
 constexpr int32_t kLlama3Specials = 256;
-constexpr const char* kLlama3Words =
-    R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
 // The base64 of a line of ranks; nullopt for other lines.
 std::optional<std::pair<std::string_view, int64_t>> rankLine(std::string_view line) {

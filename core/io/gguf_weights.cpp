@@ -95,6 +95,11 @@ class GgufWeights final : public WeightFile {
     return raw;
   }
 
+  void releaseAt(size_t index) const override {
+    const TensorInfo& info = m_tensors[index];
+    m_entries[index].file->release(info.begin, info.end - info.begin);
+  }
+
   std::vector<Entry> m_entries;
 };
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -36,6 +37,12 @@ Result<std::shared_ptr<MappedFile>> MappedFile::open(const std::filesystem::path
   }
   ::close(fd);
   return file;
+}
+
+void MappedFile::release(size_t begin, size_t size) const {
+  static const size_t page = static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  const size_t first = (begin + page - 1) / page * page, last = std::min(begin + size, m_size) / page * page;
+  if (first < last) ::madvise(m_data + first, last - first, MADV_DONTNEED);
 }
 
 MappedFile::~MappedFile() {

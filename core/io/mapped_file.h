@@ -26,6 +26,9 @@ class MappedFile {
   const char* data() const { return m_data; }
   char* data() { return m_data; }
   std::string_view bytes() const { return {m_data, m_size}; }
+  // Gives back the memory of the whole pages inside this range: they are read again when they are looked at again. What a
+  // caller wrote into them is lost.
+  void release(size_t begin, size_t size) const;
 
  private:
   MappedFile() = default;

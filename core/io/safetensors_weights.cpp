@@ -23,6 +23,11 @@ class SafetensorsWeights final : public WeightFile {
                      m_file};
   }
 
+  void releaseAt(size_t index) const override {
+    const TensorInfo& info = m_tensors[index];
+    m_file->release(m_dataStart + info.begin, info.end - info.begin);
+  }
+
   std::shared_ptr<MappedFile> m_file;
   uint64_t m_dataStart;
 };

@@ -155,6 +155,11 @@ class TorchFile final : public WeightFile {
     return RawTensor{info.dtype, info.shape, m_strides[index], m_file->data() + info.begin, m_file};
   }
 
+  void releaseAt(size_t index) const override {
+    const TensorInfo& info = m_tensors[index];
+    m_file->release(info.begin, info.end - info.begin);
+  }
+
   std::shared_ptr<MappedFile> m_file;
   std::vector<std::vector<int64_t>> m_strides;
 };

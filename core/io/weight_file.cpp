@@ -36,4 +36,8 @@ Result<RawTensor> WeightFile::raw(const std::string& name) const {
   return rawAt(found->second);
 }
 
+void WeightFile::release(const std::string& name) const {
+  if (const auto found = m_index.find(name); found != m_index.end()) releaseAt(found->second);
+}
+
 }  // namespace rankscope

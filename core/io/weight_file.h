@@ -43,11 +43,14 @@ class WeightFile {
   const std::map<std::string, std::string>& metadata() const { return m_metadata; }
   uint64_t fileBytes() const { return m_fileBytes; }
   Result<RawTensor> raw(const std::string& name) const;
+  // The caller has copied this tensor: its part of the mapped file need not stay in memory.
+  void release(const std::string& name) const;
 
  protected:
   WeightFile() = default;
   // `index` into tensors().
   virtual Result<RawTensor> rawAt(size_t index) const = 0;
+  virtual void releaseAt(size_t index) const = 0;
   // Derived classes fill these while opening, then call finish().
   void finish();
 

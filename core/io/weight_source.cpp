@@ -73,6 +73,10 @@ Result<at::Tensor> WeightSource::tensor(const std::string& name) const {
   return tensorFrom(*raw, file.path().string() + ": " + shown(name, 200));
 }
 
+void WeightSource::release(const std::string& name) const {
+  if (const auto found = m_fileOf.find(name); found != m_fileOf.end()) m_files[found->second]->release(name);
+}
+
 Result<at::Tensor> WeightSource::tensor(const std::string& name, at::ScalarType dtype) const {
   Result<at::Tensor> loaded = tensor(name);
   if (!loaded || loaded->scalar_type() == dtype) return loaded;

@@ -28,6 +28,8 @@ class WeightSource {
   Result<at::Tensor> tensor(const std::string& name) const;
   // Converted when the file holds another dtype; a view otherwise.
   Result<at::Tensor> tensor(const std::string& name, at::ScalarType dtype) const;
+  // The tensor was copied and its part of the file is not needed in memory any more. Unknown names are passed over.
+  void release(const std::string& name) const;
   const std::map<std::string, std::string>& metadata() const { return m_files.front()->metadata(); }
 
  private:

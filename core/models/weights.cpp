@@ -178,6 +178,7 @@ Result<void> fillParameters(const std::filesystem::path& folder, const WeightPla
       auto value = source->tensor(*found[i]);
       if (!value) return value.error();
       tensors[i].copy_(*value);
+      source->release(*found[i]);  // else the whole file would be resident beside its copy
     } else {
       draw(spec, plan.initializerRange, generator, tensors[i]);
       if (source) report.newlyInitialised.push_back(spec.name);

@@ -292,13 +292,15 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
   fixed.adapter = 4 * estimate.trainable;
   fixed.optimizer = (adam ? 8 : config.real("optim.momentum") > 0 ? 4 : 0) * estimate.trainable;
   estimate.memory = fullestMoment(fixed, pass, training, evaluation, estimate.trainable, sizes);
-  // While the weights are copied out of their mapped file, the file's pages are resident too.
+  // The weights are copied out of their mapped file one by one; the one at hand is there twice.
   if (!config.flag("model.random_init"))
     if (const Result<WeightSummary> file = inspectWeights(*folder); file) {
       MemoryEstimate loading;
       loading.moment = "loading";
       loading.program = kProgramBytes;
-      loading.weights = held + static_cast<int64_t>(file->bytes);
+      uint64_t largest = 0;
+      for (const TensorInfo& tensor : file->tensors) largest = std::max(largest, tensor.end - tensor.begin);
+      loading.weights = held + static_cast<int64_t>(largest);
       estimate.memory = larger(estimate.memory, loading);
     }
   estimate.memory.available = availableMemory();

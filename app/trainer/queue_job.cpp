@@ -18,16 +18,18 @@ constexpr size_t kProgressBytes = 4 << 20;
 
 }  // namespace
 
-bool aboutRun(const Job& job) { return job.spec.kind == "train" || job.spec.kind == "resume"; }
+bool aboutRun(const Job& job) {
+  return job.spec.kind == "train" || job.spec.kind == "resume" || (job.spec.kind == "branch" && !job.spec.runId.empty());
+}
 
 Result<std::vector<std::string>> jobArguments(const Job& job, const Places& places, const std::filesystem::path& configFile) {
-  if (job.spec.kind == "train") {
-    // A run that has begun goes on; its folder holds the same frozen config.
-    std::error_code failure;
-    if (std::filesystem::exists(places.runs / job.spec.runId / "config.json", failure))
-      return std::vector<std::string>{"resume", job.spec.runId};
+  // A run that has begun goes on; its folder holds the same frozen config.
+  std::error_code failure;
+  if (job.spec.kind != "resume" && aboutRun(job) &&
+      std::filesystem::exists(places.runs / job.spec.runId / "config.json", failure))
+    return std::vector<std::string>{"resume", job.spec.runId};
+  if (job.spec.kind == "train")
     return std::vector<std::string>{"train", "--config", configFile.string(), "--id", job.spec.runId};
-  }
   std::vector<std::string> line = {job.spec.kind};
   const auto arguments = job.spec.config.is_object() ? job.spec.config.find("arguments") : job.spec.config.end();
   const bool known = std::any_of(std::begin(kCommandKinds), std::end(kCommandKinds),

@@ -98,32 +98,34 @@ void addResumeCommand(CLI::App& root, CommandContext& context) {
 
 void addBranchCommand(CLI::App& root, CommandContext& context) {
   struct Arguments {
-    std::string run, name;
+    std::string run, id;
     int64_t at = -1;
-    std::vector<std::string> assignments;
+    ConfigArguments config;
   };
   CLI::App* sub = root.add_subcommand("branch", "A new run that goes on from a checkpoint of another");
   auto arguments = std::make_shared<Arguments>();
   sub->add_option("RUN", arguments->run, "Run: uuid, beginning of it, or name")->required();
   sub->add_option("--at", arguments->at, "Step of the checkpoint (default: the newest good one)")->type_name("STEP");
-  sub->add_option("--name", arguments->name, "Name of the new run")->type_name("TEXT");
-  sub->add_option("--set", arguments->assignments, "Change an option for the new run: key=value")
-      ->type_name("KEY=VALUE")
-      ->take_all()
-      ->allow_extra_args(false);
+  sub->add_option("--id", arguments->id, "The new run's uuid (chosen by the queue)")->type_name("UUID");
+  arguments->config.declare(sub);  // with neither file nor preset: the other run's config
   context.run(sub, [&context, arguments]() -> int {
     Result<RunFolder> parent = resolveRun(context.places.runs, arguments->run);
     if (!parent) return context.fail(parent.error());
-    Result<RunConfig> config = parent->config();
-    if (!config) return context.fail(config.error());
+    ConfigArguments& given = arguments->config;
+    const bool whole = !given.file.empty() || !given.preset.empty();
     std::vector<Error> mistakes;
-    for (const ValidationIssue& issue : config->assign(arguments->assignments)) mistakes.push_back(issue.error);
-    const std::string childName = arguments->name.empty() ? config->str("name") + " (branch)" : arguments->name;
-    if (auto named = config->set("name", childName); !named) return context.fail(named.error());
+    Result<RunConfig> config = whole ? given.readUnchecked(context.places, mistakes) : parent->config();
+    if (!config) return context.fail(mistakes.empty() ? std::vector<Error>{config.error()} : mistakes);
+    if (!whole) {
+      for (const ValidationIssue& issue : config->assign(given.assignments)) mistakes.push_back(issue.error);
+      const std::string childName = given.name.empty() ? config->str("name") + " (branch)" : given.name;
+      if (auto named = config->set("name", childName); !named) return context.fail(named.error());
+    }
     if (mistakes.empty()) mistakes = configMistakes(*config, context.places);
     if (!mistakes.empty()) return context.fail(mistakes);
     std::vector<Error> warnings;
-    Result<RunFolder> child = branchRun(*parent, context.places, *config, arguments->at, warnings);
+    Result<RunFolder> child =
+        branchRun(*parent, context.places, *config, arguments->at, warnings, arguments->id);
     for (const Error& warning : warnings) context.warn(warning.message());
     if (!child) return context.fail(child.error());
     return trainAndReport(context, *child, true);

@@ -81,7 +81,7 @@ TrainOutcome trainRun(const RunFolder& run, const Places& places, const TrainOpt
 }
 
 Result<RunFolder> branchRun(const RunFolder& parent, const Places& places, const RunConfig& config, int64_t atStep,
-                            std::vector<Error>& warnings) {
+                            std::vector<Error>& warnings, const std::string& id) {
   Result<FoundCheckpoint> found = findGoodCheckpoint(parent.path(), atStep, warnings);
   if (!found) return found.error();
   if (atStep >= 0 && found->info.step != atStep)
@@ -89,6 +89,7 @@ Result<RunFolder> branchRun(const RunFolder& parent, const Places& places, const
                  fmt::format("the nearest before it is {}", found->info.step),
                  fmt::format("Branch with --at {}.", found->info.step)};
   RunOrigin origin;
+  origin.id = id;
   origin.parent = parent.id();
   origin.parentStep = found->info.step;
   Result<RunFolder> child = RunFolder::create(places, config, origin);

@@ -29,9 +29,9 @@ struct TrainOutcome {
 TrainOutcome trainRun(const RunFolder& run, const Places& places, const TrainOptions& options);
 
 // A new run that continues `parent` from its checkpoint at `atStep` (-1: the newest good one), with `config` instead of
-// the parent's. The checkpoint is copied.
+// the parent's. The checkpoint is copied. `id`: the new run's, "" = a new one.
 Result<RunFolder> branchRun(const RunFolder& parent, const Places& places, const RunConfig& config, int64_t atStep,
-                            std::vector<Error>& warnings);
+                            std::vector<Error>& warnings, const std::string& id = {});
 
 // An Error for what was thrown while training: memory that could not be had is told from everything else.
 Error errorFromException(const std::exception& problem, const RunConfig& config, const std::optional<RunEstimate>& estimate,

@@ -45,6 +45,7 @@ ImportDialog::ImportDialog(TrainerClient& trainer, const QString& adapter, QWidg
   auto* column = new QVBoxLayout(this);
   column->setContentsMargins(space::kPage, space::kWide, space::kPage, space::kWide);
   column->setSpacing(space::kUnit);
+  column->setSizeConstraint(QLayout::SetMinimumSize);  // grows with what is said below a field
   auto* intro = new QLabel(tr("An adapter made elsewhere becomes a run like any other: it can be continued, evaluated, merged, exported "
                               "and looked at in Spectrum."));
   intro->setWordWrap(true);
@@ -54,6 +55,7 @@ ImportDialog::ImportDialog(TrainerClient& trainer, const QString& adapter, QWidg
   auto* form = new QFormLayout;
   form->setHorizontalSpacing(space::kWide);
   form->setVerticalSpacing(space::kUnit);
+  form->setLabelAlignment(Qt::AlignLeft | Qt::AlignVCenter);
   form->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
   const auto captioned = [form](const QString& text, QWidget* field, QWidget* buddy) {
     auto* label = new QLabel(text);

@@ -305,10 +305,8 @@ void LibraryDetailsPanel::showFacts() {
     setFact(tr("Tokenizer"), m_vocabulary.isEmpty() || item.tokenizer.isEmpty() ? item.tokenizer
                                                                                 : tr("%1, %2").arg(item.tokenizer, m_vocabulary));
     if (item.vocab > 0) setFact(tr("Rows for tokens"), formatInteger(item.vocab));
-    if (item.hasChatTemplate)
-      setFact(tr("Chat template"), item.chatTemplateKnown          ? item.chatTemplate
-                                   : item.chatTemplate.isEmpty() ? tr("there is one, and it is not recognised")
-                                                                 : tr("%1, not recognised").arg(item.chatTemplate));
+    setFact(tr("Chat template"), item.chatTemplateProblem.isEmpty() ? item.chatTemplate : tr("there is one, and it is not recognised"),
+            item.chatTemplateProblem);
     if (m_complete && d.missing.isEmpty() && d.misshapen.isEmpty()) {
       QStringList present, possible;
       for (const QString& head : d.headsPresent) present << headTitle(head);

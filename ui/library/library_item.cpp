@@ -62,9 +62,8 @@ LibraryItem readLibraryItem(const json& m) {
   item.vocab = whole(m, "vocab");
   item.maxPositions = whole(m, "max_positions");
   const json& chat = member(m, "chat_template");
-  item.hasChatTemplate = flag(chat, "recognised") || !text(chat, "problem").isEmpty();
   item.chatTemplate = text(chat, "name");
-  item.chatTemplateKnown = flag(chat, "recognised");
+  item.chatTemplateProblem = text(chat, "problem");
   item.method = text(m, "method");
   item.task = text(m, "task");
   item.baseNamed = text(member(m, "base"), "named");

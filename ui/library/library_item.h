@@ -21,8 +21,7 @@ struct LibraryItem {
   QString origin, root, revision;  // models, starter, hub or folder; which one; the hub's revision
   double parameters = 0, bytes = 0;
   qint64 files = 0, hidden = 0, layers = 0, vocab = 0, maxPositions = 0;
-  QString chatTemplate;  // of a recognised one
-  bool chatTemplateKnown = false, hasChatTemplate = false;
+  QString chatTemplate, chatTemplateProblem;  // the name of a recognised one; why another is not
   // Of an adapter.
   QString method, task, baseNamed, basePath;
   qint64 rank = 0;

@@ -180,7 +180,7 @@ void LibraryView::buildActions() {
     }
   });
   m_table->addActions({m_use, m_import, m_show, m_copy});
-  connect(m_table, &QTableView::activated, this, [this] {
+  connect(m_table, &QTableView::doubleClicked, this, [this] {
     if (const LibraryItem* item = current()) (item->adapter ? m_import : m_use)->trigger();
   });
   connect(m_details, &LibraryDetailsPanel::useAsked, m_use, &QAction::trigger);

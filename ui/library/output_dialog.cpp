@@ -39,11 +39,13 @@ OutputDialog::OutputDialog(OutputSubject subject, OutputKind kind, const Places&
   auto* column = new QVBoxLayout(this);
   column->setContentsMargins(space::kPage, space::kWide, space::kPage, space::kWide);
   column->setSpacing(space::kUnit);
+  column->setSizeConstraint(QLayout::SetMinimumSize);  // grows with what is said below a field
   buildKinds(column);
 
   auto* form = new QFormLayout;
   form->setHorizontalSpacing(space::kWide);
   form->setVerticalSpacing(space::kUnit);
+  form->setLabelAlignment(Qt::AlignLeft | Qt::AlignVCenter);
   form->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
   const auto captioned = [form](const QString& text, QWidget* field) {
     auto* label = new QLabel(text);

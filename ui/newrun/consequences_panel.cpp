@@ -237,7 +237,8 @@ void ConsequencesPanel::refresh() {
     m_time->setText(tr("press Check to measure it"));
   }
   const std::string preset = m_draft->presetName().toStdString();
-  m_command = QString::fromStdString(commandText(config, preset, m_draft->base()));
+  m_command = m_makeCommand ? m_makeCommand(config) : QString();
+  if (m_command.isEmpty()) m_command = QString::fromStdString(commandText(config, preset, m_draft->base()));
   m_commandLabel->setText(m_command);
   showIssues();
 

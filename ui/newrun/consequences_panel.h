@@ -4,6 +4,7 @@
 // asks and acts. GUI thread.
 
 #include <QWidget>
+#include <functional>
 #include <optional>
 
 #include "ui/newrun/answers.h"
@@ -34,6 +35,8 @@ class ConsequencesPanel : public QWidget {
   void setCheckFailed(const QString& text);
   void clearCheck();
   void setStarting(bool starting);
+  // Another command line than `train` for a config; where it gives none, `train` it is.
+  void setCommandMaker(std::function<QString(const RunConfig&)> make) { m_makeCommand = std::move(make); }
   void refresh();
   QString commandLine() const { return m_command; }
   const std::optional<CheckOutcome>& check() const { return m_check; }
@@ -57,6 +60,7 @@ class ConsequencesPanel : public QWidget {
 
   RunDraft* m_draft;
   QString m_modelName, m_command;
+  std::function<QString(const RunConfig&)> m_makeCommand;
   qint64 m_trainRows = 0;
   std::optional<RunEstimate> m_estimate;
   std::optional<CheckOutcome> m_check;

@@ -1,4 +1,4 @@
-// The parts of NewRunView that reach outside: presets on disk, questions to the helper, starting and queueing.
+// The parts of NewRunView that reach outside: presets on disk and questions to the helper.
 #include <QComboBox>
 #include <QFileDialog>
 #include <QInputDialog>
@@ -11,22 +11,19 @@
 #include "core/config/files.h"
 #include "core/config/json_text.h"
 #include "core/runlog/run_folder.h"
-#include "core/runlog/uuid.h"
-#include "core/store/store.h"
 #include "ui/library/model_folders.h"
 #include "ui/newrun/consequences_panel.h"
 #include "ui/newrun/data_page.h"
 #include "ui/newrun/method_page.h"
 #include "ui/newrun/model_page.h"
 #include "ui/newrun/newrun_view.h"
+#include "ui/newrun/parent_bar.h"
 #include "ui/newrun/run_draft.h"
 #include "ui/newrun/site_table_model.h"
 #include "ui/newrun/sites_panel.h"
 #include "ui/newrun/step_rail.h"
-#include "ui/newrun/twin_dialog.h"
 #include "ui/shell/format.h"
 #include "ui/shell/settings.h"
-#include "ui/shell/store_service.h"
 #include "ui/shell/trainer_client.h"
 #include "ui/theme/theme.h"
 
@@ -100,6 +97,7 @@ void NewRunView::fillPresetBox() {
 }
 
 void NewRunView::choosePreset(int index) {
+  m_parent->clear();  // a preset begins anew
   const auto name = m_preset->itemData(index).toString();
   if (name.isEmpty()) {
     m_draft->startFrom({}, RunConfig());
@@ -291,86 +289,6 @@ void NewRunView::runCheck() {
           m_consequences->setChecking(true, QString::fromStdString(progress["what"].get<std::string>()));
         }
       });
-}
-
-// --- starting and queueing ---------------------------------------------------------------------------------------------
-
-void NewRunView::failed(const QString& what, const Error& error) {
-  Q_EMIT statusMessage(what + ". " + errorText(error));
-  QMessageBox box(QMessageBox::Warning, what, what + ".", QMessageBox::Ok, this);
-  box.setInformativeText(errorText(error));
-  box.exec();
-}
-
-void NewRunView::start() {
-  if (!m_draft->valid() || !m_consequences->startButton()->isEnabled()) return;
-  m_consequences->setStarting(true);
-  // The config is frozen in a file first: what is started is what was on screen, whatever is typed meanwhile.
-  const auto id = newUuid();
-  const auto file = m_places.home / "drafts" / (id + ".json");
-  const auto bytes = jsonText(m_draft->config().toJson(), 2);
-  QtConcurrent::run([file, bytes] { return writeFileAtomically(file, bytes); })
-      .then(this, [this, id, file](const Result<void>& written) {
-        if (!written.ok()) {
-          m_consequences->setStarting(false);
-          failed(tr("The run was not started"), written.error());
-          return;
-        }
-        const auto run = QString::fromStdString(id);
-        const auto started = trainer().startDetached(
-            {"train", "--config", QString::fromStdString(file.string()), "--id", run}, "train-" + run.left(8));
-        m_consequences->setStarting(false);
-        if (!started.ok()) {
-          failed(tr("The run was not started"), started.error());
-          return;
-        }
-        store().ingestNow();
-        selection().set({run});
-        Q_EMIT statusMessage(tr("Started."));
-        Q_EMIT showView("live", {{"run", run}, {"starting", true}});
-      });
-}
-
-void NewRunView::queueRuns(const std::vector<RunConfig>& runs) {
-  std::vector<JobSpec> jobs;
-  const auto group = runs.size() > 1 ? newUuid() : std::string();
-  for (const auto& config : runs) {
-    JobSpec job;
-    job.kind = "train";
-    job.name = config.str("name").empty() ? defaultRunName(config) : config.str("name");
-    job.config = config.toJson();
-    job.group = group;
-    jobs.push_back(std::move(job));
-  }
-  const int count = static_cast<int>(jobs.size());
-  m_consequences->setStarting(true);
-  store().write(
-      this, {}, [jobs](Store& s) { return s.addJobs(jobs); },
-      [this, count](Result<std::vector<Job>> added) {
-        m_consequences->setStarting(false);
-        if (!added.ok()) {
-          failed(tr("Nothing was queued"), added.error());
-          return;
-        }
-        store().announceQueue();
-        const auto runner = trainer().startQueueRunner();
-        if (!runner.ok()) {
-          failed(tr("Queued, but the queue's runner did not start"), runner.error());
-          return;
-        }
-        Q_EMIT statusMessage(tr("Queued %n run(s); the queue starts them one after the other.", nullptr, count));
-      });
-}
-
-void NewRunView::twins() {
-  if (!m_draft->valid()) {
-    Q_EMIT statusMessage(tr("Correct the mistakes first."));
-    return;
-  }
-  auto* dialog = new TwinDialog(m_draft->config(), this);
-  dialog->setAttribute(Qt::WA_DeleteOnClose);
-  connect(dialog, &QDialog::accepted, this, [this, dialog] { queueRuns(dialog->chosen()); });
-  dialog->open();
 }
 
 }  // namespace rankscope::ui

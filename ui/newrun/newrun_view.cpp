@@ -22,6 +22,7 @@
 #include "ui/newrun/model_page.h"
 #include "ui/newrun/option_field.h"
 #include "ui/newrun/option_form.h"
+#include "ui/newrun/parent_bar.h"
 #include "ui/newrun/rank_slider.h"
 #include "ui/newrun/run_draft.h"
 #include "ui/newrun/site_table_model.h"
@@ -152,6 +153,7 @@ NewRunView::NewRunView(ViewContext& context, QWidget* parent) : View(context, pa
 NewRunView::~NewRunView() {
   // The pages write to the draft when an editor loses the focus: they go first, and nobody listens any more.
   m_draft->disconnect(this);
+  m_consequences->setCommandMaker(nullptr);
   qDeleteAll(findChildren<QWidget*>(QString(), Qt::FindDirectChildrenOnly));
 }
 
@@ -209,6 +211,10 @@ void NewRunView::buildTop() {
   auto* page = static_cast<QVBoxLayout*>(layout());
   page->addWidget(bar);
   page->addWidget(rule);
+  m_parent = new ParentBar(settings(), this);
+  page->addWidget(m_parent);
+  m_consequences->setCommandMaker([this](const RunConfig& config) { return m_parent->commandLine(config); });
+  connect(m_parent, &ParentBar::changed, m_consequences, &ConsequencesPanel::refresh);
 
   connect(m_preset, &QComboBox::activated, this, &NewRunView::choosePreset);
   connect(m_name, &QLineEdit::textEdited, this, [this](const QString& text) { m_draft->setText("name", text); });
@@ -351,7 +357,12 @@ void NewRunView::onActivated() {
 
 void NewRunView::open(const QJsonObject& request) {
   if (request.contains("config")) {
-    m_draft->replace(RunConfig::read(fromQt(request.value("config"))).config, tr("Copy the run's config"));
+    const RunConfig config = RunConfig::read(fromQt(request.value("config"))).config;
+    m_draft->replace(config, tr("Copy the run's config"));
+    if (const auto branch = request.value("branch").toString(); !branch.isEmpty())
+      m_parent->setRun(branch, request.value("name").toString(), config);
+    else
+      m_parent->clear();
     m_rail->choose("changed");
   } else if (request.contains("model")) {
     m_draft->set("model.path", request.value("model").toString().toStdString());

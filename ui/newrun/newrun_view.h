@@ -7,6 +7,7 @@
 
 #include "core/config/places.h"
 #include "core/config/preset.h"
+#include "core/store/job_types.h"
 #include "ui/newrun/answers.h"
 #include "ui/shell/view.h"
 
@@ -26,6 +27,7 @@ class MethodPage;
 class ModelPage;
 class OptionField;
 class OptionForm;
+class ParentBar;
 class RunDraft;
 class StepRail;
 
@@ -38,6 +40,7 @@ class NewRunView : public View {
 
   void onActivated() override;
   // {"preset": name} or {"config": {…}} puts a draft on the page, {"model": path} that model into it (undoable).
+  // {"config", "branch": run, "name"}: the new run goes on from that one.
   void open(const QJsonObject& request) override;
   QJsonObject saveState() const override;
   void restoreState(const QJsonObject& state) override;
@@ -68,7 +71,10 @@ class NewRunView : public View {
   void askConsequences();  // estimate, preview, validate
   void runCheck();
   void start();
+  QStringList startWords(const QString& file, const QString& run) const;
   void queueRuns(const std::vector<RunConfig>& runs);
+  void queueBranch();
+  void queued(const Result<std::vector<Job>>& added, int count);
   void twins();
   void failed(const QString& what, const Error& error);
 
@@ -95,6 +101,7 @@ class NewRunView : public View {
   OptionForm* m_found = nullptr;
   QHash<QString, QWidget*> m_pages;
   ConsequencesPanel* m_consequences = nullptr;
+  ParentBar* m_parent = nullptr;
 
   QTimer m_ask;  // a moment after the last keystroke
   std::string m_inspectedModel, m_inspectedData, m_checkedConfig;

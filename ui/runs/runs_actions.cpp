@@ -47,7 +47,8 @@ void RunsView::buildActions() {
   m_live = addViewAction(tr("Watch in Live"), QStringLiteral("view-live"), {}, go(QStringLiteral("live")));
   m_compare = addViewAction(tr("Compare"), QStringLiteral("view-compare"), QKeySequence(QStringLiteral("Ctrl+Return")), go(QStringLiteral("compare")));
   m_spectrum = addViewAction(tr("Show the spectrum"), QStringLiteral("view-spectrum"), {}, go(QStringLiteral("spectrum")));
-  m_again = addViewAction(tr("New run like this…"), QStringLiteral("view-newrun"), {}, [this] { newFromSelected(); });
+  m_again = addViewAction(tr("New run like this…"), QStringLiteral("view-newrun"), {}, [this] { newFrom(selection().current(), false); });
+  m_goOn = addViewAction(tr("New run that goes on from this one…"), QStringLiteral("branch"), {}, [this] { newFrom(selection().current(), true); });
   m_resume = addViewAction(tr("Resume"), QStringLiteral("resume"), {}, [this] { resume(selection().current()); });
   m_exchange = new RunExchange(context(), this);
   connect(m_exchange, &RunExchange::said, this, &View::statusMessage);
@@ -126,7 +127,7 @@ void RunsView::updateActions() {
   const bool any = !ids.isEmpty(), one = ids.size() == 1;
   for (QAction* action : {m_star, m_tag, m_archive, m_delete, m_compare, m_live, m_spectrum, m_copyId, m_colour})
     action->setEnabled(any && (!m_trash || action == m_copyId));
-  for (QAction* action : {m_note, m_rename, m_folder, m_again}) action->setEnabled(one && !m_trash);
+  for (QAction* action : {m_note, m_rename, m_folder, m_again, m_goOn}) action->setEnabled(one && !m_trash);
   m_restore->setEnabled(any && m_trash);
   const int row = one ? m_model->rowOfLoaded(ids.first()) : -1;
   const RunRow* run = row < 0 ? nullptr : m_model->rowAt(row);
@@ -143,7 +144,7 @@ void RunsView::showContextMenu(const QPoint& at) {
     menu->addAction(m_restore);
     menu->addAction(m_copyId);
   } else {
-    menu->addActions({m_live, m_compare, m_spectrum, m_again});
+    menu->addActions({m_live, m_compare, m_spectrum, m_again, m_goOn});
     if (m_resume->isEnabled()) menu->addAction(m_resume);
     menu->addAction(m_save);
     menu->addSeparator();
@@ -316,15 +317,32 @@ void RunsView::emptyTrash() {
                });
 }
 
-void RunsView::newFromSelected() {
-  store().read(this, "config", [id = selection().current().toStdString()](Store& s) { return s.runConfig(id); },
-               [this](Result<nlohmann::json> config) {
-                 if (!config.ok()) {
-                   Q_EMIT statusMessage(QString::fromStdString(config.error().message()));
+// A draft with the run's configuration; `goOn`: from its newest checkpoint instead of the base model.
+void RunsView::newFrom(const QString& id, bool goOn) {
+  struct Answer {
+    nlohmann::json config;
+    std::string name;
+  };
+  store().read(this, "config",
+               [id = id.toStdString()](Store& s) -> Result<Answer> {
+                 auto config = s.runConfig(id);
+                 if (!config.ok()) return config.error();
+                 auto row = s.run(id);
+                 if (!row.ok()) return row.error();
+                 return Answer{std::move(*config), row->name};
+               },
+               [this, id, goOn](Result<Answer> answer) {
+                 if (!answer.ok()) {
+                   Q_EMIT statusMessage(QString::fromStdString(answer.error().message()));
                    return;
                  }
-                 const QJsonDocument document = QJsonDocument::fromJson(QByteArray::fromStdString(config->dump()));
-                 Q_EMIT showView(QStringLiteral("newrun"), {{QStringLiteral("config"), document.object()}});
+                 const QJsonDocument document = QJsonDocument::fromJson(QByteArray::fromStdString(answer->config.dump()));
+                 QJsonObject request{{QStringLiteral("config"), document.object()}};
+                 if (goOn) {
+                   request.insert(QStringLiteral("branch"), id);
+                   request.insert(QStringLiteral("name"), QString::fromStdString(answer->name));
+                 }
+                 Q_EMIT showView(QStringLiteral("newrun"), request);
                });
 }
 

@@ -345,6 +345,7 @@ void RunsView::open(const QJsonObject& request) {
   if (const QString filter = request.value(QStringLiteral("filter")).toString(); !filter.isEmpty()) m_filter->setText(filter);
   if (const QString id = request.value(QStringLiteral("run")).toString(); !id.isEmpty()) {
     selection().set({id});
+    if (request.value(QStringLiteral("goOn")).toBool()) newFrom(id, true);
     // The run may lie on a page that is not in memory: its place in the order is asked for.
     RunQuery query = m_model->query();
     query.limit = -1;

@@ -201,6 +201,8 @@ JobResultDialog::JobResultDialog(const Job& job, QWidget* parent) : QDialog(pare
   const QString run = text(result, "run");
   if (job.state == JobState::Done && job.spec.kind == "import" && !run.isEmpty()) {
     go(tr("Show the run"), "showResultRun", QStringLiteral("runs"), {{QStringLiteral("run"), run}});
+    go(tr("Go on training it…"), "goOnFromResult", QStringLiteral("runs"),
+       {{QStringLiteral("run"), run}, {QStringLiteral("goOn"), true}});
   }
   column->addWidget(buttons);
   connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);

@@ -108,7 +108,7 @@ QueuePanel::QueuePanel(ViewContext& context, QWidget* parent) : QWidget(parent),
   m_open = addAction(tr("Watch the run"), QStringLiteral("view-live"), {}, [this] {
     if (const Job* job = current(); job && !job->spec.runId.empty()) Q_EMIT openRun(QString::fromStdString(job->spec.runId));
   });
-  m_result = addAction(tr("Show the result"), QStringLiteral("info"), {}, [this] {
+  m_result = addAction(tr("Show the result"), QStringLiteral("info"), QKeySequence(Qt::Key_I), [this] {
     if (const Job* job = current()) Q_EMIT resultAsked(*job);
   });
   for (QAction* action : {m_start, m_up, m_down, m_hold, m_cancel, m_retry, m_remove, m_open, m_result}) {
@@ -143,7 +143,7 @@ QueuePanel::QueuePanel(ViewContext& context, QWidget* parent) : QWidget(parent),
     if (const Job* job = current()) m_selectedId = job->id;
     updateActions();
   });
-  connect(m_table, &QTableView::activated, this, &QueuePanel::openCurrent);
+  connect(m_table, &QTableView::doubleClicked, this, &QueuePanel::openCurrent);
   connect(m_context.store, &StoreService::queueChanged, this, &QueuePanel::refresh);
   connect(m_context.store, &StoreService::opened, this, &QueuePanel::refresh);
   updateActions();

@@ -19,6 +19,9 @@
 #include "ui/library/library_view.h"
 #include "ui/library/output_dialog.h"
 #include "ui/live/live_view.h"
+#include "ui/newrun/consequences_panel.h"
+#include "ui/newrun/newrun_view.h"
+#include "ui/newrun/run_draft.h"
 #include "ui/runs/run_table.h"
 #include "ui/runs/runs_model.h"
 #include "ui/runs/runs_view.h"
@@ -184,6 +187,35 @@ class RunExchangeTest : public QObject {
     QVERIFY2(toast()->text().contains("outputs equal"), qPrintable(toast()->text()));
     auto* runs = static_cast<RunsView*>(m_window->view("runs"));
     QTRY_COMPARE(runs->model()->total(), 2);
+    // From there it goes on with data, through the queue: a run of its own that begins with the adapter's weights.
+    press("Show the result");
+    QTRY_VERIFY((page = m_window->findChild<JobResultDialog*>()) && page->isVisible());
+    QTest::mouseClick(page->findChild<QPushButton*>("goOnFromResult"), Qt::LeftButton);
+    QTRY_COMPARE(m_window->currentViewId(), QString("newrun"));
+    auto* newRun = static_cast<NewRunView*>(m_window->view("newrun"));
+    auto* parent = newRun->findChild<QLabel*>("parentText");
+    QTRY_VERIFY(parent->isVisible() && parent->text().contains("came back"));
+    newRun->draft()->setText("name", "goes on");
+    for (const std::string& assignment : kQuickRun)
+      if (assignment.rfind("data.", 0) == 0 || assignment.rfind("train.", 0) == 0) {
+        const size_t cut = assignment.find('=');
+        newRun->draft()->setText(QString::fromStdString(assignment.substr(0, cut)), QString::fromStdString(assignment.substr(cut + 1)));
+      }
+    auto* panel = newRun->consequences();
+    QTRY_VERIFY2_WITH_TIMEOUT(panel->queueButton()->isEnabled(),
+                              qPrintable(newRun->draft()->issues().empty() ? QString() : errorText(newRun->draft()->issues().front().error)), 20000);
+    QVERIFY2(panel->commandLine().startsWith("rankscope-train branch "), qPrintable(panel->commandLine()));
+    QTest::mouseClick(panel->queueButton(), Qt::LeftButton);
+    const auto child = [&]() -> const RunRow* {
+      for (int row = 0; row < runs->model()->rowCount(); ++row)
+        if (const RunRow* each = runs->model()->rowAt(row); each && each->name == "goes on") return each;
+      return nullptr;
+    };
+    QTRY_VERIFY_WITH_TIMEOUT(child() && child()->status == "finished", 120000);
+    QCOMPARE(child()->step, int64_t{4});
+    QTest::mouseClick(newRun->findChild<QPushButton*>("leaveParent"), Qt::LeftButton);
+    QVERIFY(!parent->isVisible());
+    QVERIFY(panel->commandLine().startsWith("rankscope-train train"));
     // The merged model is in the library, with its head and without a problem.
     m_window->showView("library", {{"item", "models:reviews-r4-merged"}});
     QTRY_COMPARE(library->details()->fact("Heads in it"), QString("language model"));

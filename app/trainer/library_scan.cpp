@@ -6,6 +6,7 @@
 #include "app/trainer/model_documents.h"
 #include "core/config/files.h"
 #include "core/config/hub_cache.h"
+#include "core/io/gguf_parts.h"
 
 namespace rankscope {
 namespace {
@@ -99,7 +100,9 @@ class Scan {
     if (fs::exists(folder / "config.json", code)) return files;
     for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
       std::error_code ignored;
-      if (it->path().extension() == ".gguf" && it->is_regular_file(ignored)) files.push_back(it->path());
+      const auto part = ggufPartName(it->path());  // the first part opens the others
+      if (it->path().extension() == ".gguf" && (!part || part->number == 1) && it->is_regular_file(ignored))
+        files.push_back(it->path());
     }
     std::sort(files.begin(), files.end());
     if (files.size() < 2) files.clear();

@@ -67,11 +67,12 @@ Headers readHeaders(const fs::path& folder) { return {readModelConfig(folder), i
 
 json summaryOf(const fs::path& folder, const Places& places, const Headers& headers) {
   std::error_code code;
-  const fs::path beside = fs::is_regular_file(folder, code) ? folder.parent_path() : folder;
+  const bool file = fs::is_regular_file(folder, code);  // GGUF, with a tokenizer of its own
+  const fs::path beside = file ? folder.parent_path() : folder;
   json document = {{"kind", "model"}, {"path", places.nameOf(folder)}, {"folder", pathText(folder)},
                    {"name", shortModelName(pathText(folder))}, {"family", ""}, {"parameters", 0}, {"dtype", ""},
                    {"dtypes", json::object()}, {"bytes", 0}, {"files", 0}, {"format", ""}, {"hidden", 0}, {"layers", 0},
-                   {"vocab", 0}, {"max_positions", 0}, {"tokenizer", detectTokenizer(beside)}, {"problem", ""},
+                   {"vocab", 0}, {"max_positions", 0}, {"tokenizer", file ? "GGUF" : detectTokenizer(folder)}, {"problem", ""},
                    {"weights", false}, {"chat_template", chatTemplateDocument(beside, places)}};
   const Licence licence = licenceOf(beside, headers.config ? *headers.config : json());
   document["licence"] = {{"name", licence.name}, {"source", licence.source}};

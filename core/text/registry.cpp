@@ -29,7 +29,6 @@ const std::vector<TokenizerKind>& tokenizerKinds() {
 Result<std::unique_ptr<Tokenizer>> loadTokenizer(const fs::path& folder) {
   std::error_code code;
   if (fs::is_regular_file(folder, code)) {
-    if (folder.extension() == ".gguf") return loadTokenizer(folder.parent_path());  // its tokenizer lies beside it
     if (folder.filename() == "vocab.json") return loadByteBpe(folder);
     if (folder.extension() == ".gguf") return loadGgufTokenizer(folder);
     if (folder.extension() == ".json") return loadTokenizerJson(folder);

@@ -1,69 +1,35 @@
 // A person's first session in the main window, by clicks and keys: choose model, data, method; Start; watch it finish in
 // Live; a twin run; the spectrum; both runs in Compare. Once with fake_trainer and once with the real trainer, model and
 // text (left out where they are not there).
-#include <QAbstractItemView>
 #include <QFile>
 #include <QLabel>
-#include <QLineEdit>
 #include <QListWidget>
 #include <QPushButton>
-#include <QTableView>
-#include <QToolButton>
 #include <QtTest>
 
 #include "core/runlog/heartbeat.h"
+#include "tests/gui/window_steps.h"
 #include "tests/support/ui_fixture.h"
-#include "ui/compare/compare_view.h"
 #include "ui/live/live_plots.h"
 #include "ui/live/live_view.h"
 #include "ui/newrun/consequences_panel.h"
-#include "ui/newrun/newrun_view.h"
 #include "ui/newrun/run_draft.h"
-#include "ui/newrun/step_rail.h"
 #include "ui/plots/heatmap.h"
-#include "ui/shell/main_window.h"
 #include "ui/spectrum/spectrum_view.h"
 
 using namespace rankscope;
 using namespace rankscope::ui;
-using rankscope::test::UiFixture;
+using namespace rankscope::test;
 
 class EndToEndTest : public QObject {
   Q_OBJECT
-
-  template <typename T>
-  static T* seen(QWidget* root, const QString& name) {
-    for (auto* found : root->findChildren<T*>(name)) {
-      if (found->isVisible()) return found;
-    }
-    return nullptr;
-  }
-  static void navigate(MainWindow& window, const QString& title) {
-    for (auto* button : window.findChild<QWidget*>("navigation")->findChildren<QToolButton*>()) {
-      if (button->text() == title) QTest::mouseClick(button, Qt::LeftButton);
-    }
-  }
-  static void type(QWidget* edit, const QString& text) {
-    edit->setFocus();
-    QTest::keyClick(edit, Qt::Key_A, Qt::ControlModifier);
-    QTest::keyClicks(edit, text);
-    QTest::keyClick(edit, Qt::Key_Tab);
-  }
-  static void step(NewRunView* view, const QString& id) {
-    auto* rail = view->rail();
-    for (int i = 0; i < rail->count(); ++i) {
-      if (rail->item(i)->data(StepRail::IdRole).toString() == id) {
-        QTest::mouseClick(rail->viewport(), Qt::LeftButton, {}, rail->visualItemRect(rail->item(i)).center());
-      }
-    }
-  }
 
  private Q_SLOTS:
   void firstSession_data() {
     QTest::addColumn<QString>("program");
     QTest::addColumn<QString>("model");
     QTest::addColumn<QString>("text");
-    QTest::addRow("fake trainer") << rankscope::test::fakeTrainer() << "models:any" << "any.txt";
+    QTest::addRow("fake trainer") << fakeTrainer() << "models:any" << "any.txt";
     const auto real = QStringLiteral(RANKSCOPE_BIN_DIR "/rankscope-train");
     const auto shared = qEnvironmentVariable("RANKSCOPE_SHARED");
     const auto model = shared + "/data/models/stories260K/hf";
@@ -143,26 +109,7 @@ class EndToEndTest : public QObject {
     QVERIFY(!seen<QLabel>(spectrum, "matrixTitle")->text().isEmpty());
 
     // Both runs are in the history, and Compare shows them.
-    navigate(window, "Runs");
-    QAbstractItemView* table = nullptr;
-    QTRY_VERIFY([&] {
-      for (auto* view : window.view("runs")->findChildren<QTableView*>()) {
-        if (view->isVisible() && view->model() && view->model()->rowCount() == 2) table = view;
-      }
-      return table != nullptr;
-    }());
-    table->setFocus();
-    QTest::keyClick(table, Qt::Key_A, Qt::ControlModifier);
-    QTRY_COMPARE(fixture.selection.ids().size(), 2);
-    navigate(window, "Compare");
-    auto* compare = static_cast<CompareView*>(window.view("compare"));
-    QTRY_COMPARE(compare->runs().size(), size_t{2});
-    QTRY_VERIFY([&] {
-      for (auto* plot : compare->findChildren<Plot*>()) {
-        if (plot->isVisible() && plot->curveIds().size() >= 2) return true;
-      }
-      return false;
-    }());
+    compareAllRuns(window, fixture.selection, 2);
   }
 
   // Closing the window during training loses nothing: the run goes on, and a new window finds it.

@@ -1,79 +1,31 @@
 // The main job by mouse and keyboard alone: a preset, another model and other data, column roles, the training's length,
 // then twins of all four headline methods through the queue, watched until the last has finished and seen in Compare. The
 // command line that the page shows is run too, and must give the same weights to the last bit.
-#include <QAbstractItemView>
 #include <QCheckBox>
 #include <QDialog>
-#include <QComboBox>
 #include <QDialogButtonBox>
 #include <QFile>
 #include <QLabel>
-#include <QLineEdit>
-#include <QListWidget>
-#include <QPlainTextEdit>
 #include <QProcess>
 #include <QPushButton>
-#include <QScrollArea>
-#include <QTableView>
-#include <QToolButton>
 #include <QtTest>
 
 #include "core/config/files.h"
 #include "core/store/store.h"
+#include "tests/gui/window_steps.h"
 #include "tests/support/ui_fixture.h"
-#include "ui/compare/compare_view.h"
 #include "ui/newrun/consequences_panel.h"
-#include "ui/newrun/newrun_view.h"
 #include "ui/newrun/run_draft.h"
-#include "ui/newrun/step_rail.h"
-#include "ui/plots/plot.h"
-#include "ui/shell/main_window.h"
 
 using namespace rankscope;
 using namespace rankscope::ui;
-using rankscope::test::UiFixture;
+using namespace rankscope::test;
 
 namespace {
 
 const QString kTrainer = QStringLiteral(RANKSCOPE_BIN_DIR "/rankscope-train");
 
 using Fields = QList<QPair<QString, QString>>;  // option and what is typed or chosen, in this order
-
-template <typename T>
-T* seen(QWidget* root, const QString& name) {
-  for (auto* found : root->findChildren<T*>(name)) {
-    if (found->isVisible()) return found;
-  }
-  return nullptr;
-}
-
-void intoView(QWidget* target) {
-  for (QWidget* up = target; up; up = up->parentWidget()) {
-    if (auto* area = qobject_cast<QScrollArea*>(up)) area->ensureWidgetVisible(target);
-  }
-}
-
-void choose(QComboBox* box, const QString& value) {
-  intoView(box);
-  QTest::mouseClick(box, Qt::LeftButton);
-  const int at = box->findData(value);
-  QVERIFY2(at >= 0, qPrintable(value));
-  const auto index = box->model()->index(at, 0);
-  box->view()->scrollTo(index);
-  const QPoint place = box->view()->visualRect(index).center();
-  QTest::qWait(QApplication::doubleClickInterval() + 20);  // an open list takes no second click before this
-  QTest::mouseMove(box->view()->viewport(), place);
-  QTest::mouseClick(box->view()->viewport(), Qt::LeftButton, {}, place);
-}
-
-void type(QWidget* edit, const QString& text) {
-  intoView(edit);
-  QTest::mouseClick(edit, Qt::LeftButton);
-  QTest::keyClick(edit, Qt::Key_A, Qt::ControlModifier);
-  QTest::keyClick(edit, Qt::Key_Delete);
-  QTest::keyClicks(edit, text);
-  QTest::keyClick(edit, Qt::Key_Tab);
-}
 
 std::string weights(const std::filesystem::path& run) {
   for (const char* file : {"adapter/adapter_model.safetensors", "model/model.safetensors"}) {
@@ -87,18 +39,6 @@ std::string weights(const std::filesystem::path& run) {
 class MainJobTest : public QObject {
   Q_OBJECT
 
-  static void step(NewRunView* view, const QString& id) {
-    auto* rail = view->rail();
-    for (int i = 0; i < rail->count(); ++i) {
-      if (rail->item(i)->data(StepRail::IdRole).toString() != id) continue;
-      QTest::mouseClick(rail->viewport(), Qt::LeftButton, {}, rail->visualItemRect(rail->item(i)).center());
-    }
-  }
-  static void navigate(MainWindow& window, const QString& title) {
-    for (auto* button : window.findChild<QWidget*>("navigation")->findChildren<QToolButton*>()) {
-      if (button->text() == title) QTest::mouseClick(button, Qt::LeftButton);
-    }
-  }
   static void fill(NewRunView* view, const Fields& fields) {
     for (const auto& [key, value] : fields) {
       const QString role = key.section('.', -1);
@@ -208,26 +148,8 @@ class MainJobTest : public QObject {
     methods.sort();
     QCOMPARE(methods, QStringList({"full", "lora", "reflora", "rora"}));
 
-    navigate(window, "Runs");
-    QAbstractItemView* table = nullptr;
-    QTRY_VERIFY([&] {
-      for (auto* view : window.view("runs")->findChildren<QTableView*>()) {
-        if (view->isVisible() && view->model() && view->model()->rowCount() == 4) table = view;
-      }
-      return table != nullptr;
-    }());
-    table->setFocus();
-    QTest::keyClick(table, Qt::Key_A, Qt::ControlModifier);
-    QTRY_COMPARE(fixture.selection.ids().size(), 4);
-    navigate(window, "Compare");
-    auto* compare = static_cast<CompareView*>(window.view("compare"));
-    QTRY_COMPARE(compare->runs().size(), size_t{4});
-    QTRY_VERIFY([&] {
-      for (auto* plot : compare->findChildren<Plot*>()) {
-        if (plot->isVisible() && plot->curveIds().size() >= 4) return true;
-      }
-      return false;
-    }());
+    compareAllRuns(window, fixture.selection, 4);
+    if (QTest::currentTestFailed()) return;
 
     // The line that the page showed, in another home.
     QTemporaryDir other;

@@ -18,6 +18,7 @@
 #include "core/runlog/heartbeat.h"
 #include "core/runlog/run_folder.h"
 #include "core/store/store.h"
+#include "tests/gui/window_steps.h"
 #include "tests/support/ui_fixture.h"
 #include "ui/live/live_view.h"
 #include "ui/newrun/consequences_panel.h"
@@ -53,10 +54,7 @@ struct Session {
   T* view(const char* id) {
     return static_cast<T*>(window.view(QLatin1String(id)));
   }
-  void navigate(const QString& title) {
-    for (auto* button : window.findChild<QWidget*>("navigation")->findChildren<QToolButton*>())
-      if (button->text() == title) QTest::mouseClick(button, Qt::LeftButton);
-  }
+  void navigate(const QString& title) { rankscope::test::navigate(window, title); }
 
   Places places;
   CrashMarker marker;

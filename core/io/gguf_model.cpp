@@ -141,6 +141,9 @@ Result<json> ropeScaling(const GgufTable& table, const Metadata& data, double ba
   if (type.empty() && oldFactor && *oldFactor != 1) return json{{"rope_type", "linear"}, {"factor", *oldFactor}};
   if (type.empty() || type == "none" || (type == "linear" && (!factor || *factor == 1 || *factor == 0)))
     return json(nullptr);
+  if (const auto own = data.real("rope.scaling.attn_factor"); own && *own != 1)
+    return bad(data.where(), "rotary scaling has an attention factor of its own", fmt::format("{}", *own), "1 or none",
+               "Fetch the model's safetensors instead.");
   json scaling = {{"rope_type", type}, {"factor", factor.value_or(1)}};
   Result<std::optional<int64_t>> original = data.integer("rope.scaling.original_context_length");
   if (!original) return original.error();

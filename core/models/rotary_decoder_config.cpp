@@ -44,7 +44,7 @@ DecoderSizes readDecoderSizes(const ConfigReader& r, const DecoderDefaults& defa
   s.tied = r.flag("tie_word_embeddings", false);
   s.padId = r.integer("pad_token_id", -1, -1, kMaxSize);
   const auto maxPositions = r.integer("max_position_embeddings", defaults.maxPositions, 1, 1 << 30);
-  s.rope = readRope(r, maxPositions);
+  s.rope = readRope(r, maxPositions, s.headDim);
   s.maxPositions = scaledMaxPositions(s.rope, maxPositions);
   s.windows.assign(static_cast<size_t>(s.layers), 0);
   return s;

@@ -35,6 +35,48 @@ class DecoderConfigs : public QObject {
     QCOMPARE(scaledMaxPositions(rope, 16), int64_t{16});
   }
 
+  // Frequencies and attention factors of transformers 5.23 for the same settings.
+  void stretchedRotations_data() {
+    QTest::addColumn<QByteArray>("section");
+    QTest::addColumn<int>("length");
+    QTest::addColumn<QList<double>>("frequencies");
+    QTest::addColumn<double>("attention");
+    QTest::addColumn<int>("longest");
+    const char* longrope = R"({"rope_type":"longrope","rope_theta":100.0,"short_factor":[1.0,1.1,1.5,2.0],
+                              "long_factor":[1.0,2.0,4.0,8.0],"original_max_position_embeddings":16})";
+    QTest::newRow("yarn") << QByteArray(R"({"type":"yarn","rope_theta":100.0,"factor":4.0,"original_max_position_embeddings":16})")
+                          << 0 << QList<double>{1.0, 0.07905694097280502, 0.02500000037252903, 0.007905694656074047}
+                          << 1.138629436111989 << 64;
+    QTest::newRow("yarn, its options")
+        << QByteArray(R"({"rope_type":"yarn","rope_theta":10000.0,"factor":2.0,"original_max_position_embeddings":64,
+                          "beta_fast":8,"beta_slow":2,"truncate":false,"mscale":1.5,"mscale_all_dim":0.5})")
+        << 0 << QList<double>{1.0, 0.05000000074505806, 0.004999999888241291, 0.0005000000237487257} << 1.066992920362652 << 128;
+    QTest::newRow("longrope, short") << QByteArray(longrope) << 16
+                                     << QList<double>{1.0, 0.2874797582626343, 0.06666667014360428, 0.015811389312148094}
+                                     << 1.224744871391589 << 64;
+    QTest::newRow("longrope, long") << QByteArray(longrope) << 17
+                                    << QList<double>{1.0, 0.15811388194561005, 0.02500000037252903, 0.0039528473280370235}
+                                    << 1.224744871391589 << 64;
+  }
+  void stretchedRotations() {
+    QFETCH(QByteArray, section);
+    QFETCH(int, length);
+    QFETCH(QList<double>, frequencies);
+    QFETCH(double, attention);
+    QFETCH(int, longest);
+    const json config{{"rope_scaling", json::parse(section.toStdString())}};
+    const RopeSettings rope = readRope(ConfigReader(config, "config.json"), 64, 8);
+    const auto inverse = inverseFrequencies(rope, 8, length);
+    for (int i = 0; i < 4; ++i) QCOMPARE(inverse[i].item<float>(), static_cast<float>(frequencies[i]));
+    QCOMPARE(rope.attentionFactor, attention);
+    QCOMPARE(scaledMaxPositions(rope, 64), int64_t{longest});
+    // The factor stretches cos and sin alike, at the length of each sequence.
+    const auto positions = at::arange(std::max(length, 2), at::kLong);
+    const auto [cos, sin] = RotaryTables(rope, 8).at(positions, {0, positions.size(0)});
+    QVERIFY((cos.square() + sin.square() - attention * attention).abs().max().item<double>() < 1e-5);
+    QCOMPARE(sin[1][3].item<float>(), static_cast<float>(attention) * std::sin(static_cast<float>(frequencies[3])));
+  }
+
   void refusals_data() {
     QTest::addColumn<QByteArray>("config");
     QTest::addColumn<QString>("named");
@@ -44,7 +86,23 @@ class DecoderConfigs : public QObject {
     add("kv heads", rotary("llama", {{"num_key_value_heads", 3}}), "num_key_value_heads");
     add("odd head", rotary("llama", {{"head_dim", 7}}), "head_dim");
     add("activation", rotary("qwen2", {{"hidden_act", "gelu"}}), "hidden_act");
-    add("kind of rotation", rotary("llama", {{"rope_scaling", {{"type", "yarn"}, {"factor", 2.0}}}}), "rope_type");
+    add("kind of rotation", rotary("llama", {{"rope_scaling", {{"type", "ntk"}, {"factor", 2.0}}}}), "rope_type");
+    const auto scaled = [](json section, json more = json::object()) {
+      more["rope_scaling"] = std::move(section);
+      return rotary("llama", more);
+    };
+    add("yarn without factor", scaled({{"type", "yarn"}}), "factor");
+    add("yarn's ramp", scaled({{"type", "yarn"}, {"factor", 2.0}, {"beta_fast", 0}}), "beta_fast");
+    add("yarn without a base", scaled({{"type", "yarn"}, {"factor", 2.0}}, {{"rope_theta", 1.0}}), "rope_theta");
+    add("yarn's attention", scaled({{"type", "yarn"}, {"factor", 2.0}, {"attention_factor", -1}}), "attention_factor");
+    const json four = {1.0, 1.0, 2.0, 3.0};
+    add("longrope without lists", scaled({{"type", "longrope"}}), "short_factor");
+    add("longrope with one list", scaled({{"type", "longrope"}, {"short_factor", four}}), "long_factor");
+    add("longrope of other heads", scaled({{"type", "longrope"}, {"short_factor", {1.0, 2.0}}, {"long_factor", four}}),
+        "short_factor");
+    add("longrope of 0", scaled({{"type", "longrope"}, {"short_factor", four}, {"long_factor", {1.0, 0.0, 2.0, 3.0}}}),
+        "long_factor");
+    add("longrope of text", scaled({{"type", "longrope"}, {"short_factor", "1 2 3 4"}, {"long_factor", four}}), "short_factor");
     add("no factor", rotary("llama", {{"rope_scaling", {{"type", "linear"}}}}), "factor");
     add("two kinds",
         rotary("llama", {{"rope_scaling", {{"type", "linear"}, {"rope_type", "dynamic"}, {"factor", 2.0}}}}), "type");

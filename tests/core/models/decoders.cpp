@@ -26,7 +26,15 @@ std::vector<std::pair<const char*, json>> families() {
                     {"high_freq_factor", 4.0},
                     {"original_max_position_embeddings", 16},
                     {"rope_theta", 100.0}};
+  const json yarn{{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 16}, {"rope_theta", 100.0}};
+  const json longrope{{"rope_type", "longrope"},
+                      {"short_factor", {1.0, 1.1, 1.5, 2.0}},
+                      {"long_factor", {1.0, 2.0, 4.0, 8.0}},
+                      {"original_max_position_embeddings", 10},
+                      {"rope_theta", 100.0}};
   return {
+      {"llama yarn", rotary("llama", {{"rope_parameters", yarn}})},
+      {"llama longrope", rotary("llama", {{"rope_parameters", longrope}})},
       {"llama", rotary("llama", {{"rope_parameters", llama3}})},
       {"llama biases, tied, linear",
        rotary("llama",
@@ -191,8 +199,9 @@ class Decoders : public QObject {
 
   void cacheAsFullPass_data() { rows(); }
   void cacheAsFullPass() {
-    // Keys in a cache keep their angles, so `dynamic` is compared inside the length it was made for.
-    const bool dynamic = config().contains("rope_parameters") && config()["rope_parameters"]["rope_type"] == "dynamic";
+    // Keys in a cache keep their angles, so what changes them with the length is compared inside the original one.
+    const std::string kind = config().contains("rope_parameters") ? config()["rope_parameters"]["rope_type"] : "default";
+    const bool dynamic = kind == "dynamic" || kind == "longrope";
     for (const auto dtype : {at::kFloat, at::kBFloat16}) {
       auto model = fresh(config(), dtype);
       auto texts = someTexts();

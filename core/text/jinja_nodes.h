@@ -15,6 +15,7 @@ namespace rankscope::jinja {
 
 inline constexpr size_t kMaxTemplateBytes = 256u << 10;
 inline constexpr int kMaxDepth = 100;              // of expressions and blocks
+inline constexpr int kMaxValueDepth = 32;           // lists in lists
 inline constexpr size_t kMaxWork = 400'000;        // expressions evaluated and values copied in one rendering
 inline constexpr size_t kMaxOutputBytes = 4u << 20;  // also of any one value
 

@@ -19,11 +19,6 @@ const Value& undefined() {
   return value;
 }
 
-// What a copy costs, roughly: items of a list, a text's bytes by the thousand.
-size_t sizeOf(const Value& value) {
-  return value.is_string() ? value.get_ref<const std::string&>().size() >> 10 : value.is_structured() ? value.size() : 0;
-}
-
 bool isTrue(const Value& value) {
   switch (value.type()) {
     case Value::value_t::boolean: return value.get<bool>();
@@ -77,6 +72,22 @@ class Renderer {
     m_work += amount;
     if (m_work > kMaxWork) fail("the template's work has no end");
   }
+  // What a copy costs: every value inside, texts by the thousand bytes. Deep nesting would be walked recursively later.
+  size_t weight(const Value& value, int depth = 0) const {
+    if (value.is_string()) return 1 + (value.get_ref<const std::string&>().size() >> 10);
+    if (!value.is_structured()) return 1;
+    if (depth >= kMaxValueDepth) fail("values are nested too deeply");
+    size_t sum = 1;
+    for (const Value& item : value) {
+      sum += weight(item, depth + 1);
+      if (sum > kMaxWork) fail("the template's work has no end");
+    }
+    return sum;
+  }
+  const std::string& bounded(const std::string& text) const {
+    if (text.size() > kMaxOutputBytes) fail("a text has no end");
+    return text;
+  }
 
   void put(const std::string& text) {
     if (m_out.size() + text.size() > kMaxOutputBytes) fail("the template's output has no end");
@@ -126,11 +137,12 @@ class Renderer {
     Value* space = find(node.names[0]);
     if (!space || !space->is_object()) fail(fmt::format("\"{}\" is no namespace", node.names[0]));
     (*space)[node.names[1]] = std::move(value);
+    work(weight(*space));
   }
 
   void loop(const Node& node) {
     const Value over = evaluate(*node.expression);
-    work(2 * over.size());
+    work(4 * weight(over));
     if (over.is_discarded() || over.is_null()) fail("something undefined is walked over");
     std::vector<Value> items;
     if (over.is_array()) items.assign(over.begin(), over.end());
@@ -191,17 +203,19 @@ class Renderer {
       case Kind::Name: {
         const Value* found = find(e.name);
         if (!found) return undefined();
-        work(sizeOf(*found));
+        work(weight(*found));
         return *found;
       }
       case Kind::List: {
         Value list = Value::array();
         for (const auto& part : e.parts) list.push_back(evaluate(*part));
+        work(weight(list));
         return list;
       }
       case Kind::Dict: {
         Value dict = Value::object();
         for (size_t i = 0; i < e.parts.size(); i += 2) dict[asText(evaluate(*e.parts[i]))] = evaluate(*e.parts[i + 1]);
+        work(weight(dict));
         return dict;
       }
       case Kind::Attribute: return member(evaluate(*e.parts[0]), e.name);
@@ -276,17 +290,13 @@ class Renderer {
   }
 
   Value binary(const std::string& op, const Value& a, const Value& b) {
-    work(sizeOf(a) + sizeOf(b));
+    work(weight(a) + weight(b));
     if (op == "==") return equal(a, b);
     if (op == "!=") return !equal(a, b);
     if (op == "in") return contains(b, a);
     if (op == "not in") return !contains(b, a);
-    if (op == "~") return textOf(a) + textOf(b);
-    if (op == "+" && a.is_string() && b.is_string()) {
-      if (a.get_ref<const std::string&>().size() + b.get_ref<const std::string&>().size() > kMaxOutputBytes)
-        fail("a text has no end");
-      return a.get<std::string>() + b.get<std::string>();
-    }
+    if (op == "~") return bounded(textOf(a) + textOf(b));
+    if (op == "+" && a.is_string() && b.is_string()) return bounded(a.get<std::string>() + b.get<std::string>());
     if (op == "+" && a.is_array() && b.is_array()) {
       if (a.size() + b.size() > kMaxWork) fail("a list has no end");
       Value list = a;
@@ -398,7 +408,7 @@ class Renderer {
     if (from.empty()) fail("a replacement of nothing");
     for (size_t at = text.find(from); at != std::string::npos; at = text.find(from, at + to.size())) {
       text.replace(at, from.size(), to);
-      if (text.size() > kMaxOutputBytes) fail("a text has no end");
+      bounded(text);
     }
     return text;
   }
@@ -437,7 +447,10 @@ class Renderer {
     if (name == "replace" && given.size() == 2) return replaced(textOf(value), asText(given[0]), asText(given[1]));
     if (name == "join" && given.size() <= 1 && value.is_array()) {
       std::string text;
-      for (size_t i = 0; i < value.size(); ++i) text += (i > 0 && !given.empty() ? textOf(given[0]) : "") + textOf(value[i]);
+      for (size_t i = 0; i < value.size(); ++i) {
+        text += (i > 0 && !given.empty() ? textOf(given[0]) : "") + textOf(value[i]);
+        bounded(text);
+      }
       return text;
     }
     if (name == "tojson" && given.empty() && (value.is_primitive() && !value.is_discarded())) return value.dump();

@@ -220,6 +220,10 @@ class ChatTemplatesTest : public QObject {
     row("endless output", "{% for a in range(9999) %}" + std::string(1000, 'x') + "{% endfor %}", "no end");
     row("doubling text", "{% set ns = namespace(t='xx') %}{% for i in range(99) %}{% set ns.t = ns.t + ns.t %}{% endfor %}", "no end");
     row("doubling list", "{% set ns = namespace(t=[1]) %}{% for i in range(99) %}{% set ns.t = ns.t + ns.t %}{% endfor %}", "no end");
+    row("doubling text by ~", "{% set ns = namespace(t='xx') %}{% for i in range(99) %}{% set ns.t = ns.t ~ ns.t %}{% endfor %}", "no end");
+    row("doubling namespace", "{% set ns = namespace() %}{% for i in range(99) %}{% set ns.a = ns %}{% set ns.b = ns %}{% endfor %}", "chat template");
+    row("lists in lists", "{% set ns = namespace(t=[]) %}{% for i in range(9999) %}{% set ns.t = [ns.t] %}{% endfor %}", "nested too deeply");
+    row("joined without end", "{% set ns = namespace(t='x') %}{% for i in range(21) %}{% set ns.t = ns.t + ns.t %}{% endfor %}{{ [ns.t, ns.t, ns.t, ns.t]|join }}", "no end");
     row("huge range", "{{ range(999999999) }}", "range is too long");
     row("huge number", "{{ 99999999999999999999 }}", "number");
     row("overflow", "{{ 9999999999 * 9999999999 }}", "too large");

@@ -16,6 +16,7 @@
 #include "core/store/command_job.h"
 #include "ui/library/run_output.h"
 #include "ui/shell/format.h"
+#include "ui/shell/grow_to_fit.h"
 #include "ui/shell/job_result.h"
 #include "ui/shell/trainer_client.h"
 #include "ui/theme/theme.h"
@@ -45,7 +46,6 @@ ImportDialog::ImportDialog(TrainerClient& trainer, const QString& adapter, QWidg
   auto* column = new QVBoxLayout(this);
   column->setContentsMargins(space::kPage, space::kWide, space::kPage, space::kWide);
   column->setSpacing(space::kUnit);
-  column->setSizeConstraint(QLayout::SetMinimumSize);  // grows with what is said below a field
   auto* intro = new QLabel(tr("An adapter made elsewhere becomes a run like any other: it can be continued, evaluated, merged, exported "
                               "and looked at in Spectrum."));
   intro->setWordWrap(true);
@@ -241,6 +241,7 @@ void ImportDialog::refresh() {
   m_aboutBase->setVisible(m_baseKnown || !m_baseProblem.isEmpty());
   m_ok->setEnabled(m_known && m_baseKnown && (!needsAlpha || !m_alpha->text().isEmpty()));
   m_command->setText(commandLineOf(importJob(wish(), {})));
+  growToFit(this);
 }
 
 ImportWish ImportDialog::wish() const {

@@ -16,6 +16,7 @@
 #include <QtConcurrent>
 
 #include "ui/shell/format.h"
+#include "ui/shell/grow_to_fit.h"
 #include "ui/shell/job_result.h"
 #include "ui/shell/settings.h"
 #include "ui/theme/theme.h"
@@ -39,7 +40,6 @@ OutputDialog::OutputDialog(OutputSubject subject, OutputKind kind, const Places&
   auto* column = new QVBoxLayout(this);
   column->setContentsMargins(space::kPage, space::kWide, space::kPage, space::kWide);
   column->setSpacing(space::kUnit);
-  column->setSizeConstraint(QLayout::SetMinimumSize);  // grows with what is said below a field
   buildKinds(column);
 
   auto* form = new QFormLayout;
@@ -237,6 +237,7 @@ void OutputDialog::refresh() {
   m_ok->setEnabled(m_free);
   m_ok->setToolTip(m_free ? QString() : m_problem->text());
   m_command->setText(commandLineOf(outputJob(wish(), {})));
+  growToFit(this);
 }
 
 OutputWish OutputDialog::wish() const {

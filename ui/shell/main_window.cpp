@@ -147,7 +147,8 @@ void MainWindow::tellJobEnd(const Job& job) {
     actions.push_back({tr("Open folder"), [this, folder] {
                          openFolderOf(folder, [this](const QString& text) { statusBar()->showMessage(text, kMessageMs); });
                        }});
-  m_toast->say(QLatin1String(jobStateName(job.state)), jobOutcomeTitle(job), jobOutcomeLine(job), actions,
+  m_toast->say(QLatin1String(jobStateName(job.state)), jobOutcomeTitle(job),
+               jobOutcomeLine(job).replace(QStringLiteral("  ·  "), QStringLiteral("\n")), actions,
                job.state == JobState::Failed);
   if (job.spec.kind == "import") m_context.store->ingestNow();
 }

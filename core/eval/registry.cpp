@@ -64,12 +64,12 @@ const std::vector<MetricEntry>& metricEntries() {
        "times 100): v2.0's rules where some question has no answer, else v1.1's.",
        BetterWhen::Higher, questions, [](const Predictions& p) { return share(p, &AnswerScores::f1); }},
       {"has_answer_f1", "F1 where there is an answer", "The F1 of answers over the questions that have one; v2.0 only.",
-       BetterWhen::Higher, questions, [](const Predictions& p) { return share(p, &AnswerScores::hasAnswerF1); }},
+       BetterWhen::Higher, questions, [](const Predictions& p) { return share(p, &AnswerScores::hasAnswerF1); }, true},
       {"no_answer_exact", "Right silence", "Share of the questions without an answer to which none was given; v2.0 only.",
-       BetterWhen::Higher, questions, [](const Predictions& p) { return share(p, &AnswerScores::noAnswerExact); }},
+       BetterWhen::Higher, questions, [](const Predictions& p) { return share(p, &AnswerScores::noAnswerExact); }, true},
       {"best_answer_f1", "Best F1 of answers",
        "The F1 of answers at the threshold of silence that gives the largest; v2.0 only.", BetterWhen::Higher, questions,
-       [](const Predictions& p) { return share(p, &AnswerScores::bestF1); }},
+       [](const Predictions& p) { return share(p, &AnswerScores::bestF1); }, true},
   };
   return entries;
 }
@@ -114,6 +114,7 @@ Result<std::map<std::string, double>> computeMetrics(const std::string& task, co
     Result<double> value = entry->compute(predictions);
     if (!value && !problem) problem = value.error();
     any = any || (value && !std::isnan(*value));
+    if (value && std::isnan(*value) && entry->leftOutWithoutValue) continue;
     values[entry->name] = value ? *value : std::numeric_limits<double>::quiet_NaN();
   }
   // One row has a squared error and no correlation: that is a gap. No row at all is a mistake.

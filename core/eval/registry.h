@@ -33,6 +33,7 @@ struct MetricEntry {
   BetterWhen better = BetterWhen::Higher;
   std::vector<std::string> tasks;  // "classification", …: computed for these
   Result<double> (*compute)(const Predictions& predictions);
+  bool leftOutWithoutValue = false;  // of other data than this: not told of at all, rather than as a gap
 };
 const std::vector<MetricEntry>& metricEntries();
 Result<const MetricEntry*> findMetric(const std::string& name);  // also accepts "eval/" + name
@@ -40,7 +41,7 @@ Result<const MetricEntry*> findMetric(const std::string& name);  // also accepts
 std::vector<const MetricEntry*> metricsOfTask(const std::string& task, int64_t classes = 0);
 // The metric by which the best checkpoint is chosen when train.best_metric is empty: "accuracy", "pearson", "loss".
 std::string mainMetric(const std::string& task);
-// All metrics of the task, by name. Metrics that are undefined for the input are NaN.
+// All metrics of the task, by name. Metrics that are undefined for the input are NaN, or left out where they say so.
 Result<std::map<std::string, double>> computeMetrics(const std::string& task, const Predictions& predictions);
 
 }  // namespace rankscope

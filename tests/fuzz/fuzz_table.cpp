@@ -35,7 +35,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   uint64_t again = 0;
   while ((*reader)->next(row)) ++again;
   if (again != rows || (*reader)->problems().total != problems) std::abort();
-  for (const DataTask task : {DataTask::CausalLm, DataTask::Instruction, DataTask::Classification, DataTask::Regression})
+  for (const DataTask task : {DataTask::CausalLm, DataTask::MaskedLm, DataTask::Instruction, DataTask::MultipleChoice,
+                              DataTask::QuestionAnswering, DataTask::Classification, DataTask::Regression})
     guessRoles(task, (*reader)->columns(), sample);
   if (!inspectTable(path, options)) std::abort();
   return 0;

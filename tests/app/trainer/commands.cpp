@@ -116,6 +116,24 @@ class TrainerCommands : public QObject {
     QCOMPARE(ask(home, {"control", "first", "pause"}).code, 2);  // it is not going
   }
 
+  void choicesOfAPlainModel() {
+    Home home;
+    const std::filesystem::path file = home.places.home / "rows.json";
+    (void)writeFileAtomically(file, R"([{"instruction":"Is it so?\n\nAnswer format: true/false","answer":"true"},
+      {"instruction":"Which? Option1: a lake Option2: a hill Answer format: option1/option2","answer":"option2"}])");
+    const QString rows = QString::fromStdString(file.string());
+    const Answer scored = ask(home, {"--json", "eval", "starter:model", "--task", "multiple_choice", "--data", rows});
+    QVERIFY2(scored.code == 0, scored.err.c_str());
+    QCOMPARE(scored.document()["examples"].get<int>(), 4);
+    for (const char* name : {"accuracy", "accuracy_norm", "loss"}) QVERIFY(scored.document()["values"].contains(name));
+    // A causal model tells no hidden words, a row that names no choice stops it all, with its place.
+    QCOMPARE(ask(home, {"eval", "starter:model", "--pseudo", "--data", rows}).code, 2);
+    (void)writeFileAtomically(file, R"([{"instruction":"Is it so? Answer format: true/false","answer":"perhaps"}])");
+    const Answer refused = ask(home, {"eval", "starter:model", "--task", "multiple_choice", "--data", rows});
+    QCOMPARE(refused.code, 3);
+    QVERIFY2(refused.err.find("rows.json: row 1 (line 1)") != std::string::npos, refused.err.c_str());
+  }
+
   void serveAnswers() {
     Home home;
     const json config = home.config().toSparseJson();

@@ -122,7 +122,10 @@ class AnswersTest : public QObject {
     const auto values = computeMetrics("question_answering", predictions);
     QVERIFY(values.ok());
     QCOMPARE(values->at("exact_match"), 1.0);
-    QVERIFY(std::isnan(values->at("no_answer_exact")));
+    QVERIFY(!values->contains("no_answer_exact"));
+    predictions.questions.push_back({});  // one without an answer: the rules of v2.0
+    QCOMPARE(computeMetrics("question_answering", predictions)->at("no_answer_exact"), 1.0);
+    QCOMPARE(computeMetrics("question_answering", predictions)->at("has_answer_f1"), 1.0);
   }
 
   void choices() {

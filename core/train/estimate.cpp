@@ -272,6 +272,7 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
   PassModel pass = passModel(config, **entry, sizes, *sites, counts->rankAt, *dtype);
   pass.decoder = std::find((*family)->heads.begin(), (*family)->heads.end(), HeadKind::CausalLm) != (*family)->heads.end();
   pass.languageHead = *head == HeadKind::CausalLm || *head == HeadKind::MaskedLm;
+  pass.maskedHead = *head == HeadKind::MaskedLm;
   pass.tied = modelConfig->value("tie_word_embeddings", false);
   PassShape training{tokens, tokens, tokens, maxLength}, evaluation;
   if (data && data->largestBatchTokens > 0) {

@@ -13,6 +13,10 @@ constexpr int64_t kInputBytes = 3 * 8;
 constexpr int64_t kLossScratchBytes = 2 * 240 * kBf16Bytes;
 // The composite loss keeps its logits near this many values at a time (kernels/generic/products.cpp).
 constexpr int64_t kLogitBlock = int64_t{16} << 20;
+// An encoder's head keeps so many at a time (core/models/heads.cpp); of each the float32 score with its bias, the chosen
+// row's copy and its log-probability, or in backward the latter with two gradients.
+constexpr int64_t kMaskedBlock = int64_t{32} << 20;
+constexpr int64_t kMaskedScoreBytes = 3 * kFloatBytes;
 
 // Columns that a block keeps for backward, before and behind the attention. Per norm the sum that it normed; its result
 // only where a factor's gradient needs it.
@@ -53,6 +57,11 @@ int64_t packingBuffers(const PassModel& model, int64_t tokens) {
 int64_t lossBuffers(const PassModel& model, const PassShape& batch, bool gradients) {
   if (!model.languageHead) return 0;
   const int64_t rows = batch.labelled;
+  if (model.maskedHead) {
+    const int64_t scores = std::min(rows * model.vocabulary, kMaskedBlock);
+    const int64_t operands = model.packed ? kBf16Bytes * (scores + model.vocabulary * model.hidden) : 0;
+    return kMaskedScoreBytes * scores + operands;
+  }
   if (!model.packed) return 2 * kFloatBytes * std::min(rows * model.vocabulary, kLogitBlock);
   const int64_t chosen = rows < batch.tokens ? rows * model.hidden * kBf16Bytes : 0;
   return chosen + model.threads * rows * (kLossScratchBytes + (gradients ? model.hidden * kFloatBytes : 0));

@@ -31,6 +31,7 @@ struct PassModel {
   bool full = false;           // every weight trains
   bool decoder = false;        // behind its last attention only rows with a label are computed
   bool languageHead = false;
+  bool maskedHead = false;     // of an encoder: it computes the scores of all its rows before their loss
   bool tied = false;           // the head is the embedding: its gradient comes in two parts
   bool checkpointing = false;
   int64_t computeBytes = 4;

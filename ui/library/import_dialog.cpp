@@ -1,6 +1,7 @@
 #include "ui/library/import_dialog.h"
 
 #include <QComboBox>
+#include <QCoreApplication>
 #include <QDialogButtonBox>
 #include <QDoubleValidator>
 #include <QFileDialog>
@@ -13,6 +14,7 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 
+#include "core/config/option_spec.h"
 #include "core/store/command_job.h"
 #include "ui/library/run_output.h"
 #include "ui/shell/format.h"
@@ -119,10 +121,8 @@ ImportDialog::ImportDialog(TrainerClient& trainer, const QString& adapter, QWidg
   m_task->setObjectName(QStringLiteral("importTask"));
   m_task->setAccessibleName(tr("Task"));
   m_task->addItem(tr("as the adapter tells it"), QString());
-  m_task->addItem(tr("text"), QStringLiteral("causal_lm"));
-  m_task->addItem(tr("prompt and answer"), QStringLiteral("instruction"));
-  m_task->addItem(tr("classification"), QStringLiteral("classification"));
-  m_task->addItem(tr("regression"), QStringLiteral("regression"));
+  for (const OptionChoice& choice : findOption("data.task")->choices)
+    m_task->addItem(QCoreApplication::translate("options", choice.title.c_str()), QString::fromStdString(choice.value));
   captioned(tr("Task"), m_task, m_task);
   column->addLayout(form);
   m_command = new QLabel;

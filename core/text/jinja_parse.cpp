@@ -3,6 +3,7 @@
 #include <cctype>
 #include <charconv>
 
+#include "core/config/text_shown.h"
 #include "core/text/jinja.h"
 #include "core/text/jinja_nodes.h"
 #include "core/text/unicode_text.h"
@@ -544,6 +545,7 @@ Error failed(const jinja::Failure& failure) {
 Result<JinjaTemplate> JinjaTemplate::parse(std::string_view text) {
   try {
     if (text.size() > jinja::kMaxTemplateBytes) throw jinja::Failure{fmt::format("{} bytes", text.size()), 0};
+    if (!isValidUtf8(text)) throw jinja::Failure{"text that is not UTF-8", 0};
     JinjaTemplate result;
     result.m_root = std::make_shared<jinja::Node>(jinja::parseTemplate(text));
     return result;

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 
+#include "core/config/json_text.h"
 #include "core/text/jinja_nodes.h"
 
 namespace rankscope::jinja {
@@ -453,7 +454,7 @@ class Renderer {
       }
       return text;
     }
-    if (name == "tojson" && given.empty() && (value.is_primitive() && !value.is_discarded())) return value.dump();
+    if (name == "tojson" && given.empty() && value.is_primitive() && !value.is_discarded()) return jsonText(value);
     if ((name == "selectattr" || name == "rejectattr") && value.is_array() && !given.empty()) return selected(value, given, name[0] == 's');
     fail(fmt::format("the filter \"{}\" is not known for this", name));
   }

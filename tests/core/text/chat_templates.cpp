@@ -224,6 +224,7 @@ class ChatTemplatesTest : public QObject {
     row("doubling namespace", "{% set ns = namespace() %}{% for i in range(99) %}{% set ns.a = ns %}{% set ns.b = ns %}{% endfor %}", "chat template");
     row("lists in lists", "{% set ns = namespace(t=[]) %}{% for i in range(9999) %}{% set ns.t = [ns.t] %}{% endfor %}", "nested too deeply");
     row("joined without end", "{% set ns = namespace(t='x') %}{% for i in range(21) %}{% set ns.t = ns.t + ns.t %}{% endfor %}{{ [ns.t, ns.t, ns.t, ns.t]|join }}", "no end");
+    row("half a character", "{{ '\\ud800'|tojson }}{{ 1 // 0 }}", "division by 0");
     row("huge range", "{{ range(999999999) }}", "range is too long");
     row("huge number", "{{ 99999999999999999999 }}", "number");
     row("overflow", "{{ 9999999999 * 9999999999 }}", "too large");
@@ -245,6 +246,10 @@ class ChatTemplatesTest : public QObject {
     row("nothing to write", "{{ }}", "a value is expected");
     row("list written out", "{{ [1] }}", "written out");
     row("half a \\u", "{{ '\\u12' }}", "four digits");
+  }
+  void notUtf8() {
+    const Result<JinjaTemplate> parsed = JinjaTemplate::parse("{{ 'q\xde'|tojson }}");
+    QVERIFY(!parsed.ok() && parsed.error().message().find("not UTF-8") != std::string::npos);
   }
   void hostileJinja() {
     QFETCH(QString, source);

@@ -1,6 +1,7 @@
 // rankscope-train data: what is in a data file, and what a run would make of it.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "app/trainer/commands.h"
 #include "app/trainer/config_arguments.h"
@@ -62,6 +63,10 @@ int preview(CommandContext& context, const ConfigArguments& arguments, size_t ro
   if (!document) return context.fail(document.error());
   std::string text;
   for (const nlohmann::json& row : (*document)["rows"]) {
+    if (row.contains("image")) {
+      text += fmt::format("image {}, {}\n", row["row"].get<uint64_t>(), row["label"].is_string() ? row["label"].get<std::string>() : std::string());
+      continue;
+    }
     text += fmt::format("row {}, {} tokens{}{}\n  ", row["row"].get<uint64_t>(), row["length"].get<uint64_t>(),
                         row["truncated"].get<bool>() ? ", cut" : "",
                         row["label"].is_string() ? ", " + row["label"].get<std::string>() : std::string());
@@ -75,7 +80,12 @@ int preview(CommandContext& context, const ConfigArguments& arguments, size_t ro
     text += inside ? "]\n" : "\n";
   }
   const nlohmann::json& histogram = (*document)["length_histogram"];
-  text += fmt::format("\n{} training sequences, {} for evaluation, {} tokens; {} sequences cut, {:.2f} % of the tokens lost\n",
+  if ((*document)["format"] == "images")
+    text += fmt::format("\n{} images to train on, {} for evaluation, classes: {}\n", formatCount((*document)["train_rows"].get<int64_t>()),
+                        formatCount((*document)["eval_rows"].get<int64_t>()),
+                        fmt::join((*document)["labels"].get<std::vector<std::string>>(), ", "));
+  else
+    text += fmt::format("\n{} training sequences, {} for evaluation, {} tokens; {} sequences cut, {:.2f} % of the tokens lost\n",
                       formatCount((*document)["train_rows"].get<int64_t>()), formatCount((*document)["eval_rows"].get<int64_t>()),
                       formatCount((*document)["tokens"].get<int64_t>()), formatCount(histogram["over_limit"].get<int64_t>()),
                       100 * histogram["tokens_lost_share"].get<double>());
@@ -91,7 +101,7 @@ void addDataCommand(CLI::App& root, CommandContext& context) {
   auto file = std::make_shared<InspectArguments>();
   CLI::App* inspectSub = sub->add_subcommand("inspect", "Format, columns, rows and problems of one file");
   inspectSub->add_option("FILE", file->file, "Data file (also starter:…)")->required();
-  inspectSub->add_option("--format", file->format, "auto, txt, csv, tsv, jsonl or json");
+  inspectSub->add_option("--format", file->format, "auto, txt, csv, tsv, jsonl, json or images");
   inspectSub->add_option("--header", file->header, "auto, yes or no");
   inspectSub->add_option("--task", file->task, "Guess the columns' roles for this task");
   context.run(inspectSub, [&context, file] { return inspect(context, *file); });

@@ -2,7 +2,8 @@
 
 #include "core/config/files.h"
 #include "core/data/prepare.h"
-#include "core/text/registry.h"
+#include "core/text/base64.h"
+#include "core/train/model_inputs.h"
 
 namespace rankscope {
 namespace {
@@ -10,7 +11,13 @@ namespace {
 // Pieces of byte-level vocabularies and cells of foreign files need not be UTF-8; JSON must be.
 std::string clean(const std::string& text) { return cleanUtf8(text, 4096); }
 
-nlohmann::json rowsDocument(const TokenizedSet& set, size_t rows, const Tokenizer& tokenizer, const DataSettings& settings,
+// As the model sees it, before it is normalised; three bytes a pixel.
+nlohmann::json imageDocument(const Image& image) {
+  const std::string_view bytes(reinterpret_cast<const char*>(image.pixels.data()), image.pixels.size());
+  return {{"width", image.width}, {"height", image.height}, {"rgb", toBase64(bytes)}};
+}
+
+nlohmann::json rowsDocument(const TokenizedSet& set, size_t rows, const Tokenizer* tokenizer, const DataSettings& settings,
                             const std::vector<std::string>& labels) {
   nlohmann::json list = nlohmann::json::array();
   for (const PreviewRow& row : previewRows(set, rows, tokenizer, settings, labels)) {
@@ -19,6 +26,7 @@ nlohmann::json rowsDocument(const TokenizedSet& set, size_t rows, const Tokenize
       tokens.push_back({{"text", clean(token.text)}, {"id", token.id}, {"label", token.label}});
     list.push_back({{"tokens", tokens}, {"row", row.row}, {"length", row.length}, {"truncated", row.truncated},
                     {"label", row.label.empty() ? nlohmann::json() : nlohmann::json(clean(row.label))}});
+    if (!row.image.pixels.empty()) list.back()["image"] = imageDocument(row.image);
   }
   return list;
 }
@@ -64,34 +72,44 @@ Result<nlohmann::json> inspectDataDocument(const std::filesystem::path& file, co
                         {"task", dataTaskName(chosen)}, {"roles", rolesDocument(roles)}};
 }
 
-Result<nlohmann::json> previewDataDocument(const RunConfig& config, const Places& places, size_t rows,
-                                           const std::atomic<bool>* cancel,
-                                           const std::function<void(double, const std::string&)>& progress) {
+Result<ConfigData> prepareConfigData(const RunConfig& config, const Places& places, const std::atomic<bool>* cancel,
+                                     const std::function<void(double, const std::string&)>& progress) {
   Result<DataSettings> settings = DataSettings::fromConfig(config, places);
   if (!settings) return settings.error();
   Result<std::filesystem::path> model = places.resolve(config.str("model.path"));
   if (!model) return model.error();
-  Result<std::unique_ptr<Tokenizer>> tokenizer = loadTokenizer(*model);
-  if (!tokenizer) return tokenizer.error();
+  Result<std::unique_ptr<Tokenizer>> loaded = loadModelInputs(*model, config, *settings);
+  if (!loaded) return loaded.error();
   PrepareOptions options;
   options.threads = static_cast<int>(config.integer("train.threads"));
   options.cacheFolder = places.cache.empty() ? std::filesystem::path() : places.cache / "tokens";
   options.cancel = cancel;
   options.progress = progress;
-  Result<PreparedData> data = prepareData(*settings, **tokenizer, options);
+  Result<PreparedData> data = prepareData(*settings, loaded->get(), options);
   if (!data) return data.error();
+  return ConfigData{std::move(*settings), std::move(*loaded), std::move(*data)};
+}
+
+Result<nlohmann::json> previewDataDocument(const RunConfig& config, const Places& places, size_t rows,
+                                           const std::atomic<bool>* cancel,
+                                           const std::function<void(double, const std::string&)>& progress) {
+  Result<ConfigData> read = prepareConfigData(config, places, cancel, progress);
+  if (!read) return read.error();
+  const PreparedData* const data = &read->data;
+  const auto& chat = read->settings.chatTemplate;
 
   const DataStatistics& statistics = data->trainStatistics;
   const LengthHistogram histogram = statistics.histogram();
   nlohmann::json labels = nlohmann::json::array();
   for (const std::string& label : data->labels) labels.push_back(clean(label));
-  return nlohmann::json{{"rows", rowsDocument(data->train, rows, **tokenizer, *settings, data->labels)},
+  return nlohmann::json{{"rows", rowsDocument(data->train, rows, read->tokenizer.get(), read->settings, data->labels)},
                         {"length_histogram", {{"edges", histogram.edges}, {"counts", histogram.counts},
                                               {"over_limit", statistics.overLimit},
                                               {"tokens_lost_share", statistics.lostShare()}}},
                         {"train_rows", data->train.size()}, {"eval_rows", data->eval.size()},
-                        {"tokens", data->train.tokens()}, {"labels", labels}, {"roles", rolesDocument(data->roles)},
-                        {"chat_template", settings->chatTemplate ? nlohmann::json(settings->chatTemplate->title) : nlohmann::json()},
+                        {"tokens", data->train.tokens()}, {"labels", labels},
+                        {"format", dataFormatName(data->format)}, {"roles", rolesDocument(data->roles)},
+                        {"chat_template", chat ? nlohmann::json(chat->title) : nlohmann::json()},
                         {"problems", problemsDocument(data->trainProblems)},
                         {"problem_count", data->trainProblems.total + data->evalProblems.total}};
 }

@@ -10,6 +10,7 @@
 #include "core/config/places.h"
 #include "core/config/result.h"
 #include "core/config/run_config.h"
+#include "core/data/prepare.h"
 #include "core/data/roles.h"
 #include "core/text/tokenizer.h"
 
@@ -26,8 +27,19 @@ nlohmann::json rolesDocument(const ColumnRoles& roles);
 // [{row, line, message}]
 nlohmann::json problemsDocument(const ProblemList& problems);
 
+// What the config's run would read.
+struct ConfigData {
+  DataSettings settings;
+  std::unique_ptr<Tokenizer> tokenizer;  // null for images
+  PreparedData data;
+};
+Result<ConfigData> prepareConfigData(const RunConfig& config, const Places& places, const std::atomic<bool>* cancel = nullptr,
+                                     const std::function<void(double, const std::string&)>& progress = {});
+
 // {rows:[{tokens:[{text, id, label}], row, length, truncated, label}], length_histogram:{edges, counts, over_limit,
-//  tokens_lost_share}, train_rows, eval_rows, tokens, labels, roles, chat_template (a title, or null), problems, problem_count}
+//  tokens_lost_share}, train_rows, eval_rows, tokens, labels, format, roles, chat_template (a title, or null), problems,
+//  problem_count}. Rows of images come from all over the set, since classes lie together, and carry
+//  image:{width, height, rgb (base64)} in place of tokens.
 Result<nlohmann::json> previewDataDocument(const RunConfig& config, const Places& places, size_t rows,
                                            const std::atomic<bool>* cancel = nullptr,
                                            const std::function<void(double, const std::string&)>& progress = {});

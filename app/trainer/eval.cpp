@@ -36,10 +36,11 @@ Result<TokenizedSet> evaluationSet(const CommandContext& context, const EvalArgu
                    "a task for its head: " + std::string(headName(trained.setup.head)), "Name another task or another model."};
     trained.setup.task = settings->task;
   }
+  settings->image = trained.setup.dataSettings.image;
   Result<std::filesystem::path> path = context.places.resolve(arguments.data);
   if (!path) return path.error();
   if (!trained.setup.data.labels.empty()) settings->labels = trained.setup.data.labels;
-  Result<PreparedFile> file = prepareFile(*path, *settings, *trained.setup.tokenizer);
+  Result<PreparedFile> file = prepareFile(*path, *settings, trained.setup.tokenizer.get());
   if (!file) return file.error();
   trained.setup.data.labels = file->labels;
   for (const DataProblem& problem : file->problems.items)

@@ -28,6 +28,7 @@ const char* pipelineOf(HeadKind head) {
     case HeadKind::SequenceClassification: return "text-classification";
     case HeadKind::MaskedLm: return "fill-mask";
     case HeadKind::TokenSpan: return "question-answering";
+    case HeadKind::ImageClassification: return "image-classification";
     case HeadKind::None: break;
   }
   return "feature-extraction";

@@ -86,8 +86,8 @@ json summaryOf(const fs::path& folder, const Places& places, const Headers& head
   document["layers"] = configNumber(config, {"num_hidden_layers", "n_layer"});
   document["vocab"] = configNumber(config, {"vocab_size"});
   document["max_positions"] = configNumber(config, {"max_position_embeddings", "n_positions"});
-  if (auto family = findModelFamily(configText(config, "model_type")); !family)
-    document["problem"] = family.error().message();
+  const Result<const ModelFamily*> family = findModelFamily(configText(config, "model_type"));
+  if (!family) document["problem"] = family.error().message();
   if (headers.weights) {
     document["weights"] = true;
     document["parameters"] = headers.weights->parameters;
@@ -99,7 +99,8 @@ json summaryOf(const fs::path& folder, const Places& places, const Headers& head
   } else if (document["problem"].get<std::string>().empty()) {
     document["problem"] = headers.weights.error().message();
   }
-  if (document["tokenizer"].get<std::string>().empty() && document["problem"].get<std::string>().empty())
+  const bool images = family && (*family)->imagePass;
+  if (!images && document["tokenizer"].get<std::string>().empty() && document["problem"].get<std::string>().empty())
     document["problem"] = "The folder has no tokenizer that can be read.";
   return document;
 }
@@ -163,7 +164,9 @@ bool isModelFolder(const fs::path& folder) {
   // own config.
   if (fs::exists(folder / "config.json", code))
     return holdsFile(folder, {".safetensors", ".safetensors.index.json", ".bin", ".pt", ".pth", ".th", ".gguf"});
-  return holdsFile(folder, {".gguf"});
+  if (holdsFile(folder, {".gguf"})) return true;
+  // So may the state dict of an image network, told by its tensors.
+  return holdsFile(folder, {".safetensors", ".pt", ".pth", ".th"}) && readModelConfig(folder).ok();
 }
 
 json modelSummary(const fs::path& folder, const Places& places) {
@@ -214,7 +217,7 @@ json describeModel(const fs::path& folder, const Places& places) {
   else
     document["problems"].push_back(errorDocument(sites.error()));
   if (headers.weights && document["problems"].empty()) describeFit(folder, *headers.config, **family, document);
-  if (document["tokenizer"].get<std::string>().empty())
+  if (!(*family)->imagePass && document["tokenizer"].get<std::string>().empty())
     document["problems"].push_back(errorDocument(
         {ErrorCode::BadInput, "the folder has no tokenizer that can be read", pathText(folder), "",
          "tokenizer.json, tokenizer.model, vocab.txt, or vocab.json with merges.txt",

@@ -15,7 +15,6 @@
 #include "core/data/prepare.h"
 #include "core/data/roles.h"
 #include "core/models/registry.h"
-#include "core/text/registry.h"
 #include "core/train/estimate.h"
 #include "rankscope_version.h"
 
@@ -44,21 +43,6 @@ Result<RunConfig> configParam(const ServeCall& call) {
 
 std::function<void(double, const std::string&)> shareProgress(const ServeCall& call) {
   return [&call](double share, const std::string& what) { call.progress({{"share", share}, {"what", what}}); };
-}
-
-Result<PreparedData> prepare(const ServeCall& call, const RunConfig& config, std::unique_ptr<Tokenizer>& tokenizer) {
-  Result<std::filesystem::path> model = call.places.resolve(config.str("model.path"));
-  if (!model) return model.error();
-  Result<std::unique_ptr<Tokenizer>> loaded = loadTokenizer(*model);
-  if (!loaded) return loaded.error();
-  tokenizer = std::move(*loaded);
-  Result<DataSettings> settings = DataSettings::fromConfig(config, call.places);
-  if (!settings) return settings.error();
-  PrepareOptions options;
-  options.cacheFolder = call.places.cache.empty() ? std::filesystem::path() : call.places.cache / "tokens";
-  options.cancel = &call.cancelled;
-  options.progress = shareProgress(call);
-  return prepareData(*settings, *tokenizer, options);
 }
 
 Result<json> ping(const ServeCall&) { return json{{"version", RANKSCOPE_VERSION}}; }
@@ -148,9 +132,8 @@ Result<json> estimate(const ServeCall& call) {
   bool known = false;
   // The data is worth waiting for when there is some; a form without data still gets the model's side.
   if (!config->str("data.train").empty()) {
-    std::unique_ptr<Tokenizer> tokenizer;
-    if (Result<PreparedData> data = prepare(call, *config, tokenizer); data) {
-      shape = dataShape(*config, *data);
+    if (Result<ConfigData> read = prepareConfigData(*config, call.places, &call.cancelled, shareProgress(call)); read) {
+      shape = dataShape(*config, read->data);
       known = true;
     }
   }

@@ -4,6 +4,7 @@ namespace rankscope {
 
 std::string headForTask(const std::string& task) {
   if (task == "classification" || task == "regression") return "sequence_classification";
+  if (task == "image_classification") return "image_classification";
   if (task == "masked_lm") return "masked_lm";
   if (task == "question_answering") return "token_span";
   return "causal_lm";

@@ -94,7 +94,8 @@ class Checker {
       add("model.path", "no base model is chosen", "", "a model's folder",
           "Choose a folder with config.json and safetensors weights, such as starter:model.");
     if (m_config.str("data.train").empty())
-      add("data.train", "no training data is chosen", "", "a file", "Choose a TXT, CSV, TSV, JSONL or JSON file.");
+      add("data.train", "no training data is chosen", "", "a file, or a folder of images",
+          "Choose a TXT, CSV, TSV, JSONL or JSON file.");
   }
 
   void checkRun() {
@@ -206,6 +207,7 @@ class Checker {
     const std::string task = m_config.str("data.task");
     static const std::map<std::string, std::vector<std::string>> metrics = {
         {"classification", {"loss", "accuracy", "f1", "f1_macro", "matthews"}},
+        {"image_classification", {"loss", "accuracy", "f1", "f1_macro", "matthews"}},
         {"regression", {"loss", "pearson", "spearman", "mse"}},
         {"masked_lm", {"loss", "masked_perplexity"}},
         {"multiple_choice", {"loss", "accuracy", "accuracy_norm"}},
@@ -248,7 +250,21 @@ class Checker {
   std::vector<ValidationIssue> m_issues;
 };
 
-enum class Wanted { File, Folder };
+enum class Wanted { File, FileOrFolder, Model };
+
+bool namesWeights(const std::filesystem::path& file) {
+  const auto ending = file.extension();
+  return ending == ".gguf" || ending == ".th" || ending == ".pth" || ending == ".pt" || ending == ".safetensors";
+}
+
+// config.json, or a checkpoint that may do without: GGUF, or a bare state dict.
+bool holdsModel(const std::filesystem::path& folder) {
+  std::error_code code;
+  if (std::filesystem::exists(folder / "config.json", code)) return true;
+  for (std::filesystem::directory_iterator it(folder, code), end; !code && it != end; it.increment(code))
+    if (namesWeights(it->path())) return true;
+  return false;
+}
 
 void checkPath(const RunConfig& config, const Places& places, const char* key, Wanted wanted,
                std::vector<ValidationIssue>& issues) {
@@ -266,20 +282,23 @@ void checkPath(const RunConfig& config, const Places& places, const char* key, W
     const char* hint = named.compare(0, 7, "models:") == 0
                            ? "Put the model's folder there, or choose another model."
                            : "Check the path; relative paths start at the folder the program was started in.";
-    return add({ErrorCode::BadInput, wanted == Wanted::File ? "the file does not exist" : "the folder does not exist",
+    return add({ErrorCode::BadInput, wanted == Wanted::Model ? "the folder does not exist" : "the file does not exist",
                 pathText(*path), "", "", hint});
   }
-  if (wanted == Wanted::Folder) {
-    if (!std::filesystem::is_directory(status))
-      return add({ErrorCode::BadInput, "not a folder", pathText(*path), "a file", "a model's folder",
+  const bool folder = std::filesystem::is_directory(status);
+  if (wanted == Wanted::Model) {
+    // A file of weights may carry what config.json would say; what it is shows when it is opened.
+    if (!folder && !namesWeights(*path))
+      return add({ErrorCode::BadInput, "not a folder", pathText(*path), "a file", "a model's folder, or a file of weights",
                   "Give the folder that holds config.json."});
-    if (!std::filesystem::exists(*path / "config.json", code))
+    if (folder && !holdsModel(*path))
       return add({ErrorCode::BadInput, "the folder holds no model", pathText(*path), "no config.json",
                   "config.json, weights and tokenizer", "Choose the folder with config.json in it."});
-  } else if (std::filesystem::is_directory(status)) {
-    return add({ErrorCode::BadInput, "not a file", pathText(*path), "a folder", "a data file", "Choose a file in it."});
+  } else if (folder && wanted == Wanted::File) {
+    return add({ErrorCode::BadInput, "not a file", pathText(*path), "a folder", "a data file",
+                "Choose a file in it; a folder of images needs the task image_classification."});
   }
-  if (::access(path->c_str(), wanted == Wanted::Folder ? R_OK | X_OK : R_OK) != 0)
+  if (::access(path->c_str(), folder ? R_OK | X_OK : R_OK) != 0)
     add(systemError(errno, "cannot be read", *path));
 }
 
@@ -289,9 +308,10 @@ std::vector<ValidationIssue> validate(const RunConfig& config) { return Checker(
 
 std::vector<ValidationIssue> validatePaths(const RunConfig& config, const Places& places) {
   std::vector<ValidationIssue> issues;
-  checkPath(config, places, "model.path", Wanted::Folder, issues);
-  checkPath(config, places, "data.train", Wanted::File, issues);
-  checkPath(config, places, "data.eval", Wanted::File, issues);
+  checkPath(config, places, "model.path", Wanted::Model, issues);
+  const Wanted data = config.str("data.task") == "image_classification" ? Wanted::FileOrFolder : Wanted::File;
+  checkPath(config, places, "data.train", data, issues);
+  checkPath(config, places, "data.eval", data, issues);
   return issues;
 }
 

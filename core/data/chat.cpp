@@ -28,7 +28,7 @@ Turns withoutFirst(const Turns& turns, size_t count) {
 class ChatTask : public RowTask {
  public:
   explicit ChatTask(const TaskSetup& setup)
-      : m_tokenizer(setup.tokenizer),
+      : m_tokenizer(*setup.tokenizer),
         m_template(*setup.settings.chatTemplate),
         m_maxLength(static_cast<size_t>(setup.settings.maxLength)),
         m_lastOnly(setup.settings.lossOnLastTurn) {}

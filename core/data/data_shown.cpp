@@ -9,6 +9,24 @@
 #include "core/data/task.h"
 
 namespace rankscope {
+namespace {
+
+Image thumbnail(const ImageStore& images, int32_t index) {
+  const ImageSettings& settings = images.settings();
+  Image image{settings.width, settings.height, settings.channels, {}};
+  image.pixels.resize(image.bytes());
+  const auto planes = images.pixels(index);
+  const auto plane = static_cast<size_t>(image.width * image.height), channels = static_cast<size_t>(image.channels);
+  for (size_t i = 0; i < plane; ++i)
+    for (size_t c = 0; c < channels; ++c) image.pixels[i * channels + c] = planes[c * plane + i];
+  image = withChannels(std::move(image), 3);
+  const int64_t longer = std::max(image.width, image.height);
+  if (longer <= kPreviewSide) return image;
+  return resizedImage(image, std::max<int64_t>(1, image.width * kPreviewSide / longer),
+                      std::max<int64_t>(1, image.height * kPreviewSide / longer), Resample::Box);
+}
+
+}  // namespace
 
 void DataStatistics::count(size_t tokensOfExample, size_t lost) {
   constexpr size_t kLongestCounted = 1 << 16;
@@ -35,16 +53,17 @@ LengthHistogram DataStatistics::histogram(size_t bins) const {
   return result;
 }
 
-PreviewRow previewExample(const ExampleView& example, const Tokenizer& tokenizer, DataTask task,
+PreviewRow previewExample(const ExampleView& example, const Tokenizer* tokenizer, DataTask task,
                           const std::vector<std::string>& labels) {
   PreviewRow row;
   row.row = example.row;
   row.length = example.length();
   row.truncated = example.truncated;
-  for (size_t i = 0; i < example.length(); ++i)
+  if (example.images) row.image = thumbnail(*example.images, example.ids.front());
+  for (size_t i = 0; tokenizer && i < example.length(); ++i)
     row.tokens.push_back(
-        {tokenizer.idToPiece(example.ids[i]), example.ids[i], i > 0 && example.label(i) != kIgnoreLabel});
-  if (task == DataTask::Classification && example.classLabel >= 0 &&
+        {tokenizer->idToPiece(example.ids[i]), example.ids[i], i > 0 && example.label(i) != kIgnoreLabel});
+  if (hasClasses(task) && example.classLabel >= 0 &&
       static_cast<size_t>(example.classLabel) < labels.size())
     row.label = labels[static_cast<size_t>(example.classLabel)];
   if (task == DataTask::Regression) row.label = fmt::format("{}", example.target);
@@ -52,14 +71,16 @@ PreviewRow previewExample(const ExampleView& example, const Tokenizer& tokenizer
   return row;
 }
 
-std::vector<PreviewRow> previewRows(const TokenizedSet& set, size_t rows, const Tokenizer& tokenizer,
+std::vector<PreviewRow> previewRows(const TokenizedSet& set, size_t rows, const Tokenizer* tokenizer,
                                     const DataSettings& settings, const std::vector<std::string>& labels) {
   std::vector<PreviewRow> shownRows;
   Result<TokenMasking> masking = settings.task == DataTask::MaskedLm
-                                     ? TokenMasking::make(tokenizer, settings.maskShare, settings.seed)
+                                     ? TokenMasking::make(*tokenizer, settings.maskShare, settings.seed)
                                      : Result<TokenMasking>(TokenMasking{});
-  for (size_t i = 0; i < std::min(rows, set.size()); ++i) {
-    ExampleView example = set[i];
+  const size_t count = std::min(rows, set.size());
+  for (size_t i = 0; i < count; ++i) {
+    // Images of a class lie together: they are taken from all over the set.
+    ExampleView example = set[set.images() ? i * set.size() / count : i];
     MaskedExample hidden;
     std::vector<uint8_t> asked;
     if (settings.task == DataTask::MaskedLm && masking) {

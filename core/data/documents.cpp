@@ -30,7 +30,7 @@ class DocumentTask : public RowTask {
 Result<std::unique_ptr<RowTask>> makeDocumentTask(const TaskSetup& setup) {
   Result<size_t> column = findColumn(setup.columns, setup.roles.text, "data.columns.text");
   if (!column) return column.error();
-  return std::unique_ptr<RowTask>(std::make_unique<DocumentTask>(setup.tokenizer, *column));
+  return std::unique_ptr<RowTask>(std::make_unique<DocumentTask>(*setup.tokenizer, *column));
 }
 
 BlockBuilder::BlockBuilder(const Tokenizer& tokenizer, size_t maxLength, bool masked)

@@ -24,6 +24,7 @@ ExampleView TokenizedSet::operator[](size_t index) const {
   view.truncated = m_truncated[index] != 0;
   if (!m_answers.empty()) view.answer = m_answers[index];
   if (!m_offsets.empty()) view.offsets = std::span(m_offsets).subspan(begin, count);
+  view.images = m_images.get();
   return view;
 }
 
@@ -65,6 +66,7 @@ TokenizedSet TokenizedSet::subset(std::span<const uint32_t> indices) const {
   result.reserve(indices.size(), tokens);
   for (const uint32_t index : indices) result.add((*this)[index]);
   result.m_questions = m_questions;
+  result.m_images = m_images;
   return result;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/data/image_store.h"
 #include "core/text/traced_text.h"
 
 namespace rankscope {
@@ -28,6 +29,7 @@ struct ExampleView {
   // and what each token covers of the question's context (nothing for tokens outside it).
   std::array<int32_t, 2> answer{-1, -1};
   std::span<const TextSpan> offsets;
+  const ImageStore* images = nullptr;  // images: ids[0] is the example's place in it
 
   size_t length() const { return ids.size(); }
   // Unshifted label of token i: the token itself, or -100. Position i predicts label(i + 1).
@@ -57,6 +59,9 @@ class TokenizedSet {
   // The examples named, in that order.
   TokenizedSet subset(std::span<const uint32_t> indices) const;
   void reserve(size_t examples, size_t tokens);
+  // Images: the store that the ids point into; null for text. Subsets share it.
+  const std::shared_ptr<const ImageStore>& images() const { return m_images; }
+  void setImages(std::shared_ptr<const ImageStore> images) { m_images = std::move(images); }
   // Class c becomes newClass[c].
   void renumberClasses(std::span<const int32_t> newClass);
   // Examples of one row of the file lie side by side (windows of a question, choices): where each row begins, and the end.
@@ -77,6 +82,7 @@ class TokenizedSet {
   std::vector<std::array<int32_t, 2>> m_answers;  // empty or one for each example
   std::vector<TextSpan> m_offsets;                // empty or as long as m_ids
   std::shared_ptr<std::map<uint64_t, QuestionText>> m_questions;
+  std::shared_ptr<const ImageStore> m_images;
 };
 
 }  // namespace rankscope

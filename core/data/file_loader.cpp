@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "core/config/text_shown.h"
+#include "core/data/image_table.h"
 #include "core/data/token_cache.h"
 #include "core/io/mapped_file.h"
 #include "core/io/sha256.h"
@@ -17,6 +18,7 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr size_t kRowsAtOnce = 4096;
+constexpr size_t kImagesAtOnce = 256;
 constexpr size_t kBytesAtOnce = 16u << 20;
 constexpr size_t kRowsForGuess = 200;
 constexpr size_t kMaxClasses = 1000;
@@ -67,7 +69,7 @@ std::vector<std::string> sortedLabels(std::vector<std::string> labels) {
 
 }  // namespace
 
-FileLoader::FileLoader(const fs::path& path, const DataSettings& settings, const Tokenizer& tokenizer,
+FileLoader::FileLoader(const fs::path& path, const DataSettings& settings, const Tokenizer* tokenizer,
                        const PrepareOptions& options, std::vector<std::string> labels, uint64_t stopAfter)
     : m_path(path), m_settings(settings), m_tokenizer(tokenizer), m_options(options), m_stopAfter(stopAfter) {
   m_file.labels = std::move(labels);
@@ -79,7 +81,7 @@ std::string FileLoader::key(const std::string& contentHash) const {
   Sha256 hash;
   hash.updateField("tokens 1");
   hash.updateField(contentHash);
-  hash.updateField(m_tokenizer.contentHash());
+  hash.updateField(m_tokenizer->contentHash());
   hash.updateField(dataTaskName(m_settings.task));
   hash.updateField(dataFormatName(m_file.format));
   hash.updateField(std::to_string(static_cast<int>(m_settings.table.header)));
@@ -98,14 +100,18 @@ std::string FileLoader::key(const std::string& contentHash) const {
 }
 
 Result<PreparedFile> FileLoader::load() {
-  Result<std::string> contentHash = sha256File(m_path);
-  if (!contentHash) return contentHash.error();
-  m_file.contentHash = *contentHash;
   Result<std::unique_ptr<TableReader>> reader = TableReader::open(m_path, m_settings.table);
   if (!reader) return reader.error();
+  Result<std::string> contentHash = (*reader)->contentHash();
+  if (!contentHash) return contentHash.error();
+  m_file.contentHash = *contentHash;
   m_file.format = (*reader)->format();
 
   std::unique_ptr<RowTask> task;
+  const bool images = m_file.format == DataFormat::Images;
+  if (images && !readsImages(m_settings.task))
+    return Error{ErrorCode::BadInput, "the data holds images", m_path.string(), dataTaskName(m_settings.task),
+                 "image_classification", "Set data.task to image_classification, or choose data of text."};
   if (m_file.format == DataFormat::Text && !dataTaskEntry(m_settings.task).documents)
     return Error{ErrorCode::BadInput,
                  "plain text has no columns for this task",
@@ -122,7 +128,7 @@ Result<PreparedFile> FileLoader::load() {
     if (m_settings.chatTemplate) inputJoint = m_settings.chatTemplate->inputJoint;
     m_file.roles = guessRoles(m_settings.task, (*reader)->columns(), sample, m_settings.columns, inputJoint);
     Result<std::unique_ptr<RowTask>> made =
-        dataTaskEntry(m_settings.task).make({m_settings, m_tokenizer, m_path, (*reader)->columns(), m_file.roles, sample});
+        dataTaskEntry(m_settings.task).make({m_settings, m_tokenizer, **reader, m_path, (*reader)->columns(), m_file.roles, sample});
     if (!made) {
       Error error = made.error();
       error.where = m_path.string() + ": " + error.where;
@@ -132,12 +138,20 @@ Result<PreparedFile> FileLoader::load() {
     for (std::string& note : task->notes()) m_file.problems.add(0, 0, std::move(note));
   }
 
-  const TokenCache cache(m_options.cacheFolder, key(*contentHash));
-  if (std::optional<PreparedFile> kept = cache.load(m_tokenizer.vocabSize())) {
+  // Images are decoded anew in every life: what a cache would hold is larger than their files.
+  const TokenCache cache(images ? fs::path() : m_options.cacheFolder, images ? std::string() : key(*contentHash));
+  if (std::optional<PreparedFile> kept = images ? std::nullopt : cache.load(m_tokenizer->vocabSize())) {
     kept->contentHash = m_file.contentHash;
     kept->roles = m_file.roles;
     kept->format = m_file.format;
     return std::move(*kept);
+  }
+  if (images) {
+    const uint64_t rows = static_cast<const ImageTable&>(**reader).source()->size();
+    Result<std::shared_ptr<ImageStore>> store =
+        ImageStore::create(m_settings.image, m_stopAfter > 0 ? std::min(rows, m_stopAfter) : rows, m_path.string());
+    if (!store) return store.error();
+    m_images = std::move(*store);
   }
   Result<void> done = task ? loadRows(**reader, *task) : loadText();
   if (!done) return done.error();
@@ -153,6 +167,7 @@ Result<PreparedFile> FileLoader::load() {
                  "at least one row",
                  "Check the columns (data.columns.*) and the task (data.task)."};
   }
+  m_file.set.setImages(m_images);
   cache.save(m_file);
   return std::move(m_file);
 }
@@ -181,7 +196,7 @@ Result<void> FileLoader::loadText() {
         while (document.ends_with('\n') || document.ends_with('\r')) document.remove_suffix(1);
     }
     if (document.empty()) continue;
-    const std::vector<size_t> cuts = m_tokenizer.cuts(document);
+    const std::vector<size_t> cuts = m_tokenizer->cuts(document);
     for (size_t i = 0; i + 1 < cuts.size(); ++i)
       parts.push_back({document, cuts[i], cuts[i + 1], i + 2 == cuts.size()});
   }
@@ -194,7 +209,7 @@ Result<void> FileLoader::loadText() {
     std::vector<Encoding> encoded(count);
     parallelFor(count, threads, [&](size_t i) {
       const Part& part = parts[first + i];
-      m_tokenizer.encodePart(part.document, part.begin, part.end, true, encoded[i]);
+      m_tokenizer->encodePart(part.document, part.begin, part.end, true, encoded[i]);
     });
     for (size_t i = 0; i < count; ++i) {
       document.insert(document.end(), encoded[i].ids.begin(), encoded[i].ids.end());
@@ -219,13 +234,13 @@ Result<void> FileLoader::loadRows(TableReader& reader, const RowTask& task) {
       rows.push_back(std::move(row));
       row = {};
     }
-    if (rows.size() < kRowsAtOnce && bytes < kBytesAtOnce && more) continue;
+    if (rows.size() < (m_images ? kImagesAtOnce : kRowsAtOnce) && bytes < kBytesAtOnce && more) continue;
     if (asked(m_options)) return cancelled();
     if (Result<void> done = flush(rows, task); !done) return done.error();
     m_file.statistics.rows += rows.size();
     rows.clear();
     bytes = 0;
-    tell(m_options, reader.progress(), "tokenising");
+    tell(m_options, reader.progress(), m_images ? "decoding images" : "tokenising");
     if (m_stopAfter > 0 && m_usedRows >= m_stopAfter) break;
   }
   // What the reader could not read and what the task could not use, together in the file's order.
@@ -252,13 +267,14 @@ Result<void> FileLoader::flush(const std::vector<Row>& rows, const RowTask& task
       for (const EncodedRow& encoded : several->examples) addExample(encoded, encoded.classLabel, rows[i]);
       if (several->question) addQuestion(std::move(*several->question), rows[i]);
     } else {
-      const EncodedRow& encoded = std::get<EncodedRow>(outcomes[i]);
+      EncodedRow& encoded = std::get<EncodedRow>(outcomes[i]);
       int32_t classLabel = -1;
-      if (m_settings.task == DataTask::Classification) {
+      if (hasClasses(m_settings.task)) {
         Result<int32_t> found = classOf(encoded.label, rows[i]);
         if (!found) return found.error();
         classLabel = *found;
       }
+      if (m_images) encoded.ids = {m_images->add(encoded.pixels)};
       addExample(encoded, classLabel, rows[i]);
     }
     if (m_stopAfter > 0 && ++m_usedRows >= m_stopAfter) break;
@@ -306,7 +322,7 @@ Result<int32_t> FileLoader::classOf(const std::string& label, const Row& row) {
 }
 
 Result<void> FileLoader::finishLabels() {
-  if (m_settings.task != DataTask::Classification || m_labelsGiven) return {};
+  if (!hasClasses(m_settings.task) || m_labelsGiven) return {};
   std::vector<std::string> labels;
   for (const auto& [label, provisional] : m_classOf) labels.push_back(label);
   m_file.labels = sortedLabels(std::move(labels));

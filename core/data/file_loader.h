@@ -15,7 +15,7 @@ namespace rankscope {
 class FileLoader {
  public:
   // Labels given: any other is an error. stopAfter: rows to read, 0 = all.
-  FileLoader(const std::filesystem::path& path, const DataSettings& settings, const Tokenizer& tokenizer,
+  FileLoader(const std::filesystem::path& path, const DataSettings& settings, const Tokenizer* tokenizer,
              const PrepareOptions& options, std::vector<std::string> labels, uint64_t stopAfter);
 
   // For a document task the set holds whole documents without special tokens.
@@ -33,12 +33,13 @@ class FileLoader {
 
   std::filesystem::path m_path;
   const DataSettings& m_settings;
-  const Tokenizer& m_tokenizer;
+  const Tokenizer* m_tokenizer;  // null: images are read
   const PrepareOptions& m_options;
   uint64_t m_stopAfter;
   uint64_t m_usedRows = 0;
   std::shared_ptr<const std::string> m_lastContext;
   PreparedFile m_file;
+  std::shared_ptr<ImageStore> m_images;
   bool m_labelsGiven = false;
   std::map<std::string, int32_t> m_classOf;
 };

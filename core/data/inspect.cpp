@@ -36,8 +36,7 @@ Result<TableInspection> inspectTable(const std::filesystem::path& path, const Ta
   TableInspection result;
   result.format = (*reader)->format();
   result.header = (*reader)->hasHeader();
-  std::error_code code;
-  result.bytes = std::filesystem::file_size(path, code);
+  result.bytes = (*reader)->bytes();
   std::vector<Row> sample;
   Row row;
   while ((*reader)->next(row)) {
@@ -59,7 +58,7 @@ Result<TableInspection> inspectTable(const std::filesystem::path& path, const Ta
       }
     const ColumnRoles& roles = result.guessed;
     const bool choice = std::find(roles.choices.begin(), roles.choices.end(), columns[i]) != roles.choices.end();
-    const bool labelled = result.guessedTask == DataTask::Classification || result.guessedTask == DataTask::Regression;
+    const bool labelled = hasClasses(result.guessedTask) || result.guessedTask == DataTask::Regression;
     if (labelled && columns[i] == roles.label) summary.guessedRole = "label";
     else if (choice) summary.guessedRole = "choice";
     else if (columns[i] == roles.question) summary.guessedRole = "question";

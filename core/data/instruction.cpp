@@ -80,7 +80,7 @@ Result<std::unique_ptr<RowTask>> makeInstructionTask(const TaskSetup& setup) {
                  "Set data.chat_template to the one the model shall learn, for instance chatml or plain."};
   Result<size_t> answer = findColumn(setup.columns, setup.roles.answer, "data.columns.answer");
   if (!answer) return answer.error();
-  auto task = std::make_unique<InstructionTask>(setup.tokenizer, static_cast<size_t>(setup.settings.maxLength), *answer);
+  auto task = std::make_unique<InstructionTask>(*setup.tokenizer, static_cast<size_t>(setup.settings.maxLength), *answer);
   if (!setup.roles.promptTemplate.empty()) {
     Result<PromptTemplate> parsed = PromptTemplate::parse(setup.roles.promptTemplate, setup.columns);
     if (!parsed) return parsed.error();

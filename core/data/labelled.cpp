@@ -71,7 +71,7 @@ Result<std::unique_ptr<RowTask>> make(const TaskSetup& setup, bool number) {
   if (!text) return text.error();
   Result<size_t> label = findColumn(setup.columns, setup.roles.label, "data.columns.label");
   if (!label) return label.error();
-  Sentences sentences{setup.tokenizer, static_cast<size_t>(setup.settings.maxLength), *text, std::nullopt};
+  Sentences sentences{*setup.tokenizer, static_cast<size_t>(setup.settings.maxLength), *text, std::nullopt};
   if (!setup.roles.textPair.empty()) {
     Result<size_t> pair = findColumn(setup.columns, setup.roles.textPair, "data.columns.text_pair");
     if (!pair) return pair.error();

@@ -84,7 +84,7 @@ struct Asked {
 class ChoiceTask : public RowTask {
  public:
   explicit ChoiceTask(const TaskSetup& setup)
-      : m_tokenizer(setup.tokenizer), m_path(setup.path), m_maxLength(static_cast<size_t>(setup.settings.maxLength)) {}
+      : m_tokenizer(*setup.tokenizer), m_path(setup.path), m_maxLength(static_cast<size_t>(setup.settings.maxLength)) {}
   std::optional<PromptTemplate> promptTemplate;
   size_t prompt = 0;  // without a template
   size_t answer = 0;

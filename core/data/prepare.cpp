@@ -86,26 +86,26 @@ Result<void> checkSettings(const DataSettings& settings) {
 
 }  // namespace
 
-Result<PreparedFile> prepareFile(const fs::path& path, const DataSettings& settings, const Tokenizer& tokenizer,
+Result<PreparedFile> prepareFile(const fs::path& path, const DataSettings& settings, const Tokenizer* tokenizer,
                                  const PrepareOptions& options) {
   if (Result<void> sound = checkSettings(settings); !sound) return sound.error();
   const bool documents = dataTaskEntry(settings.task).documents;
-  const bool labelsOpen = settings.task == DataTask::Classification && settings.labels.empty();
+  const bool labelsOpen = hasClasses(settings.task) && settings.labels.empty();
   FileLoader loader(path, settings, tokenizer, options, settings.labels,
                     documents || labelsOpen ? 0 : settings.evalLimit);
   Result<PreparedFile> file = loader.load();
   if (!file) return file;
-  if (documents) file->set = blocksOf(file->set, tokenizer, settings, file->statistics);
+  if (documents) file->set = blocksOf(file->set, *tokenizer, settings, file->statistics);
   limit(file->set, settings.evalLimit);
   return file;
 }
 
-Result<PreparedData> prepareData(const DataSettings& settings, const Tokenizer& tokenizer,
+Result<PreparedData> prepareData(const DataSettings& settings, const Tokenizer* tokenizer,
                                  const PrepareOptions& options) {
   if (Result<void> sound = checkSettings(settings); !sound) return sound.error();
   const bool documents = dataTaskEntry(settings.task).documents;
   const bool split = settings.eval.empty() && settings.evalFraction > 0;
-  const bool labelsOpen = settings.task == DataTask::Classification && settings.labels.empty();
+  const bool labelsOpen = hasClasses(settings.task) && settings.labels.empty();
   FileLoader loader(settings.train, settings, tokenizer, options, settings.labels,
                     documents || labelsOpen || split ? 0 : settings.trainLimit);
   Result<PreparedFile> train = loader.load();
@@ -119,18 +119,18 @@ Result<PreparedData> prepareData(const DataSettings& settings, const Tokenizer& 
   data.format = train->format;
   data.trainStatistics = train->statistics;
   if (!split && documents) {
-    data.train = blocksOf(train->set, tokenizer, settings, data.trainStatistics);
+    data.train = blocksOf(train->set, *tokenizer, settings, data.trainStatistics);
   } else if (!split) {
     data.train = std::move(train->set);
   } else if (!documents) {
     std::tie(data.train, data.eval) = splitBySeed(train->set, settings);
   } else if (train->set.size() >= kDocumentsToSplit) {
     const auto [trainDocuments, evalDocuments] = splitBySeed(train->set, settings);
-    data.train = blocksOf(trainDocuments, tokenizer, settings, data.trainStatistics);
-    data.eval = blocksOf(evalDocuments, tokenizer, settings, data.evalStatistics);
+    data.train = blocksOf(trainDocuments, *tokenizer, settings, data.trainStatistics);
+    data.eval = blocksOf(evalDocuments, *tokenizer, settings, data.evalStatistics);
   } else {
     // A few long texts: their end is held out, so that no training block lies beside an evaluation block but one.
-    const TokenizedSet blocks = blocksOf(train->set, tokenizer, settings, data.trainStatistics);
+    const TokenizedSet blocks = blocksOf(train->set, *tokenizer, settings, data.trainStatistics);
     const size_t held = evalCount(blocks.size(), settings.evalFraction);
     std::vector<uint32_t> all(blocks.size());
     std::iota(all.begin(), all.end(), 0u);

@@ -12,6 +12,7 @@
 
 #include "core/config/result.h"
 #include "core/data/example.h"
+#include "core/data/image_settings.h"
 #include "core/data/roles.h"
 #include "core/data/table.h"
 #include "core/text/chat_template.h"
@@ -35,6 +36,7 @@ struct DataSettings {
   int64_t maxLength = 256;          // tokens a sequence, special ones included
   int64_t docStride = 128;          // tokens that two windows of one long context share
   double maskShare = 0.15;          // masked words: for previews
+  ImageSettings image;              // images: how the model wants them (core/train/model_inputs.h)
   uint64_t seed = 0;                // of the split
 
   // The data.* keys, paths resolved.
@@ -56,7 +58,7 @@ struct LengthHistogram {
 struct DataStatistics {
   uint64_t rows = 0;            // read from the file
   uint64_t examples = 0;        // before limits and split
-  uint64_t tokens = 0;          // before cutting
+  uint64_t tokens = 0;          // before cutting; an image counts as one
   uint64_t tokensLost = 0;      // cut off at maxLength
   uint64_t overLimit = 0;       // examples that were cut
   std::vector<uint64_t> lengthCounts;  // lengthCounts[n] = examples of n tokens before cutting; longer ones in the last
@@ -85,14 +87,24 @@ struct PreparedData {
   DataFormat format = DataFormat::Text;
 };
 
-Result<PreparedData> prepareData(const DataSettings& settings, const Tokenizer& tokenizer,
+// `tokenizer` is null for a task that reads images.
+Result<PreparedData> prepareData(const DataSettings& settings, const Tokenizer* tokenizer,
                                  const PrepareOptions& options = {});
+inline Result<PreparedData> prepareData(const DataSettings& settings, const Tokenizer& tokenizer,
+                                        const PrepareOptions& options = {}) {
+  return prepareData(settings, &tokenizer, options);
+}
 // One file alone, without a split (rankscope-train eval). settings.labels as trained; empty: from the file. `limit` as
 // settings.evalLimit.
 Result<PreparedFile> prepareFile(const std::filesystem::path& path, const DataSettings& settings,
-                                 const Tokenizer& tokenizer, const PrepareOptions& options = {});
+                                 const Tokenizer* tokenizer, const PrepareOptions& options = {});
+inline Result<PreparedFile> prepareFile(const std::filesystem::path& path, const DataSettings& settings,
+                                        const Tokenizer& tokenizer, const PrepareOptions& options = {}) {
+  return prepareFile(path, settings, &tokenizer, options);
+}
 
-// One example for people: its tokens as text, which of them count in the loss, its class.
+// One example for people: its tokens as text, which of them count in the loss, its class; or its image as the model sees
+// it, no side longer than kPreviewSide.
 struct PreviewToken {
   std::string text;
   int32_t id = 0;
@@ -104,11 +116,13 @@ struct PreviewRow {
   size_t length = 0;
   bool truncated = false;
   std::string label;  // class name, target, answer or number of the right choice; "" for language models
+  Image image;        // empty for text
 };
-PreviewRow previewExample(const ExampleView& example, const Tokenizer& tokenizer, DataTask task,
+inline constexpr int64_t kPreviewSide = 96;
+PreviewRow previewExample(const ExampleView& example, const Tokenizer* tokenizer, DataTask task,
                           const std::vector<std::string>& labels);
 // The first rows of a set. Masked words are shown with what the first draw hides.
-std::vector<PreviewRow> previewRows(const TokenizedSet& set, size_t rows, const Tokenizer& tokenizer,
+std::vector<PreviewRow> previewRows(const TokenizedSet& set, size_t rows, const Tokenizer* tokenizer,
                                     const DataSettings& settings, const std::vector<std::string>& labels);
 
 }  // namespace rankscope

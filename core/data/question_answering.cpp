@@ -47,7 +47,7 @@ const Encoding& tokensOfContext(const Tokenizer& tokenizer, const std::string& c
 class QuestionTask : public RowTask {
  public:
   QuestionTask(const TaskSetup& setup, size_t question, size_t context, std::vector<AnswerColumns> answers)
-      : m_tokenizer(setup.tokenizer), m_path(setup.path), m_maxLength(static_cast<size_t>(setup.settings.maxLength)),
+      : m_tokenizer(*setup.tokenizer), m_path(setup.path), m_maxLength(static_cast<size_t>(setup.settings.maxLength)),
         m_docStride(static_cast<size_t>(std::max<int64_t>(0, setup.settings.docStride))), m_question(question),
         m_context(context), m_answers(std::move(answers)) {}
 

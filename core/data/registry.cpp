@@ -17,6 +17,8 @@ const std::vector<DataTaskEntry>& dataTaskEntries() {
       {DataTask::Classification, "classification", "Classification", "One or two sentences and a class.", false,
        makeClassificationTask},
       {DataTask::Regression, "regression", "Regression", "One or two sentences and a number.", false, makeRegressionTask},
+      {DataTask::ImageClassification, "image_classification", "Image classification", "An image and a class.", false,
+       makeImageTask},
   };
   return entries;
 }

@@ -20,13 +20,14 @@ struct TaskName {
   DataTask task;
   const char* name;
 };
-constexpr std::array<TaskName, 7> kTasks = {{{DataTask::CausalLm, "causal_lm"},
+constexpr std::array<TaskName, 8> kTasks = {{{DataTask::CausalLm, "causal_lm"},
                                              {DataTask::MaskedLm, "masked_lm"},
                                              {DataTask::Instruction, "instruction"},
                                              {DataTask::MultipleChoice, "multiple_choice"},
                                              {DataTask::QuestionAnswering, "question_answering"},
                                              {DataTask::Classification, "classification"},
-                                             {DataTask::Regression, "regression"}}};
+                                             {DataTask::Regression, "regression"},
+                                             {DataTask::ImageClassification, "image_classification"}}};
 
 // Alpaca's two kinds of row (with and without an input) in one template.
 constexpr const char* kInstructionTemplate =
@@ -112,6 +113,10 @@ std::vector<std::string> choiceColumns(const std::vector<std::string>& columns) 
 
 }  // namespace
 
+bool hasClasses(DataTask task) { return task == DataTask::Classification || task == DataTask::ImageClassification; }
+
+bool readsImages(DataTask task) { return task == DataTask::ImageClassification; }
+
 const char* dataTaskName(DataTask task) {
   for (const TaskName& entry : kTasks)
     if (entry.task == task) return entry.name;
@@ -179,6 +184,7 @@ ColumnRoles guessRoles(DataTask task, const std::vector<std::string>& columns, c
     return best == columns.size() ? std::string() : columns[best];
   };
 
+  if (task == DataTask::ImageClassification) return {.text = "image", .label = "label"};
   if (task == DataTask::CausalLm || task == DataTask::MaskedLm) {
     if (roles.text.empty()) roles.text = byName(columns, names.text);
     if (roles.text.empty()) roles.text = longestText({});
@@ -265,6 +271,7 @@ ColumnRoles guessRoles(DataTask task, const std::vector<std::string>& columns, c
 
 DataTask guessTask(const std::vector<std::string>& columns, const std::vector<Row>& sample, DataFormat format) {
   if (format == DataFormat::Text) return DataTask::CausalLm;
+  if (format == DataFormat::Images) return DataTask::ImageClassification;
   if (!conversationColumn(columns, sample).empty()) return DataTask::Instruction;
   const KnownColumnNames& names = knownColumnNames();
   if (!byName(columns, {"question"}).empty() && !byName(columns, {"context"}).empty() &&

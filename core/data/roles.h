@@ -12,7 +12,13 @@
 
 namespace rankscope {
 
-enum class DataTask { CausalLm, MaskedLm, Instruction, MultipleChoice, QuestionAnswering, Classification, Regression };
+enum class DataTask {
+  CausalLm, MaskedLm, Instruction, MultipleChoice, QuestionAnswering, Classification, Regression, ImageClassification
+};
+// An example belongs to one of the classes that data.labels names.
+bool hasClasses(DataTask task);
+// Its examples are images; every other task reads text, by a tokenizer.
+bool readsImages(DataTask task);
 const char* dataTaskName(DataTask task);  // "causal_lm", as in data.task
 Result<DataTask> parseDataTask(const std::string& name);
 

@@ -14,7 +14,7 @@ Result<DataSettings> DataSettings::fromConfig(const RunConfig& config, const Pla
   if (!train) return train.error();
   settings.train = *train;
   if (settings.train.empty())
-    return Error{ErrorCode::Usage, "no training data is given", "data.train", "", "a file", "Set data.train to a data file."};
+    return Error{ErrorCode::Usage, "no training data is given", "data.train", "", "a file, or a folder of images", "Set data.train to a data file."};
   Result<std::filesystem::path> eval = places.resolve(config.str("data.eval"));
   if (!eval) return eval.error();
   settings.eval = *eval;

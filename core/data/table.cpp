@@ -6,7 +6,9 @@
 #include <array>
 #include <cctype>
 
+#include "core/data/image_table.h"
 #include "core/data/readers.h"
+#include "core/io/sha256.h"
 
 namespace rankscope {
 namespace {
@@ -17,12 +19,13 @@ struct FormatName {
   DataFormat format;
   const char* name;
 };
-constexpr std::array<FormatName, 6> kFormats = {{{DataFormat::Auto, "auto"},
+constexpr std::array<FormatName, 7> kFormats = {{{DataFormat::Auto, "auto"},
                                                  {DataFormat::Text, "txt"},
                                                  {DataFormat::Csv, "csv"},
                                                  {DataFormat::Tsv, "tsv"},
                                                  {DataFormat::Jsonl, "jsonl"},
-                                                 {DataFormat::Json, "json"}}};
+                                                 {DataFormat::Json, "json"},
+                                                 {DataFormat::Images, "images"}}};
 
 std::string_view firstLine(std::string_view text) { return text.substr(0, text.find('\n')); }
 
@@ -37,7 +40,7 @@ const char* dataFormatName(DataFormat format) {
 Result<DataFormat> parseDataFormat(const std::string& name) {
   for (const FormatName& entry : kFormats)
     if (name == entry.name) return entry.format;
-  return Error{ErrorCode::Usage, "no such data format", "data.format", name, "auto, txt, csv, tsv, jsonl, json",
+  return Error{ErrorCode::Usage, "no such data format", "data.format", name, "auto, txt, csv, tsv, jsonl, json, images",
                "Choose one of these, or auto."};
 }
 
@@ -100,6 +103,8 @@ Result<DataFormat> detectFormat(const fs::path& path, std::string_view head) {
 }
 
 Result<std::unique_ptr<TableReader>> TableReader::open(const fs::path& path, const TableOptions& options) {
+  if (options.format == DataFormat::Images || (options.format == DataFormat::Auto && ImageSource::recognises(path)))
+    return ImageTable::open(path);
   Result<std::shared_ptr<MappedFile>> file = MappedFile::open(path, MappedFile::Access::Sequential);
   if (!file) return file.error();
   const std::string_view head = (*file)->bytes().substr(0, 1 << 20);
@@ -109,6 +114,7 @@ Result<std::unique_ptr<TableReader>> TableReader::open(const fs::path& path, con
   std::unique_ptr<TableReader> reader;
   switch (format) {
     case DataFormat::Auto:
+    case DataFormat::Images:
     case DataFormat::Text: reader = std::make_unique<LineReader>(std::move(*file)); break;
     case DataFormat::Csv:
     case DataFormat::Tsv: reader = std::make_unique<SeparatedReader>(std::move(*file), format, options.header); break;
@@ -124,6 +130,14 @@ Result<std::unique_ptr<TableReader>> TableReader::open(const fs::path& path, con
     return Error{ErrorCode::BadInput, "data file holds no rows", path.string(), "", "at least one row",
                  "Check that this is the right file and that its download is complete."};
   return reader;
+}
+
+Result<std::string> TableReader::contentHash() const { return sha256File(m_path); }
+
+uint64_t TableReader::bytes() const {
+  std::error_code code;
+  const auto size = fs::file_size(m_path, code);
+  return code ? 0 : size;
 }
 
 MappedReader::MappedReader(std::shared_ptr<MappedFile> file) : m_file(std::move(file)), m_bytes(m_file->bytes()) {

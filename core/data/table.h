@@ -1,5 +1,5 @@
 #pragma once
-// Rows of a data file, read as a stream: text lines, CSV, TSV, JSONL, JSON. A reader maps the file, keeps one row in
+// Rows of a data file, read as a stream: text lines, CSV, TSV, JSONL, JSON, the names and labels of images. A reader maps the file, keeps one row in
 // memory, counts rows from 1, and collects what it could not read instead of dropping it in silence. One thread each.
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace rankscope {
 
-enum class DataFormat { Auto, Text, Csv, Tsv, Jsonl, Json };
+enum class DataFormat { Auto, Text, Csv, Tsv, Jsonl, Json, Images };
 enum class HeaderMode { Auto, Yes, No };
 const char* dataFormatName(DataFormat format);  // "csv", as in data.format
 Result<DataFormat> parseDataFormat(const std::string& name);
@@ -69,6 +69,9 @@ class TableReader {
   const ProblemList& problems() const { return m_problems; }
   // 0 … 1 of the file's bytes.
   virtual double progress() const = 0;
+  // SHA-256 of everything that is read.
+  virtual Result<std::string> contentHash() const;
+  virtual uint64_t bytes() const;  // on disk
 
  protected:
   std::filesystem::path m_path;

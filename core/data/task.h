@@ -20,6 +20,7 @@ namespace rankscope {
 struct EncodedRow {
   std::vector<int32_t> ids;
   std::vector<uint8_t> typeIds, lossMask;  // empty or as long as ids
+  std::vector<uint8_t> pixels;             // images: [channels, height, width], in place of ids
   std::string label;                       // classification: the cell's text
   int32_t classLabel = -1;                 // multiple choice: the right choice, on each of the row's choices
   float target = 0;
@@ -49,7 +50,8 @@ class RowTask {
 
 struct TaskSetup {
   const DataSettings& settings;
-  const Tokenizer& tokenizer;
+  const Tokenizer* tokenizer;  // null for a task that reads images
+  const TableReader& reader;
   const std::filesystem::path& path;
   const std::vector<std::string>& columns;
   const ColumnRoles& roles;  // with the guesses
@@ -74,6 +76,7 @@ Result<std::unique_ptr<RowTask>> makeMultipleChoiceTask(const TaskSetup& setup);
 Result<std::unique_ptr<RowTask>> makeQuestionAnsweringTask(const TaskSetup& setup);
 Result<std::unique_ptr<RowTask>> makeClassificationTask(const TaskSetup& setup);
 Result<std::unique_ptr<RowTask>> makeRegressionTask(const TaskSetup& setup);
+Result<std::unique_ptr<RowTask>> makeImageTask(const TaskSetup& setup);
 
 // Cuts a prompt with its answer to maxLength tokens: the prompt (from token `opening` to the answer's first) loses its
 // beginning before the answer loses its end; what was cut is added to `lost`.

@@ -25,7 +25,7 @@ Result<double> share(const Predictions& predictions, double AnswerScores::*which
 }  // namespace
 
 const std::vector<MetricEntry>& metricEntries() {
-  static const std::vector<std::string> classification = {"classification"}, regression = {"regression"},
+  static const std::vector<std::string> classification = {"classification", "image_classification"}, regression = {"regression"},
                                         language = {"causal_lm", "instruction"}, masked = {"masked_lm"},
                                         choices = {"multiple_choice"}, questions = {"question_answering"};
   static const std::vector<MetricEntry> entries = {
@@ -100,7 +100,7 @@ std::vector<const MetricEntry*> metricsOfTask(const std::string& task, int64_t c
 }
 
 std::string mainMetric(const std::string& task) {
-  if (task == "classification" || task == "multiple_choice") return "accuracy";
+  if (task == "classification" || task == "image_classification" || task == "multiple_choice") return "accuracy";
   if (task == "question_answering") return "answer_f1";
   if (task == "regression") return "pearson";
   return "loss";

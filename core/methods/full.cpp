@@ -48,12 +48,22 @@ class Full final : public Method {
       m_originals[site] = site->weight.detach();
     }
     m_parameters = makeTrainable(model, *names);
+    // Running statistics follow the training, so they are part of what it is resumed from.
+    m_buffers.clear();
+    for (const NamedTensor& entry : model.buffers().entries()) m_buffers.push_back({"buffer." + entry.name, entry.tensor});
     model.rebind();
     return {};
   }
 
   std::vector<OptimizedParameter> trainable() const override { return m_parameters; }
   std::vector<const LinearSite*> changedSites() const override { return m_sites; }
+
+  std::map<std::string, at::Tensor> state() const override {
+    std::map<std::string, at::Tensor> out;
+    for (const OptimizedParameter& buffer : m_buffers) out[buffer.name] = buffer.tensor;
+    return out;
+  }
+  Result<void> loadState(const std::map<std::string, at::Tensor>& state) override { return copyInto(m_buffers, state); }
 
   at::Tensor originalWeight(const LinearSite& site) const override {
     auto found = m_originals.find(&site);
@@ -121,7 +131,7 @@ class Full final : public Method {
   }
 
   MethodSettings m_settings;
-  std::vector<OptimizedParameter> m_parameters;
+  std::vector<OptimizedParameter> m_parameters, m_buffers;
   std::vector<const LinearSite*> m_sites;
   std::map<const LinearSite*, at::Tensor> m_originals;
 };

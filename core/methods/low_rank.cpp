@@ -89,6 +89,11 @@ void LowRankMethod::draw(AdaptedSite& adapted) const {
 // Parameters of the model that train beside the factors.
 Result<std::vector<std::string>> LowRankMethod::wholeParameters(const Model& model) const {
   std::vector<std::string> names = model.headParameters();
+  // A head that carries an adapter trains by it.
+  std::erase_if(names, [&](const std::string& name) {
+    return std::any_of(m_sites.begin(), m_sites.end(),
+                       [&](const AdaptedSite& adapted) { return name.rfind(adapted.site->name + ".", 0) == 0; });
+  });
   auto saved = savedModuleParameters(model, m_settings.modulesToSave);
   if (!saved) return saved.error();
   names.insert(names.end(), saved->begin(), saved->end());

@@ -101,6 +101,7 @@ json peftConfig(const PeftConfigInput& input) {
     case HeadKind::SequenceClassification: config["task_type"] = "SEQ_CLS"; break;
     case HeadKind::TokenSpan: config["task_type"] = "QUESTION_ANS"; break;
     case HeadKind::MaskedLm: config["task_type"] = nullptr; break;  // PEFT has no name for it
+    case HeadKind::ImageClassification: config["task_type"] = nullptr; break;
     case HeadKind::None: config["task_type"] = "FEATURE_EXTRACTION"; break;
   }
   config["r"] = s.rank * input.rankFactor;

@@ -141,8 +141,11 @@ Result<std::vector<LinearSite*>> selectSites(const Model& model, const MethodSet
       const std::vector<std::string> head = model.headParameters();
       const bool headTrains = std::any_of(head.begin(), head.end(),
                                           [&](const std::string& n) { return n.rfind(site->name + ".", 0) == 0; });
-      // A head that trains whole takes no adapter beside it; the output embedding of a language model may be named.
-      if (targets->allLinear() || headTrains) {
+      // A head that trains whole takes no adapter beside it; the output embedding of a language model may be named, and so
+      // may a classifier that the checkpoint brought: the adapter then takes the place of its training.
+      const auto& drawn = model.loadReport().newlyInitialised;
+      const bool fresh = std::find(drawn.begin(), drawn.end(), site->name + ".weight") != drawn.end();
+      if (targets->allLinear() || (headTrains && fresh)) {
         matchedHead = true;
         continue;
       }
@@ -158,10 +161,18 @@ Result<std::vector<LinearSite*>> selectSites(const Model& model, const MethodSet
                  joined(settings.layersToTransform),
                  fmt::format("layers 0 … {}", model.numLayers() - 1),
                  "Choose layers that the model has."};
+  const bool onlyHeads = std::all_of(model.sites().begin(), model.sites().end(),
+                                     [&](const LinearSite* site) { return isHead(model, *site); });
+  const char* const whole = "This model has no matrix in its body that can carry an adapter: set method.name to full.";
   if (matchedHead)
     return Error{ErrorCode::Usage,        "The target modules name only the task head, which trains whole",
                  "method.target_modules", joined(settings.targetModules),
-                 siteKinds(model),        "Choose sites of the model's body."};
+                 siteKinds(model),        onlyHeads ? whole : "Choose sites of the model's body."};
+  for (const NamedTensor& entry : model.parameters().entries())
+    if (entry.tensor.dim() == 4 && entry.name.ends_with(".weight") &&
+        targets->matches(entry.name.substr(0, entry.name.size() - std::string_view(".weight").size())))
+      return Error{ErrorCode::Usage, "Convolutions cannot carry an adapter", "method.target_modules",
+                   joined(settings.targetModules), siteKinds(model), onlyHeads ? whole : "Choose linear sites."};
   return Error{
       ErrorCode::Usage,        "No site of the model matches the target modules",
       "method.target_modules", settings.targetModules.empty() ? "an empty list" : joined(settings.targetModules),

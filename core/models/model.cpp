@@ -22,7 +22,8 @@ void Model::describe(nlohmann::json config, const ModelLoadOptions& options, int
   m_vocabSize = vocab;
   m_maxPositions = maxPositions;
   m_numLayers = layers;
-  m_numLabels = options.head == HeadKind::SequenceClassification ? options.numLabels : 0;
+  const bool classes = options.head == HeadKind::SequenceClassification || options.head == HeadKind::ImageClassification;
+  m_numLabels = classes ? options.numLabels : 0;
 }
 
 void Model::addSites(const std::vector<SiteShape>& shapes) {

@@ -15,12 +15,12 @@
 
 namespace rankscope {
 
-enum class HeadKind { None, CausalLm, SequenceClassification, MaskedLm, TokenSpan };
+enum class HeadKind { None, CausalLm, SequenceClassification, MaskedLm, TokenSpan, ImageClassification };
 
 struct ModelLoadOptions {
   at::ScalarType dtype = at::kFloat;  // dtype in which frozen weights are held (the compute dtype)
   HeadKind head = HeadKind::CausalLm;
-  int64_t numLabels = 2;       // sequence classification; 1 = regression
+  int64_t numLabels = 2;       // classification; of sequences, 1 = regression
   uint64_t seed = 0;           // for a head that the checkpoint does not carry
   bool randomInit = false;     // ignore weights on disk and draw all parameters (pre-training from scratch)
   bool keepFloat32 = false;    // hold the weights in float32 while computing in `dtype` (masters of full fine-tuning)
@@ -77,6 +77,9 @@ class Model {
 
   ParameterTable& parameters() { return m_parameters; }
   const ParameterTable& parameters() const { return m_parameters; }
+  // What a checkpoint holds and no optimizer moves: running statistics of batch norms. A training pass may change them in
+  // place; whoever trains the model whole saves them with it.
+  const ParameterTable& buffers() const { return m_buffers; }
   // In the order of the forward pass. Pointers stay valid for the model's life.
   const std::vector<LinearSite*>& sites() const { return m_sites; }
   // After ParameterTable::replace or a change of requires_grad: sites and layers look their tensors up again.
@@ -124,7 +127,7 @@ class Model {
   HeadKind m_head = HeadKind::None;
   at::ScalarType m_dtype = at::kFloat;
   int64_t m_hiddenSize = 0, m_vocabSize = 0, m_maxPositions = 0, m_numLayers = 0, m_numLabels = 0;
-  ParameterTable m_parameters;
+  ParameterTable m_parameters, m_buffers;
   std::vector<LinearSite*> m_sites;
   std::vector<std::unique_ptr<LinearSite>> m_siteStore;
   LoadReport m_report;

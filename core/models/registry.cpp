@@ -13,6 +13,8 @@
 #include "core/models/mistral.h"
 #include "core/models/mpnet.h"
 #include "core/models/qwen.h"
+#include "core/models/resnet.h"
+#include "core/models/resnet_layout.h"
 #include "core/models/roberta.h"
 
 namespace rankscope {
@@ -29,6 +31,18 @@ std::vector<HeadKind> decoderAndSpanHeads() {
   return {HeadKind::CausalLm, HeadKind::SequenceClassification, HeadKind::TokenSpan};
 }
 
+std::vector<HeadKind> imageHeads() { return {HeadKind::ImageClassification, HeadKind::None}; }
+
+// For a checkpoint without config.json: what its own tensors tell.
+std::optional<nlohmann::json> bareConfig(const std::filesystem::path& weights) {
+  const auto summary = inspectWeights(weights);
+  if (!summary) return std::nullopt;
+  for (const auto& family : modelFamilies())
+    if (family.bareConfig)
+      if (auto config = family.bareConfig(summary->tensors)) return config;
+  return std::nullopt;
+}
+
 }  // namespace
 
 const char* headName(HeadKind head) {
@@ -37,6 +51,7 @@ const char* headName(HeadKind head) {
     case HeadKind::SequenceClassification: return "sequence_classification";
     case HeadKind::MaskedLm: return "masked_lm";
     case HeadKind::TokenSpan: return "token_span";
+    case HeadKind::ImageClassification: return "image_classification";
     case HeadKind::None: break;
   }
   return "none";
@@ -44,7 +59,8 @@ const char* headName(HeadKind head) {
 
 HeadKind headOfName(const std::string& name) {
   for (const HeadKind head :
-       {HeadKind::CausalLm, HeadKind::SequenceClassification, HeadKind::MaskedLm, HeadKind::TokenSpan})
+       {HeadKind::CausalLm, HeadKind::SequenceClassification, HeadKind::MaskedLm, HeadKind::TokenSpan,
+        HeadKind::ImageClassification})
     if (name == headName(head)) return head;
   return HeadKind::None;
 }
@@ -63,6 +79,8 @@ const std::vector<ModelFamily>& modelFamilies() {
       {"xlm-roberta", "XLM-RoBERTa", encoderHeads(), {"query", "value"}, DenseThenOutput, loadRoberta, robertaSiteShapes},
       {"mpnet", "MPNet", encoderHeads(), {"q", "v"}, DenseThenOutput, loadMpnet, mpnetSiteShapes},
       {"deberta-v2", "DeBERTa", encoderHeads(), {"query_proj", "value_proj"}, WeightAndBias, loadDeberta, debertaSiteShapes},
+      {"resnet", "ResNet", imageHeads(), {"classifier.1"}, WeightAndBias, loadResnet, resnetSiteShapes, resnetPass},
+      {kBareResnetType, "ResNet (torchvision, CIFAR)", imageHeads(), {"fc", "linear"}, WeightAndBias, loadResnet, resnetSiteShapes, resnetPass, bareResnetConfig},
   };
   // clang-format on
   return families;
@@ -83,12 +101,13 @@ Result<const ModelFamily*> findModelFamily(const std::string& modelType) {
 }
 
 Result<nlohmann::json> readModelConfig(const std::filesystem::path& folder) {
-  const auto path = folder / "config.json";
   std::error_code failure;
+  const auto path = (std::filesystem::is_regular_file(folder, failure) ? folder.parent_path() : folder) / "config.json";
   if (!std::filesystem::is_regular_file(path, failure)) {
     // A GGUF file carries its own config.
     if (const auto files = findWeightFiles(folder); files && files->files.front().extension() == ".gguf")
       return readGgufModelConfig(files->files.front());
+    if (auto config = bareConfig(folder)) return std::move(*config);
     return Error{ErrorCode::BadInput,
                  "the model folder has no config.json",
                  path.string(),

@@ -3,9 +3,11 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "core/io/weight_file.h"
 #include "core/models/model.h"
 
 namespace rankscope {
@@ -24,6 +26,16 @@ constexpr int64_t newClassifierParameters(NewClassifier kind, int64_t hidden, in
          (kind == NewClassifier::DenseThenOutput ? hidden * (hidden + 1) : 0);
 }
 
+// What a pass of an image model needs and keeps, for estimates; values are counted for one image.
+struct ImagePass {
+  int64_t channels = 3;
+  int64_t usualSide = 224;    // of the images that this network was made for
+  int64_t kept = 0;           // values kept for backward when everything trains
+  int64_t widest = 0;         // values of the largest layer's result
+  int64_t pixels = 0;         // values of the image itself
+  int64_t parameters = 0;     // with the head as config.json has it
+};
+
 struct ModelFamily {
   std::string modelType;                    // "llama"
   std::string title;                        // "LLaMA"
@@ -34,6 +46,10 @@ struct ModelFamily {
   Result<std::unique_ptr<Model>> (*load)(const std::filesystem::path& folder, const nlohmann::json& config,
                                          const ModelLoadOptions& options);
   Result<std::vector<SiteShape>> (*siteShapes)(const nlohmann::json& config);
+  // Families that look at images only.
+  Result<ImagePass> (*imagePass)(const nlohmann::json& config, int64_t height, int64_t width) = nullptr;
+  // The config.json of a checkpoint that comes without one, told from its tensors; empty where it is another family's.
+  std::optional<nlohmann::json> (*bareConfig)(const std::vector<TensorInfo>& tensors) = nullptr;
 };
 
 const std::vector<ModelFamily>& modelFamilies();
@@ -41,7 +57,8 @@ const std::vector<ModelFamily>& modelFamilies();
 Result<const ModelFamily*> findModelFamily(const std::string& modelType);
 // Reads config.json, picks the family, loads.
 Result<std::unique_ptr<Model>> loadModel(const std::filesystem::path& folder, const ModelLoadOptions& options);
-// Reads and checks config.json (size-bounded).
+// Reads and checks config.json (size-bounded). `folder` may be a file of weights: its folder's config.json counts, or what
+// the file itself tells (GGUF, a bare state dict of a family that is known by its tensors).
 Result<nlohmann::json> readModelConfig(const std::filesystem::path& folder);
 
 }  // namespace rankscope

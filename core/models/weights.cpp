@@ -93,6 +93,13 @@ std::string wrapperOf(const WeightSource& source, const WeightPlan& plan) {
     std::vector<std::string> wrappers;
     for (const auto& name : source.names())
       if (endsWith(name, "." + candidate)) wrappers.push_back(name.substr(0, name.size() - candidate.size()));
+    // A short name ("conv1.weight") ends others too; the wrapper is then the one that holds everything.
+    if (wrappers.size() > 1)
+      std::erase_if(wrappers, [&](const std::string& wrapper) {
+        return !std::all_of(plan.parameters.begin(), plan.parameters.end(), [&](const ParameterSpec& spec) {
+          return spec.isHead || nameInFile(source, plan, spec.name, wrapper);
+        });
+      });
     if (wrappers.size() == 1) return wrappers.front();
   }
   return {};
@@ -118,7 +125,8 @@ bool ignored(const WeightPlan& plan, const std::string& name) {
 }  // namespace
 
 Result<void> fillParameters(const std::filesystem::path& folder, const WeightPlan& plan,
-                            const ModelLoadOptions& options, ParameterTable& table, LoadReport& report) {
+                            const ModelLoadOptions& options, ParameterTable& table, LoadReport& report,
+                            ParameterTable* buffers) {
   auto generator = at::detail::createCPUGenerator(options.seed);
   std::optional<WeightSource> source;
   if (!options.randomInit) {
@@ -183,7 +191,7 @@ Result<void> fillParameters(const std::filesystem::path& folder, const WeightPla
       draw(spec, plan.initializerRange, generator, tensors[i]);
       if (source) report.newlyInitialised.push_back(spec.name);
     }
-    table.add(spec.name, tensors[i]);
+    (spec.buffer ? *buffers : table).add(spec.name, tensors[i]);
   }
   for (const auto& [alias, target] : plan.aliases) table.alias(alias, target);
   return {};

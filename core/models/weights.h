@@ -23,6 +23,7 @@ struct ParameterSpec {
   int64_t zeroRow = -1;  // row of an embedding that a fresh model keeps at zero (padding)
   double spread = 1;        // of a normal start, times the plan's range
   bool transposed = false;  // a matrix whose memory holds its transpose (LinearSite::transposed)
+  bool buffer = false;      // goes to Model::buffers()
 };
 
 struct WeightPlan {
@@ -34,7 +35,9 @@ struct WeightPlan {
   double initializerRange = 0.02;
 };
 
+// `buffers` may be null where the plan has none.
 Result<void> fillParameters(const std::filesystem::path& folder, const WeightPlan& plan,
-                            const ModelLoadOptions& options, ParameterTable& table, LoadReport& report);
+                            const ModelLoadOptions& options, ParameterTable& table, LoadReport& report,
+                            ParameterTable* buffers = nullptr);
 
 }  // namespace rankscope

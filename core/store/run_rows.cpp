@@ -233,7 +233,7 @@ void refreshSummary(StoreDatabase& database, RunRecord& run, bool sparkline) {
   std::vector<std::string> candidates = {wanted, "eval/" + wanted};
   if (wanted.empty()) {
     candidates.clear();
-    if (run.task == "classification") candidates = {"eval/accuracy", "eval/f1", "eval/matthews"};
+    if (run.task == "classification" || run.task == "image_classification") candidates = {"eval/accuracy", "eval/f1", "eval/matthews"};
     if (run.task == "multiple_choice") candidates = {"eval/accuracy"};
     if (run.task == "question_answering") candidates = {"eval/answer_f1", "eval/exact_match"};
     if (run.task == "regression") candidates = {"eval/pearson", "eval/spearman"};

@@ -1,5 +1,5 @@
 #pragma once
-// Base64 as tokenizer files use it (RFC 4648, with padding, without line ends). A free function, any thread.
+// Base64 as tokenizer files use it (RFC 4648, with padding, without line ends). Free functions, any thread.
 
 #include <optional>
 #include <string>
@@ -9,5 +9,6 @@ namespace rankscope {
 
 // nullopt when the text is not base64.
 std::optional<std::string> fromBase64(std::string_view text);
+std::string toBase64(std::string_view bytes);
 
 }  // namespace rankscope

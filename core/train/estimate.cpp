@@ -10,6 +10,8 @@
 #include "core/methods/site_selection.h"
 #include "core/models/registry.h"
 #include "core/train/evaluation.h"
+#include "core/train/image_memory.h"
+#include "core/train/model_inputs.h"
 #include "core/train/packing.h"
 #include "core/train/pass_memory.h"
 #include "core/train/process_memory.h"
@@ -178,6 +180,33 @@ MemoryEstimate fullestMoment(const MemoryEstimate& fixed, const PassModel& pass,
   return larger(larger(step, end), scoring);
 }
 
+// Of a family that looks at images: what one image of the run's size needs.
+Result<ImagePass> imagePassOf(const RunConfig& config, const std::filesystem::path& folder, const json& modelConfig,
+                              const ModelFamily& family) {
+  if (!family.imagePass) return ImagePass{};
+  DataSettings settings;
+  settings.task = DataTask::ImageClassification;
+  if (auto inputs = loadModelInputs(folder, config, settings); !inputs) return inputs.error();
+  return family.imagePass(modelConfig, settings.image.height, settings.image.width);
+}
+
+MemoryEstimate imageRunMemory(const ImagePass& image, const PassModel& pass, MemoryEstimate fixed,
+                              int64_t trainable, int64_t images, const DataShape* data) {
+  ImageRun run;
+  run.pass = image;
+  run.images = images;
+  run.evalImages = data ? data->largestEvalTokens : 0;
+  run.stored = data ? (data->tokens + data->evalTokens) * image.pixels : 0;
+  run.computeBytes = pass.computeBytes;
+  run.trainable = trainable;
+  run.full = pass.full;
+  run.recompute = pass.checkpointing;
+  // The masters are all that a model trained whole holds: the checkpoint's own tensors are given back.
+  if (pass.full) fixed.weights = 0;
+  const MemoryEstimate made = imageMemory(run, fixed);
+  return larger(made, made);
+}
+
 }  // namespace
 
 DataShape dataShape(const RunConfig& config, const PreparedData& data) {
@@ -236,8 +265,21 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
 
   const Sizes sizes = sizesOf(*modelConfig);
   RunEstimate estimate;
-  const int64_t base = checkpointParameters(*folder, *sites, sizes, *modelConfig);
+  Result<ImagePass> image = imagePassOf(config, *folder, *modelConfig, **family);
+  if (!image) return image.error();
+  const bool images = (*family)->imagePass != nullptr;
+  int64_t base = images ? image->parameters : checkpointParameters(*folder, *sites, sizes, *modelConfig);
   int64_t headParameters = 0;
+  if (images) {
+    const int64_t own = classCountOf(*modelConfig), given = static_cast<int64_t>(config.list("data.labels").size());
+    const int64_t classes = data && data->classes > 0 ? data->classes : given > 0 ? given : own;
+    const SiteShape& classifier = sites->front();
+    if (classes != own) {
+      headParameters = newClassifierParameters((*family)->newClassifier, classifier.inFeatures, classes);
+      base -= newClassifierParameters((*family)->newClassifier, classifier.inFeatures, classifier.outFeatures);
+      if ((*entry)->lowRank) sites->clear();  // a new classifier trains whole, and there is no other matrix
+    }
+  }
   if (*head == HeadKind::SequenceClassification) {
     const bool regression = config.str("data.task") == "regression";
     const int64_t given = static_cast<int64_t>(config.list("data.labels").size());
@@ -258,7 +300,7 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
   estimate.effectiveScale = (*entry)->lowRank ? (*entry)->effectiveScale(settings->rank, settings->alpha) : 1;
 
   const int64_t maxLength = config.integer("data.max_length"), batch = config.integer("train.batch_size");
-  const int64_t tokens = data && data->largestBatchTokens > 0 ? data->largestBatchTokens : batch * maxLength;
+  const int64_t tokens = data && data->largestBatchTokens > 0 ? data->largestBatchTokens : images ? batch : batch * maxLength;
   estimate.largestBatchTokens = tokens;
   if (data && data->examples > 0) {
     const StepPlan plan(planSettingsOf(config, static_cast<size_t>(data->examples)));
@@ -292,7 +334,10 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
   fixed.weights = held;
   fixed.adapter = 4 * estimate.trainable;
   fixed.optimizer = (adam ? 8 : config.real("optim.momentum") > 0 ? 4 : 0) * estimate.trainable;
-  estimate.memory = fullestMoment(fixed, pass, training, evaluation, estimate.trainable, sizes);
+  if (images)
+    estimate.memory = imageRunMemory(*image, pass, fixed, estimate.trainable, tokens, data);
+  else
+    estimate.memory = fullestMoment(fixed, pass, training, evaluation, estimate.trainable, sizes);
   // The weights are copied out of their mapped file one by one; the one at hand is there twice.
   if (!config.flag("model.random_init"))
     if (const Result<WeightSummary> file = inspectWeights(*folder); file) {

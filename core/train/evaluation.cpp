@@ -70,7 +70,7 @@ Result<std::optional<Evaluation>> evaluate(Model& model, const TokenizedSet& set
     }
     const PackedBatch batch = packExamples(set, group, task, options.masking, kEvaluationDraw);
     ForwardContext context;
-    if (task == DataTask::Classification) {
+    if (hasClasses(task)) {
       scoreClasses(model.logits(batch, context), batch.labels, predictions);
     } else if (task == DataTask::Regression) {
       scoreTargets(model.logits(batch, context), batch.labels, predictions);

@@ -7,7 +7,7 @@
 namespace rankscope {
 
 PackedBatch packExamples(const TokenizedSet& set, std::span<const uint32_t> indices, DataTask task,
-                         const TokenMasking* masking, uint64_t draw) {
+                         const TokenMasking* masking, uint64_t draw, const ImageAugmentation* augmentation) {
   int64_t total = 0;
   bool typed = false;
   for (uint32_t index : indices) {
@@ -52,11 +52,15 @@ PackedBatch packExamples(const TokenizedSet& set, std::span<const uint32_t> indi
     if (spans)
       std::copy(example.answer.begin(), example.answer.end(),
                 batch.labels.mutable_data_ptr<int64_t>() + 2 * static_cast<int64_t>(s));
-    else if (task == DataTask::Classification)
+    else if (hasClasses(task))
       batch.labels.mutable_data_ptr<int64_t>()[s] = example.classLabel;
     else if (task == DataTask::Regression)
       batch.labels.mutable_data_ptr<float>()[s] = example.target;
     batch.starts.push_back(at);
+  }
+  if (set.images()) {
+    const std::vector<int32_t> places(ids, ids + total);
+    batch.pixels = imagePixels(*set.images(), places, augmentation, draw);
   }
   return batch;
 }

@@ -70,7 +70,8 @@ constexpr ClassNames kClasses[] = {{"llama", "Llama", "ForCausalLM"},
                                    {"roberta", "Roberta", "ForCausalLM"},
                                    {"xlm-roberta", "XLMRoberta", "ForCausalLM"},
                                    {"mpnet", "MPNet", ""},
-                                   {"deberta-v2", "DebertaV2", ""}};
+                                   {"deberta-v2", "DebertaV2", ""},
+                                   {"resnet", "ResNet", ""}};
 
 // Empty where the family is not in the table: transformers then goes by model_type.
 std::string className(const Model& model) {
@@ -83,6 +84,7 @@ std::string className(const Model& model) {
       case HeadKind::SequenceClassification: return stem + "ForSequenceClassification";
       case HeadKind::MaskedLm: return stem + "ForMaskedLM";
       case HeadKind::TokenSpan: return stem + "ForQuestionAnswering";
+      case HeadKind::ImageClassification: return stem + "ForImageClassification";
       case HeadKind::None: return stem + "Model";
     }
   }
@@ -95,7 +97,8 @@ json modelConfig(const Model& model, at::ScalarType dtype, const std::vector<std
   config[modern ? "dtype" : "torch_dtype"] = dtypeText(dtype);
   if (const std::string name = className(model); !name.empty()) config["architectures"] = {name};
   config.erase("quantization_config");  // the weights are plain numbers now
-  if (model.head() == HeadKind::SequenceClassification) {
+  const bool images = model.head() == HeadKind::ImageClassification;
+  if (images || model.head() == HeadKind::SequenceClassification) {
     json idToLabel = json::object(), labelToId = json::object();
     for (int64_t i = 0; i < model.numLabels(); ++i) {
       const std::string label =
@@ -105,7 +108,8 @@ json modelConfig(const Model& model, at::ScalarType dtype, const std::vector<std
     }
     config["id2label"] = idToLabel;
     config["label2id"] = labelToId;
-    config["problem_type"] = model.numLabels() == 1 ? "regression" : "single_label_classification";
+    if (config.contains("num_labels")) config["num_labels"] = model.numLabels();
+    if (!images) config["problem_type"] = model.numLabels() == 1 ? "regression" : "single_label_classification";
   }
   return config;
 }
@@ -138,12 +142,15 @@ Result<void> saveModelFolder(const fs::path& folder, const Model& model, const f
     NamedTensors tensors;
     for (const NamedTensor& entry : model.parameters().entries())
       tensors.emplace_back(entry.name, entry.tensor.detach().to(dtype));
+    for (const NamedTensor& entry : model.buffers().entries()) tensors.emplace_back(entry.name, entry.tensor.to(dtype));
     SafetensorsWriteOptions options;
     options.maxShardBytes = shardBytes;
     if (auto saved = writeModelWeights(target, tensors, options); !saved) return saved.error();
     for (const fs::path& file : tokenizerFiles(baseFolder))
       if (auto copied = copyFile(file, target); !copied) return copied;
     std::error_code code;
+    if (fs::exists(baseFolder / "preprocessor_config.json", code))
+      if (auto copied = copyFile(baseFolder / "preprocessor_config.json", target); !copied) return copied;
     if (fs::exists(baseFolder / "generation_config.json", code)) {
       if (auto copied = copyFile(baseFolder / "generation_config.json", target); !copied) return copied;
     } else if (model.head() == HeadKind::CausalLm) {

@@ -12,6 +12,7 @@
 #include "core/config/files.h"
 #include "core/config/task_heads.h"
 #include "core/data/roles.h"
+#include "core/train/model_inputs.h"
 #include "core/train/packing.h"
 
 namespace rankscope {
@@ -189,7 +190,8 @@ int64_t TrainingSetup::parameterCount() const {
 }
 
 PackedBatch TrainingSetup::pack(const TokenizedSet& set, std::span<const uint32_t> indices, uint64_t draw) const {
-  return packExamples(set, indices, task, masking ? &*masking : nullptr, draw);
+  return packExamples(set, indices, task, masking ? &*masking : nullptr, draw,
+                      draw == kEvaluationDraw ? nullptr : &augmentation);
 }
 
 std::vector<PackedBatch> TrainingSetup::packStep(int64_t step) {
@@ -230,8 +232,13 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
   Result<MethodSettings> methodSettings = methodSettingsOf(config, **family);
   if (!methodSettings) return methodSettings.error();
 
-  say("reading the tokenizer");
-  Result<std::unique_ptr<Tokenizer>> tokenizer = loadTokenizer(*folder);
+  Result<DataSettings> dataSettings = DataSettings::fromConfig(config, places);
+  if (!dataSettings && options.data) return dataSettings.error();
+  if (dataSettings) setup.dataSettings = std::move(*dataSettings);  // a plain model need not name any data
+  setup.dataSettings.task = setup.task;
+  const bool images = readsImages(setup.task);
+  say(images ? "reading the image settings" : "reading the tokenizer");
+  Result<std::unique_ptr<Tokenizer>> tokenizer = loadModelInputs(*folder, config, setup.dataSettings);
   if (!tokenizer) return tokenizer.error();
   setup.tokenizer = std::move(*tokenizer);
   if (setup.task == DataTask::MaskedLm) {
@@ -240,30 +247,34 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
     if (!masking) return masking.error();
     setup.masking = std::move(*masking);
   }
+  setup.augmentation = {config.integer("data.augment.crop_padding"), config.flag("data.augment.flip"),
+                        static_cast<uint64_t>(config.integer("seed"))};
 
-  Result<DataSettings> dataSettings = DataSettings::fromConfig(config, places);
-  if (!dataSettings && options.data) return dataSettings.error();
-  if (dataSettings) setup.dataSettings = std::move(*dataSettings);  // a plain model need not name any data
+  const std::vector<std::string> modelClasses = hasClasses(setup.task) ? classNamesOf(*modelConfig) : std::vector<std::string>();
   if (options.data) {
-    say("tokenising the data");
+    say(images ? "decoding the images" : "tokenising the data");
     PrepareOptions prepare;
     prepare.threads = setup.threads;
     prepare.cacheFolder = places.cache.empty() ? std::filesystem::path() : places.cache / "tokens";
     prepare.cancel = options.cancel;
-    Result<PreparedData> data = prepareData(setup.dataSettings, *setup.tokenizer, prepare);
+    Result<PreparedData> data = prepareData(setup.dataSettings, setup.tokenizer.get(), prepare);
     if (!data) return data.error();
     setup.data = std::move(*data);
     if (const auto& chat = setup.dataSettings.chatTemplate)
       setup.remarks.push_back(fmt::format("conversations are written with the chat template {}", chat->title));
+    if (setup.dataSettings.labels.empty()) takeModelsOrder(setup.data, modelClasses);
   } else {
-    setup.data.labels = options.labels.empty() ? setup.dataSettings.labels : options.labels;
+    setup.data.labels = !options.labels.empty()              ? options.labels
+                        : !setup.dataSettings.labels.empty() ? setup.dataSettings.labels
+                                                             : modelClasses;
   }
 
   say("loading the model");
   ModelLoadOptions load;
   load.dtype = setup.computeDtype;
   load.head = setup.head;
-  load.numLabels = setup.task == DataTask::Regression ? 1 : std::max<int64_t>(2, static_cast<int64_t>(setup.data.labels.size()));
+  const auto classes = setup.data.labels.empty() ? classCountOf(*modelConfig) : static_cast<int64_t>(setup.data.labels.size());
+  load.numLabels = setup.task == DataTask::Regression ? 1 : std::max<int64_t>(2, classes);
   load.seed = static_cast<uint64_t>(config.integer("seed"));
   load.randomInit = config.flag("model.random_init");
   load.keepFloat32 = !(*findMethod(config.str("method.name")))->lowRank;  // every weight may be a master
@@ -272,11 +283,12 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
   setup.model = std::move(*model);
   setup.model->gradientCheckpointing = config.flag("train.gradient_checkpointing");
   for (const std::string& name : setup.model->loadReport().newlyInitialised)
-    setup.remarks.push_back(name + " is not in the checkpoint and starts from the seed");
+    setup.remarks.push_back(name + " is not in the checkpoint (or there for another number of classes) and starts from the seed");
   if (const size_t unused = setup.model->loadReport().unused.size(); unused > 0)
     setup.remarks.push_back(fmt::format("{} tensors of the checkpoint are not used ({}{})", unused,
                                         setup.model->loadReport().unused.front(), unused > 1 ? ", …" : ""));
-  if (auto fits = checkTokenizerFits(*setup.tokenizer, setup.model->vocabSize()); !fits) return fits.error();
+  if (setup.tokenizer)
+    if (auto fits = checkTokenizerFits(*setup.tokenizer, setup.model->vocabSize()); !fits) return fits.error();
   if (options.data)
     if (auto good = checkData(setup); !good) return good.error();
 

@@ -18,6 +18,7 @@
 #include "core/models/registry.h"
 #include "core/optim/registry.h"
 #include "core/text/registry.h"
+#include "core/train/image_batch.h"
 #include "core/train/step_engine.h"
 #include "core/train/step_plan.h"
 
@@ -43,8 +44,9 @@ struct TrainingSetup {
   at::ScalarType computeDtype = at::kFloat;
   DataSettings dataSettings;
   PreparedData data;
-  std::unique_ptr<Tokenizer> tokenizer;
-  std::optional<TokenMasking> masking;  // of a masked language model
+  std::unique_ptr<Tokenizer> tokenizer;  // null for a task that reads images
+  std::optional<TokenMasking> masking;   // of a masked language model
+  ImageAugmentation augmentation;        // of training batches
   std::unique_ptr<Model> model;
   std::unique_ptr<Method> method;
   std::unique_ptr<Optimizer> optimizer;

@@ -14,6 +14,9 @@ namespace rankscope::golden {
 using NotBuilt = std::optional<std::string>;
 
 NotBuilt checkModel(const Case& golden, Findings& findings);
+// A model case whose input is images.
+bool isImageCase(const Case& golden);
+NotBuilt checkImages(const Case& golden, Findings& findings);
 NotBuilt checkTraining(const Case& golden, Findings& findings);
 NotBuilt checkOptimizer(const Case& golden, Findings& findings);
 NotBuilt checkRefactor(const Case& golden, Findings& findings);

@@ -13,6 +13,7 @@ std::optional<HeadKind> headOf(const nlohmann::json& config, std::string& archit
   if (architecture.find("ForCausalLM") != std::string::npos || architecture.find("LMHeadModel") != std::string::npos)
     return HeadKind::CausalLm;
   if (architecture.find("ForSequenceClassification") != std::string::npos) return HeadKind::SequenceClassification;
+  if (architecture.find("ForImageClassification") != std::string::npos) return HeadKind::ImageClassification;
   if (architecture.find("ForMaskedLM") != std::string::npos) return HeadKind::MaskedLm;
   if (architecture.find("ForQuestionAnswering") != std::string::npos) return HeadKind::TokenSpan;
   return std::nullopt;
@@ -44,6 +45,7 @@ GoldenModel openModel(const std::filesystem::path& folder, at::ScalarType dtype)
 }
 
 NotBuilt checkModel(const Case& golden, Findings& findings) {
+  if (isImageCase(golden)) return checkImages(golden, findings);
   // The weights lie beside the case, except where it names a model.
   const std::string named = text(golden.meta(), "model");
   const auto folder = named.empty() ? golden.jsonFolder() : golden.modelFolder();

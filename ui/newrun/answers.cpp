@@ -12,6 +12,16 @@ using nlohmann::json;
 
 using namespace answer;
 
+// Width, height and three bytes a pixel; nothing where they do not fit together.
+QImage readImage(const json& image) {
+  constexpr qint64 kMost = 4096;
+  const auto width = whole(image, "width"), height = whole(image, "height");
+  const auto bytes = QByteArray::fromBase64(text(image, "rgb").toLatin1());
+  if (width < 1 || height < 1 || width > kMost || height > kMost || bytes.size() != 3 * width * height) return {};
+  return QImage(reinterpret_cast<const uchar*>(bytes.constData()), int(width), int(height), int(3 * width),
+                QImage::Format_RGB888).copy();
+}
+
 QHash<QString, QString> readRoles(const json& answer) {
   QHash<QString, QString> read;
   const auto& roles = member(answer, "roles");
@@ -95,6 +105,8 @@ DataPreview readDataPreview(const json& answer) {
     row.length = whole(r, "length");
     row.truncated = flag(r, "truncated");
     row.label = text(r, "label");
+    row.number = whole(r, "row");
+    row.image = readImage(member(r, "image"));
     preview.rows.push_back(std::move(row));
   }
   const auto& histogram = member(answer, "length_histogram");
@@ -102,6 +114,10 @@ DataPreview readDataPreview(const json& answer) {
   for (const auto& c : items(member(histogram, "counts"))) preview.counts << (c.is_number() ? c.get<double>() : 0);
   preview.overLimit = number(histogram, "over_limit");
   preview.tokensLostShare = number(histogram, "tokens_lost_share");
+  preview.images = text(answer, "format") == "images";
+  for (const auto& label : items(member(answer, "labels"))) {
+    if (label.is_string()) preview.labels << QString::fromStdString(label.get<std::string>());
+  }
   preview.trainRows = whole(answer, "train_rows");
   preview.evalRows = whole(answer, "eval_rows");
   preview.roles = readRoles(answer);

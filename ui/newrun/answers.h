@@ -4,6 +4,7 @@
 
 #include <QString>
 #include <QHash>
+#include <QImage>
 #include <QStringList>
 #include <QVector>
 #include <nlohmann/json.hpp>
@@ -58,9 +59,13 @@ struct PreviewRow {
   qint64 length = 0;
   bool truncated = false;
   QString label;
+  qint64 number = 0;  // in its file, from 1
+  QImage image;       // of image data, as the model sees it
 };
 struct DataPreview {
   std::vector<PreviewRow> rows;
+  bool images = false;
+  QStringList labels;  // the classes in order
   QVector<double> edges, counts;
   double overLimit = 0, tokensLostShare = 0;
   qint64 trainRows = 0, evalRows = 0;

@@ -6,10 +6,12 @@
 #include <QPlainTextEdit>
 #include <QScrollArea>
 #include <QSplitter>
+#include <QStackedWidget>
 #include <QTabWidget>
 #include <QVBoxLayout>
 
 #include "ui/newrun/column_roles.h"
+#include "ui/newrun/image_grid.h"
 #include "ui/newrun/length_histogram.h"
 #include "ui/newrun/option_field.h"
 #include "ui/newrun/option_form.h"
@@ -49,6 +51,10 @@ DataPage::DataPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_draft(
   scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
 
   m_tokens = new TokenView;
+  m_images = new ImageGrid;
+  m_shown = new QStackedWidget;
+  m_shown->addWidget(m_tokens);
+  m_shown->addWidget(m_images);
   m_problems = new QPlainTextEdit;
   m_problems->setObjectName("rowProblems");
   m_problems->setAccessibleName(tr("Rows that could not be read"));
@@ -66,7 +72,7 @@ DataPage::DataPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_draft(
   makeCaption(m_previewCaption);
   m_previewCaption->setWordWrap(true);
   previewColumn->addWidget(m_previewCaption);
-  previewColumn->addWidget(m_tokens, 1);
+  previewColumn->addWidget(m_shown, 1);
   m_tabs->addTab(preview, tr("First rows"));
   m_tabs->addTab(m_problems, tr("Row problems"));
 
@@ -101,8 +107,10 @@ void DataPage::setDetails(const DataDetails& details) {
   const QLocale locale;
   QStringList names;
   for (const auto& column : details.columns) names << (column.name.isEmpty() ? tr("(unnamed)") : column.name);
-  QString text = tr("%1 rows, read as %2").arg(locale.toString(details.rows), details.format.toUpper());
-  if (!names.isEmpty()) text += tr(", columns: %1").arg(names.mid(0, 8).join(", ") + (names.size() > 8 ? "…" : ""));
+  const bool images = details.format == "images";
+  QString text = images ? tr("%1 images").arg(locale.toString(details.rows))
+                        : tr("%1 rows, read as %2").arg(locale.toString(details.rows), details.format.toUpper());
+  if (!images && !names.isEmpty()) text += tr(", columns: %1").arg(names.mid(0, 8).join(", ") + (names.size() > 8 ? "…" : ""));
   m_rows->setText(text + ".");
   m_rows->setStyleSheet({});
   m_roles->setColumns(details);
@@ -133,6 +141,18 @@ void DataPage::setPreviewPending(const QString& what, double share) {
 
 void DataPage::setPreview(const DataPreview& preview) {
   const QLocale locale;
+  m_lengths->setVisible(!preview.images);
+  m_shown->setCurrentWidget(preview.images && !preview.rows.empty() ? static_cast<QWidget*>(m_images) : m_tokens);
+  if (preview.images) {
+    m_previewCaption->setText(tr("Images as the model sees them, before random shifts and mirroring.  %1 to train on, %2 to "
+                                 "evaluate on, %3 classes.")
+                                  .arg(locale.toString(preview.trainRows), locale.toString(preview.evalRows),
+                                       locale.toString(preview.labels.size())));
+    m_images->setRows(preview.rows);
+    if (preview.rows.empty()) m_tokens->setMessage(tr("No image is left after reading. See Row problems."));
+    m_verdict->hide();
+    return;
+  }
   QStringList caption{tr("Tinted tokens enter the loss, grey ones are context.  %1 rows to train on, %2 to evaluate on.")
                           .arg(locale.toString(preview.trainRows), locale.toString(preview.evalRows))};
   if (!preview.chatTemplate.isEmpty()) caption << tr("Chat template: %1.").arg(preview.chatTemplate);
@@ -151,6 +171,7 @@ void DataPage::setPreview(const DataPreview& preview) {
 }
 
 void DataPage::setPreviewFailed(const QString& message) {
+  m_shown->setCurrentWidget(m_tokens);
   m_previewCaption->setText({});
   m_tokens->setMessage(message);
   m_lengths->clear();

@@ -1,6 +1,7 @@
 #pragma once
 // Picks the data: files and format, columns mapped to roles, and what becomes of it: the first rows as tokens with the
-// loss mask in colour, the lengths and what the cut-off costs, rows that could not be read. GUI thread.
+// loss mask in colour, the lengths and what the cut-off costs, or images over their classes; rows that could not be read.
+// GUI thread.
 
 #include <QWidget>
 
@@ -9,11 +10,13 @@
 class QLabel;
 class QPlainTextEdit;
 class QSplitter;
+class QStackedWidget;
 class QTabWidget;
 
 namespace rankscope::ui {
 
 class ColumnRoles;
+class ImageGrid;
 class LengthHistogram;
 class OptionField;
 class OptionForm;
@@ -34,6 +37,7 @@ class DataPage : public QWidget {
   OptionForm* moreForm() const { return m_more; }
   ColumnRoles* roles() const { return m_roles; }
   TokenView* tokens() const { return m_tokens; }
+  ImageGrid* images() const { return m_images; }
 
  Q_SIGNALS:
   void focused(OptionField* field);
@@ -43,7 +47,9 @@ class DataPage : public QWidget {
   OptionForm* m_files;
   OptionForm* m_more;
   ColumnRoles* m_roles;
+  QStackedWidget* m_shown;  // tokens or images
   TokenView* m_tokens;
+  ImageGrid* m_images;
   LengthHistogram* m_lengths;
   QLabel* m_rows;
   QLabel* m_verdict;

@@ -238,7 +238,8 @@ void OptionField::step(int direction, bool large) {
 }
 
 void OptionField::browse() {
-  const bool folder = m_option.key == "model.path";
+  const bool images = m_draft->config().str("data.task") == "image_classification";
+  const bool folder = m_option.key == "model.path" || images;
   const QString chosen = folder ? QFileDialog::getExistingDirectory(this, optionTitle(m_option))
                                 : QFileDialog::getOpenFileName(this, optionTitle(m_option));
   if (!chosen.isEmpty()) m_draft->setText(key(), chosen);

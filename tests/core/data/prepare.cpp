@@ -93,7 +93,7 @@ class PrepareTest : public QObject {
     QCOMPARE(data->train[1].classLabel, 0);
     QCOMPARE(data->trainProblems.total, uint64_t{1});
     QVERIFY(data->train[0].lossMask.empty());
-    QCOMPARE(previewExample(data->train[0], *m_pairs, s.task, data->labels).label, std::string("yes"));
+    QCOMPARE(previewExample(data->train[0], &*m_pairs, s.task, data->labels).label, std::string("yes"));
     // Given classes: their order counts, and a stranger is an error that names its row.
     s.labels = {"yes", "no"};
     QCOMPARE(prepareData(s, *m_pairs)->train[0].classLabel, 0);

@@ -133,7 +133,7 @@ class TasksTest : public QObject {
     QVERIFY(set.question(2)->answers.empty());
     QVERIFY(set.question(1)->context == set.question(2)->context);  // kept once
     QCOMPARE(*set.question(3)->context, std::string("gg hhh"));
-    const auto shownRows = previewRows(set, 9, *m_pairs, s, {});
+    const auto shownRows = previewRows(set, 9, &*m_pairs, s, {});
     QCOMPARE(shownRows[1].label, std::string("dddd"));
     QVERIFY(shownRows[1].tokens[6].label && !shownRows[1].tokens[5].label && shownRows[0].label.empty());
   }

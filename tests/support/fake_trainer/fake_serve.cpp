@@ -113,6 +113,17 @@ json answer(const std::string& method, const json& params, json& error) {
             {"problems", {{{"line", 17}, {"message", "the row has no column “review”"}}}},
             {"roles", {{"prompt", "place"}, {"answer", "review"}, {"text", "review"}, {"label", "label"}}}};
   }
+  if (method == "data.preview" && params["config"]["data"].value("task", "") == "image_classification") {
+    json rows = json::array();
+    for (int r = 0; r < 12; ++r) {
+      // A square of 32 pixels in its class's colour.
+      std::string rgb;
+      for (int i = 0; i < 1024; ++i) rgb += r % 2 ? "/wAA" : "AAD/";
+      rows.push_back({{"tokens", json::array()}, {"length", 1}, {"row", r + 1}, {"label", r % 2 ? "rose" : "iris"},
+                      {"image", {{"width", 32}, {"height", 32}, {"rgb", rgb}}}});
+    }
+    return {{"rows", rows}, {"format", "images"}, {"labels", {"iris", "rose"}}, {"train_rows", 180}, {"eval_rows", 20}};
+  }
   if (method == "data.preview") {
     const int limit = params["config"]["data"].value("max_length", 256);
     json rows = json::array();

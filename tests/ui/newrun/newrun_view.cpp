@@ -162,6 +162,22 @@ class NewRunViewTest : public QObject {
     QCOMPARE(QString::fromStdString(m_view->draft()->config().str("data.columns.answer")), QString("topic"));
   }
 
+  // Image data is shown as pictures over their classes; what only text has is not there.
+  void imagesAreSeen() {
+    choosePage("data");
+    QTRY_VERIFY(child<QComboBox>("role:answer")->isVisible());
+    m_view->draft()->set("data.task", "image_classification");
+    QTRY_COMPARE(child<QListWidget>("imageGrid")->count(), 12);
+    auto* grid = child<QListWidget>("imageGrid");
+    QTRY_VERIFY(grid->isVisible());
+    QCOMPARE(grid->item(0)->text(), QString("iris"));
+    QCOMPARE(grid->item(0)->icon().pixmap(96, 96).toImage().pixelColor(48, 48), QColor(0, 0, 255));
+    QVERIFY(!child<QComboBox>("role:answer")->isVisible() && !child<QLineEdit>("edit:data.max_length")->isVisible());
+    QVERIFY(child<QLineEdit>("edit:data.augment.crop_padding")->isVisible());
+    m_view->draft()->set("data.task", "causal_lm");
+    QTRY_VERIFY(!grid->isVisible());
+  }
+
   void searchFindsAnyOption() {
     QTest::keyClick(m_view.get(), Qt::Key_F, Qt::ControlModifier);
     auto* search = child<QLineEdit>("optionSearch");

@@ -120,14 +120,19 @@ Result<Image> decodeImage(std::string_view bytes, const std::string& where) {
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
   const int size = static_cast<int>(bytes.size());
   int width = 0, height = 0, channels = 0;
+  const auto tooLarge = [&](int64_t wide, int64_t high) {
+    return damaged(where, "the image is too large", fmt::format("{} × {}", wide, high),
+                   fmt::format("sides up to {}, {} million pixels", kMaxImageSide, kMaxImagePixels / 1'000'000));
+  };
+  if (png && bytes.size() >= 24 && (bigEndian(bytes, 16) > kMaxImageSide || bigEndian(bytes, 20) > kMaxImageSide))
+    return tooLarge(bigEndian(bytes, 16), bigEndian(bytes, 20));
   if (!stbi_info_from_memory(data, size, &width, &height, &channels)) {
     const char* reason = stbi_failure_reason();
     return damaged(where, "the image's header cannot be read", reason ? reason : "damaged", "a sound PNG or JPEG");
   }
   if (width < 1 || height < 1 || width > kMaxImageSide || height > kMaxImageSide ||
       static_cast<int64_t>(width) * height > kMaxImagePixels)
-    return damaged(where, "the image is too large", fmt::format("{} × {}", width, height),
-                   fmt::format("sides up to {}, {} million pixels", kMaxImageSide, kMaxImagePixels / 1'000'000));
+    return tooLarge(width, height);
   if (Result<void> sound = png ? checkPng(bytes, where) : checkJpeg(bytes, where); !sound) return sound.error();
   const std::unique_ptr<stbi_uc, void (*)(void*)> decoded(
       stbi_load_from_memory(data, size, &width, &height, &channels, STBI_rgb), stbi_image_free);

@@ -30,7 +30,7 @@ const std::vector<MetricEntry>& metricEntries() {
                                         choices = {"multiple_choice"}, questions = {"question_answering"};
   static const std::vector<MetricEntry> entries = {
       {"accuracy", "Accuracy", "Share of rows whose predicted class is the label, or whose likeliest choice is the right one.",
-       BetterWhen::Higher, {"classification", "multiple_choice"},
+       BetterWhen::Higher, {"classification", "image_classification", "multiple_choice"},
        [](const Predictions& p) { return accuracy(p.labels, p.predicted); }},
       {"f1", "F1", "2TP / (2TP + FP + FN) of class 1, for two classes. 0 where class 1 appears nowhere.", BetterWhen::Higher,
        classification, [](const Predictions& p) { return binaryF1(p.labels, p.predicted); }},

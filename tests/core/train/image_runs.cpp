@@ -128,7 +128,8 @@ class ImageRuns : public QObject {
     QVERIFY2(trained.ok(), trained.ok() ? "" : trained.error().message().c_str());
     QCOMPARE(trained->setup.data.labels, (std::vector<std::string>{"green", "red", "blue"}));
     RunConfig plain;
-    QVERIFY(plain.assign({"model.path=" + (run.path() / "model").string(), "data.task=image_classification"}).empty());
+    QVERIFY(plain.assign({"model.path=" + (run.path() / "model").string(), "data.task=image_classification",
+                          "train.compute_dtype=fp32"}).empty());
     auto saved = loadPlainModel(plain, home.places, {});
     QVERIFY2(saved.ok(), saved.ok() ? "" : saved.error().message().c_str());
     QVERIFY(saved->setup.model->loadReport().newlyInitialised.empty());

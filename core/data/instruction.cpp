@@ -17,16 +17,15 @@ class InstructionTask : public RowTask {
   InstructionTask(const Tokenizer& tokenizer, size_t maxLength, size_t answer) : m_tokenizer(tokenizer), m_answer(answer) {
     m_maxLength = maxLength;
   }
-  std::optional<PromptTemplate> promptTemplate;
-  size_t prompt = 0;  // without a template
+  PromptSource prompt;
 
   RowOutcome encode(const Row& row) const override {
     const std::optional<std::string>& answer = row.cells[m_answer];
     if (!answer || answer->empty()) return SkippedRow{"the answer is empty; the row was left out"};
-    std::string text = promptTemplate ? promptTemplate->render(row) : row.cells[prompt].value_or("");
+    std::string text = prompt.text(row);
     if (text.empty()) return SkippedRow{"the prompt is empty; the row was left out"};
     // A template says itself how prompt and answer are joined; a bare column gets a line end between.
-    if (!promptTemplate && !endsInSpace(text)) text += '\n';
+    if (!prompt.composed && !endsInSpace(text)) text += '\n';
     const size_t boundary = text.size();
     text += *answer;
 
@@ -81,18 +80,12 @@ Result<std::unique_ptr<RowTask>> makeInstructionTask(const TaskSetup& setup) {
   Result<size_t> answer = findColumn(setup.columns, setup.roles.answer, "data.columns.answer");
   if (!answer) return answer.error();
   auto task = std::make_unique<InstructionTask>(*setup.tokenizer, static_cast<size_t>(setup.settings.maxLength), *answer);
-  if (!setup.roles.promptTemplate.empty()) {
-    Result<PromptTemplate> parsed = PromptTemplate::parse(setup.roles.promptTemplate, setup.columns);
-    if (!parsed) return parsed.error();
-    task->promptTemplate = std::move(*parsed);
-  } else {
-    Result<size_t> prompt = findColumn(setup.columns, setup.roles.prompt, "data.columns.prompt");
-    if (!prompt) return prompt.error();
-    if (*prompt == *answer)
-      return Error{ErrorCode::Usage, "prompt and answer are the same column", "data.columns.prompt", setup.columns[*answer],
-                   "two columns", "Set data.columns.prompt and data.columns.answer."};
-    task->prompt = *prompt;
-  }
+  Result<PromptSource> prompt = PromptSource::find(setup.roles.promptTemplate, setup.roles.prompt, setup.columns);
+  if (!prompt) return prompt.error();
+  if (!prompt->composed && prompt->column == *answer)
+    return Error{ErrorCode::Usage, "prompt and answer are the same column", "data.columns.prompt", setup.columns[*answer],
+                 "two columns", "Set data.columns.prompt and data.columns.answer."};
+  task->prompt = std::move(*prompt);
   return std::unique_ptr<RowTask>(std::move(task));
 }
 

@@ -85,8 +85,7 @@ class ChoiceTask : public RowTask {
  public:
   explicit ChoiceTask(const TaskSetup& setup)
       : m_tokenizer(*setup.tokenizer), m_path(setup.path), m_maxLength(static_cast<size_t>(setup.settings.maxLength)) {}
-  std::optional<PromptTemplate> promptTemplate;
-  size_t prompt = 0;  // without a template
+  PromptSource prompt;
   size_t answer = 0;
   std::vector<size_t> choices;  // none: they stand in the prompt
   bool fromOne = false;         // numbers of choices count from 1
@@ -111,7 +110,7 @@ class ChoiceTask : public RowTask {
   }
 
   Result<Asked> ask(const Row& row) const {
-    const std::string question = promptTemplate ? promptTemplate->render(row) : row.cells[prompt].value_or("");
+    const std::string question = prompt.text(row);
     const std::string given(trimmed(row.cells[answer].value_or("")));
     if (trimmed(question).empty())
       return mistake(row, "the question is empty", "", "a question", "Correct this row, or set data.columns.prompt.");
@@ -123,7 +122,7 @@ class ChoiceTask : public RowTask {
       if (auto read = readWritten(row, question, given, asked); !read) return read.error();
     } else {
       if (auto read = readColumns(row, given, asked); !read) return read.error();
-      asked.context = promptTemplate ? question : harnessContext(question);
+      asked.context = prompt.composed ? question : harnessContext(question);
     }
     if (asked.choices.size() > kMaxChoices)
       return mistake(row, "too many choices", std::to_string(asked.choices.size()), fmt::format("at most {}", kMaxChoices),
@@ -180,7 +179,7 @@ class ChoiceTask : public RowTask {
   // With a template the model reads the choices itself and answers as the answer column does ("the correct answer is
   // answer2"); without one it is asked for the chosen text.
   Result<void> readWritten(const Row& row, const std::string& question, const std::string& given, Asked& asked) const {
-    std::optional<WrittenChoices> written = choicesIn(promptTemplate ? rawPrompt(row, question) : question);
+    std::optional<WrittenChoices> written = choicesIn(prompt.composed ? rawPrompt(row, question) : question);
     if (!written)
       return mistake(row, "the row has no choices", shown(question), "columns with choices, or \"Answer format: a/b\" in the prompt",
                      "Name the columns with the choices in data.choices.");
@@ -191,7 +190,7 @@ class ChoiceTask : public RowTask {
       return mistake(row, "the right answer is none of the choices", shown(given), joined(written->labels),
                      "Correct this row, or set data.columns.answer.");
     asked.right = found[0];
-    if (!promptTemplate) {
+    if (!prompt.composed) {
       asked.context = harnessContext(written->question);
       asked.choices = std::move(written->texts);
       return {};
@@ -204,7 +203,7 @@ class ChoiceTask : public RowTask {
 
   // The column of the template that lists the choices: what stands behind it in the prompt is not a choice.
   std::string rawPrompt(const Row& row, const std::string& rendered) const {
-    for (const size_t column : promptTemplate->columns())
+    for (const size_t column : prompt.composed->columns())
       if (row.cells[column] && row.cells[column]->find("Answer format:") != std::string::npos) return *row.cells[column];
     return rendered;
   }
@@ -258,15 +257,9 @@ Result<std::unique_ptr<RowTask>> makeMultipleChoiceTask(const TaskSetup& setup) 
     task->choices.push_back(*column);
   }
   task->fromOne = countsFromOne(setup.sample, *answer);
-  if (!setup.roles.promptTemplate.empty()) {
-    Result<PromptTemplate> parsed = PromptTemplate::parse(setup.roles.promptTemplate, setup.columns);
-    if (!parsed) return parsed.error();
-    task->promptTemplate = std::move(*parsed);
-  } else {
-    Result<size_t> prompt = findColumn(setup.columns, setup.roles.prompt, "data.columns.prompt");
-    if (!prompt) return prompt.error();
-    task->prompt = *prompt;
-  }
+  Result<PromptSource> prompt = PromptSource::find(setup.roles.promptTemplate, setup.roles.prompt, setup.columns);
+  if (!prompt) return prompt.error();
+  task->prompt = std::move(*prompt);
   return std::unique_ptr<RowTask>(std::move(task));
 }
 

@@ -95,4 +95,23 @@ std::string PromptTemplate::render(const Row& row) const {
   return text;
 }
 
+Result<PromptSource> PromptSource::find(const std::string& promptTemplate, const std::string& column,
+                                        const std::vector<std::string>& columns) {
+  PromptSource source;
+  if (promptTemplate.empty()) {
+    Result<size_t> found = findColumn(columns, column, "data.columns.prompt");
+    if (!found) return found.error();
+    source.column = *found;
+  } else {
+    Result<PromptTemplate> parsed = PromptTemplate::parse(promptTemplate, columns);
+    if (!parsed) return parsed.error();
+    source.composed = std::move(*parsed);
+  }
+  return source;
+}
+
+std::string PromptSource::text(const Row& row) const {
+  return composed ? composed->render(row) : row.cells[column].value_or("");
+}
+
 }  // namespace rankscope

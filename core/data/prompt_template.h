@@ -29,4 +29,15 @@ class PromptTemplate {
   std::vector<size_t> m_columns;
 };
 
+// Where a row's prompt comes from: a template, or one column as it stands.
+struct PromptSource {
+  // An empty template: the column of that role.
+  static Result<PromptSource> find(const std::string& promptTemplate, const std::string& column,
+                                   const std::vector<std::string>& columns);
+  std::string text(const Row& row) const;
+
+  std::optional<PromptTemplate> composed;
+  size_t column = 0;  // without a template
+};
+
 }  // namespace rankscope

@@ -68,4 +68,11 @@ std::string ConfigReader::text(const std::string& key, const std::string& fallba
   return value->get<std::string>();
 }
 
+int64_t classCountOf(const nlohmann::json& config) {
+  if (const auto names = config.find("id2label"); names != config.end() && names->is_object() && !names->empty())
+    return static_cast<int64_t>(names->size());
+  const auto count = config.find("num_labels");
+  return count != config.end() && count->is_number_integer() && *count > 0 && *count <= 1 << 20 ? count->get<int64_t>() : 0;
+}
+
 }  // namespace rankscope

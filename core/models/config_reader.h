@@ -30,4 +30,7 @@ class ConfigReader {
   std::string m_where;
 };
 
+// Classes that a config names, by id2label or num_labels: a head of that size is the checkpoint's own. 0: not told.
+int64_t classCountOf(const nlohmann::json& config);
+
 }  // namespace rankscope

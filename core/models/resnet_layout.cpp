@@ -103,12 +103,6 @@ Sizes readSizes(const ConfigReader& r) {
   return s;
 }
 
-int64_t labelsOf(const ConfigReader& r) {
-  if (r.has("id2label") && r.json()["id2label"].is_object() && !r.json()["id2label"].empty())
-    return static_cast<int64_t>(r.json()["id2label"].size());
-  return r.integer("num_labels", 2, 1, 1 << 20);
-}
-
 }  // namespace
 
 int64_t ResnetLayout::blocks() const {
@@ -132,7 +126,7 @@ ResnetLayout readResnetLayout(const nlohmann::json& config) {
   const Sizes s = readSizes(r);
   ResnetLayout layout;
   layout.channels = s.channels;
-  layout.labels = labelsOf(r);
+  layout.labels = std::max<int64_t>(2, classCountOf(r.json()));
   layout.activation = readActivation(r, "hidden_act", "relu");
   layout.stem = {s.published ? "resnet.embedder.embedder.convolution" : "conv1",
                  s.published ? "resnet.embedder.embedder.normalization" : "bn1", s.channels, s.stem, s.stemKernel,

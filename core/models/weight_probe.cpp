@@ -1,17 +1,13 @@
 #include "core/models/weight_probe.h"
 
+#include <algorithm>
+
+#include "core/models/config_reader.h"
+
 namespace rankscope {
 namespace {
 
 thread_local HeadersOnly* innermost = nullptr;
-
-// Classes that the checkpoint's config names; a head of that size is the checkpoint's own.
-int64_t labelsOf(const nlohmann::json& config) {
-  if (const auto names = config.find("id2label"); names != config.end() && names->is_object() && !names->empty())
-    return static_cast<int64_t>(names->size());
-  const auto count = config.find("num_labels");
-  return count != config.end() && count->is_number_integer() && *count > 0 ? count->get<int64_t>() : 2;
-}
 
 }  // namespace
 
@@ -23,7 +19,7 @@ Result<WeightFit> probeWeights(const std::filesystem::path& folder, const nlohma
                                const ModelFamily& family, HeadKind head) {
   ModelLoadOptions options;
   options.head = head;
-  options.numLabels = labelsOf(config);
+  options.numLabels = std::max<int64_t>(2, classCountOf(config));
   HeadersOnly probe;
   const Result<std::unique_ptr<Model>> loaded = family.load(folder, config, options);
   if (probe.looked) return std::move(probe.fit);

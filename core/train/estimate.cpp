@@ -8,6 +8,7 @@
 #include "core/io/shard_index.h"
 #include "core/methods/registry.h"
 #include "core/methods/site_selection.h"
+#include "core/models/config_reader.h"
 #include "core/models/registry.h"
 #include "core/train/evaluation.h"
 #include "core/train/image_memory.h"

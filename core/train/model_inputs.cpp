@@ -48,13 +48,6 @@ std::vector<std::string> classNamesOf(const nlohmann::json& modelConfig) {
   return invented || twice ? std::vector<std::string>() : names;
 }
 
-int64_t classCountOf(const nlohmann::json& modelConfig) {
-  if (const auto map = modelConfig.find("id2label"); map != modelConfig.end() && map->is_object())
-    return static_cast<int64_t>(map->size());
-  const auto count = modelConfig.find("num_labels");
-  return count != modelConfig.end() && count->is_number_integer() ? count->get<int64_t>() : 0;
-}
-
 void takeModelsOrder(PreparedData& data, const std::vector<std::string>& modelNames) {
   if (data.labels == modelNames || !std::is_permutation(data.labels.begin(), data.labels.end(), modelNames.begin(), modelNames.end()))
     return;

@@ -17,7 +17,6 @@ Result<std::unique_ptr<Tokenizer>> loadModelInputs(const std::filesystem::path& 
 
 // Names of the classes that a model's head was trained for, in order; empty where config.json gives none of its own.
 std::vector<std::string> classNamesOf(const nlohmann::json& modelConfig);
-int64_t classCountOf(const nlohmann::json& modelConfig);  // 0: not told
 // Where the data's classes are those of the model under the same names, they take the model's order, so that the rows of
 // its head mean what they were trained to mean.
 void takeModelsOrder(PreparedData& data, const std::vector<std::string>& modelNames);

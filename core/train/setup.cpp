@@ -12,6 +12,7 @@
 #include "core/config/files.h"
 #include "core/config/task_heads.h"
 #include "core/data/roles.h"
+#include "core/models/config_reader.h"
 #include "core/train/model_inputs.h"
 #include "core/train/packing.h"
 

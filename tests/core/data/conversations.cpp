@@ -13,6 +13,7 @@
 #include "core/data/prepare.h"
 #include "core/text/registry.h"
 #include "test_tokenizer.h"
+#include "tests/core/data/data_files.h"
 
 using namespace rankscope;
 namespace fs = std::filesystem;
@@ -46,23 +47,14 @@ QString shownAs(const ExampleView& example, const Tokenizer& tokenizer) {
 
 }  // namespace
 
-class ConversationsTest : public QObject {
+class ConversationsTest : public QObject, private DataFiles {
   Q_OBJECT
 
  private:
-  QTemporaryDir m_dir;
   ChatTemplateList m_known = loadChatTemplates(kTemplates);
 
-  fs::path file(const std::string& name, const std::string& bytes) {
-    const fs::path path = fs::path(m_dir.path().toStdString()) / name;
-    std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    return path;
-  }
   DataSettings settings(const fs::path& train, const char* chat) {
-    DataSettings result;
-    result.task = DataTask::Instruction;
-    result.train = train;
-    result.evalFraction = 0;
+    DataSettings result = DataFiles::settings(DataTask::Instruction, train);
     if (chat) result.chatTemplate = *m_known.find(chat);
     return result;
   }

@@ -14,6 +14,7 @@
 #include "core/data/image_settings.h"
 #include "core/data/prepare.h"
 #include "core/data/roles.h"
+#include "tests/core/data/data_files.h"
 
 using namespace rankscope;
 namespace fs = std::filesystem;
@@ -64,22 +65,12 @@ std::string pngOf(uint32_t width, uint32_t height, size_t rows) {
 
 }  // namespace
 
-class ImagesTest : public QObject {
+class ImagesTest : public QObject, private DataFiles {
   Q_OBJECT
 
  private:
-  QTemporaryDir m_dir;
   nlohmann::json m_cases;
 
-  fs::path place(const std::string& name) const {
-    const fs::path path = fs::path(m_dir.path().toStdString()) / name;
-    fs::create_directories(path.parent_path());
-    return path;
-  }
-  fs::path file(const std::string& name, const std::string& bytes) const {
-    std::ofstream(place(name), std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    return place(name);
-  }
   static DataSettings settingsOf(const fs::path& path, int64_t side = 8) {
     DataSettings settings;
     settings.task = DataTask::ImageClassification;

@@ -12,6 +12,7 @@
 #include "core/data/prepare.h"
 #include "core/data/task.h"
 #include "test_tokenizer.h"
+#include "tests/core/data/data_files.h"
 
 using namespace rankscope;
 namespace fs = std::filesystem;
@@ -28,25 +29,11 @@ Ids labelsOf(const ExampleView& example) {
 
 }  // namespace
 
-class PrepareTest : public QObject {
+class PrepareTest : public QObject, private DataFiles {
   Q_OBJECT
 
  private:
-  QTemporaryDir m_dir;
   std::unique_ptr<Tokenizer> m_plain = makeTestTokenizer(false), m_pairs = makeTestTokenizer(true);
-
-  fs::path file(const std::string& name, const std::string& bytes) {
-    const fs::path path = fs::path(m_dir.path().toStdString()) / name;
-    std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    return path;
-  }
-  DataSettings settings(DataTask task, const fs::path& train) {
-    DataSettings result;
-    result.task = task;
-    result.train = train;
-    result.evalFraction = 0;
-    return result;
-  }
 
  private Q_SLOTS:
   void instruction() {

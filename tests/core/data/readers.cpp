@@ -9,23 +9,18 @@
 #include "core/data/readers.h"
 #include "core/data/roles.h"
 #include "core/data/table.h"
+#include "tests/core/data/data_files.h"
 
 using namespace rankscope;
 namespace fs = std::filesystem;
 using Cells = std::vector<std::vector<std::string>>;
 
-class ReadersTest : public QObject {
+class ReadersTest : public QObject, private DataFiles {
   Q_OBJECT
 
  private:
-  QTemporaryDir m_dir;
   std::unique_ptr<TableReader> m_reader;
 
-  fs::path file(const std::string& name, const std::string& bytes) {
-    const fs::path path = fs::path(m_dir.path().toStdString()) / name;
-    std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    return path;
-  }
   // All rows; an absent cell reads "(none)".
   Cells read(const std::string& name, const std::string& bytes, TableOptions options = {}) {
     Result<std::unique_ptr<TableReader>> opened = TableReader::open(file(name, bytes), options);

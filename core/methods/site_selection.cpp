@@ -133,6 +133,8 @@ Result<std::vector<LinearSite*>> selectSites(const Model& model, const MethodSet
   auto layers = LayerFilter::make(settings.layersToTransform);
   if (!layers) return layers.error();
 
+  const bool onlyHeads = std::all_of(model.sites().begin(), model.sites().end(),
+                                     [&](const LinearSite* site) { return isHead(model, *site); });
   std::vector<LinearSite*> chosen;
   bool matchedSomewhere = false, matchedHead = false;
   for (LinearSite* site : model.sites()) {
@@ -141,11 +143,12 @@ Result<std::vector<LinearSite*>> selectSites(const Model& model, const MethodSet
       const std::vector<std::string> head = model.headParameters();
       const bool headTrains = std::any_of(head.begin(), head.end(),
                                           [&](const std::string& n) { return n.rfind(site->name + ".", 0) == 0; });
-      // A head that trains whole takes no adapter beside it; the output embedding of a language model may be named, and so
-      // may a classifier that the checkpoint brought: the adapter then takes the place of its training.
+      // A head that trains whole takes no adapter beside it; the output embedding of a language model may be named. Where
+      // the classifier is the only matrix (residual networks) and the checkpoint brought it, the adapter takes the place of
+      // its training.
       const auto& drawn = model.loadReport().newlyInitialised;
       const bool fresh = std::find(drawn.begin(), drawn.end(), site->name + ".weight") != drawn.end();
-      if (targets->allLinear() || (headTrains && fresh)) {
+      if (targets->allLinear() || (headTrains && (fresh || !onlyHeads))) {
         matchedHead = true;
         continue;
       }
@@ -161,8 +164,6 @@ Result<std::vector<LinearSite*>> selectSites(const Model& model, const MethodSet
                  joined(settings.layersToTransform),
                  fmt::format("layers 0 … {}", model.numLayers() - 1),
                  "Choose layers that the model has."};
-  const bool onlyHeads = std::all_of(model.sites().begin(), model.sites().end(),
-                                     [&](const LinearSite* site) { return isHead(model, *site); });
   const char* const whole = "This model has no matrix in its body that can carry an adapter: set method.name to full.";
   if (matchedHead)
     return Error{ErrorCode::Usage,        "The target modules name only the task head, which trains whole",

@@ -72,9 +72,8 @@ TrainOutcome train(const RunFolder& run, const Home& home, int64_t stopAt = 0, b
   TrainOptions options;
   options.resume = resume;
   bool sent = false;
-  options.progress = [&](const TrainProgress&) {
-    const auto losses = series(run, "train/loss");
-    if (stopAt == 0 || sent || losses.empty() || losses.rbegin()->first < stopAt) return;
+  options.progress = [&](const TrainProgress& progress) {
+    if (stopAt == 0 || sent || progress.step < stopAt) return;
     sent = true;
     (void)ControlWriter::send(run.path(), Command::Stop);
   };

@@ -93,8 +93,8 @@ class TrainTasks : public QObject {
     const fs::path file = home.places.home / "text.txt";
     write(file, text);
     const RunConfig config = configOf({"model.path=" + smallBert(home), "data.task=masked_lm", "data.train=" + file.string(),
-                                             "method.name=lora", "method.target_modules=query,value", "train.max_steps=24",
-                                             "train.eval_every=8", "train.checkpoint_every=4", "data.mask_share=0.25"});
+                                             "method.name=lora", "method.target_modules=query,value", "train.max_steps=240",
+                                             "train.eval_every=80", "train.checkpoint_every=40", "data.mask_share=0.25"});
     const RunFolder whole = newRun(home, config), broken = newRun(home, config);
     const TrainOutcome outcome = train(whole, home);
     QVERIFY2(!outcome.error, outcome.error ? outcome.error->message().c_str() : "");
@@ -109,7 +109,7 @@ class TrainTasks : public QObject {
       QVERIFY(nll > 0 && std::abs(perplexity - std::exp(nll)) < 1e-9 * perplexity);
     }
     // Stopped and resumed: the same masks, the same bits.
-    const TrainOutcome first = train(broken, home, 9);
+    const TrainOutcome first = train(broken, home, 80);  // told at its evaluation, whatever the pace
     QCOMPARE(first.state, event::RunState::Stopped);
     const TrainOutcome second = train(broken, home, 0, true);
     QVERIFY2(!second.error, second.error ? second.error->message().c_str() : "");

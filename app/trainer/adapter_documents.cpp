@@ -45,12 +45,7 @@ Read read(const fs::path& folder, const Places& places) {
   const Licence licence = licenceOf(folder, json());
   document["licence"] = {{"name", licence.name}, {"source", licence.source}};
   if (result.weights) {
-    document["parameters"] = result.weights->parameters;
-    document["bytes"] = result.weights->bytes;
-    document["dtype"] = result.weights->mainDtype;
-    document["dtypes"] = result.weights->dtypes;
-    document["format"] = result.weights->format;
-    document["files"] = result.weights->files;
+    describeWeights(*result.weights, document);
   } else {
     result.problems.push_back(result.weights.error());
   }

@@ -90,12 +90,7 @@ json summaryOf(const fs::path& folder, const Places& places, const Headers& head
   if (!family) document["problem"] = family.error().message();
   if (headers.weights) {
     document["weights"] = true;
-    document["parameters"] = headers.weights->parameters;
-    document["bytes"] = headers.weights->bytes;
-    document["dtype"] = headers.weights->mainDtype;
-    document["dtypes"] = headers.weights->dtypes;
-    document["format"] = headers.weights->format;
-    document["files"] = headers.weights->files;
+    describeWeights(*headers.weights, document);
   } else if (document["problem"].get<std::string>().empty()) {
     document["problem"] = headers.weights.error().message();
   }
@@ -149,6 +144,15 @@ json weightFileList(const fs::path& folder) {
     list.push_back({{"name", pathText(file.filename())}, {"bytes", code ? 0 : bytes}});
   }
   return list;
+}
+
+void describeWeights(const WeightSummary& weights, json& document) {
+  document["parameters"] = weights.parameters;
+  document["bytes"] = weights.bytes;
+  document["dtype"] = weights.mainDtype;
+  document["dtypes"] = weights.dtypes;
+  document["format"] = weights.format;
+  document["files"] = weights.files;
 }
 
 json tensorList(const WeightSummary& weights) {

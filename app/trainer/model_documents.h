@@ -21,8 +21,9 @@ nlohmann::json describeModel(const std::filesystem::path& folder, const Places& 
 // Loads the tokenizer: its kind, size of vocabulary and special tokens.
 Result<nlohmann::json> describeTokenizer(const std::filesystem::path& folder);
 
-
-// Parts of these documents that adapters have as well: files with their sizes, tensors with type and shape.
+// Parts of these documents that adapters have as well: what the weights are in sum, files with their sizes, tensors with
+// type and shape.
+void describeWeights(const WeightSummary& weights, nlohmann::json& document);
 nlohmann::json weightFileList(const std::filesystem::path& folder);
 nlohmann::json tensorList(const WeightSummary& weights);
 

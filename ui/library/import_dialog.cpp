@@ -17,6 +17,7 @@
 #include "core/config/option_spec.h"
 #include "core/store/command_job.h"
 #include "ui/library/run_output.h"
+#include "ui/shell/facts.h"
 #include "ui/shell/format.h"
 #include "ui/shell/grow_to_fit.h"
 #include "ui/shell/job_result.h"
@@ -125,13 +126,7 @@ ImportDialog::ImportDialog(TrainerClient& trainer, const QString& adapter, QWidg
     m_task->addItem(QCoreApplication::translate("options", choice.title.c_str()), QString::fromStdString(choice.value));
   captioned(tr("Task"), m_task, m_task);
   column->addLayout(form);
-  m_command = new QLabel;
-  m_command->setObjectName(QStringLiteral("importCommand"));
-  m_command->setAccessibleName(tr("Command line"));
-  m_command->setFont(Theme::instance().monoFont());
-  m_command->setWordWrap(true);
-  m_command->setTextInteractionFlags(Qt::TextSelectableByMouse);
-  makeCaption(m_command);
+  m_command = makeCommandLabel(QStringLiteral("importCommand"));
   column->addSpacing(space::kHalf);
   column->addWidget(m_command);
   column->addStretch(1);

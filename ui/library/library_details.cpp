@@ -14,6 +14,7 @@
 
 #include "ui/library/shape_tree.h"
 #include "ui/shell/answer_fields.h"
+#include "ui/shell/facts.h"
 #include "ui/shell/format.h"
 #include "ui/shell/trainer_client.h"
 #include "ui/theme/theme.h"
@@ -254,17 +255,7 @@ void LibraryDetailsPanel::show(const LibraryDetails& details) {
 }
 
 void LibraryDetailsPanel::setFact(const QString& name, const QString& value, const QString& tip) {
-  if (value.isEmpty()) return;
-  auto* label = new QLabel(name);
-  makeCaption(label);
-  auto* shown = new QLabel(value);
-  shown->setTextFormat(Qt::PlainText);
-  shown->setWordWrap(true);
-  shown->setTextInteractionFlags(Qt::TextSelectableByMouse);
-  shown->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
-  shown->setAccessibleName(name);
-  shown->setToolTip(tip);
-  m_facts->addRow(label, shown);
+  if (QLabel* shown = addFact(m_facts, name, value, tip)) shown->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
 }
 
 QString LibraryDetailsPanel::fact(const QString& name) const {

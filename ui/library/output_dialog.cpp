@@ -15,6 +15,7 @@
 #include <QVBoxLayout>
 #include <QtConcurrent>
 
+#include "ui/shell/facts.h"
 #include "ui/shell/format.h"
 #include "ui/shell/grow_to_fit.h"
 #include "ui/shell/job_result.h"
@@ -104,13 +105,7 @@ OutputDialog::OutputDialog(OutputSubject subject, OutputKind kind, const Places&
 
   column->addSpacing(space::kHalf);
   auto* commandRow = new QHBoxLayout;
-  m_command = new QLabel;
-  m_command->setObjectName(QStringLiteral("outputCommand"));
-  m_command->setAccessibleName(tr("Command line"));
-  m_command->setFont(Theme::instance().monoFont());
-  m_command->setWordWrap(true);
-  m_command->setTextInteractionFlags(Qt::TextSelectableByMouse);
-  makeCaption(m_command);
+  m_command = makeCommandLabel(QStringLiteral("outputCommand"));
   auto* copy = new QToolButton;
   copy->setIcon(icon(QStringLiteral("copy")));
   copy->setToolTip(tr("Copy the command line"));

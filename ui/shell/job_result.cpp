@@ -15,6 +15,7 @@
 
 #include "ui/live/error_panel.h"
 #include "ui/shell/answer_fields.h"
+#include "ui/shell/facts.h"
 #include "ui/shell/format.h"
 #include "ui/shell/queue_model.h"
 #include "ui/shell/trainer_client.h"
@@ -129,17 +130,7 @@ JobResultDialog::JobResultDialog(const Job& job, QWidget* parent) : QDialog(pare
   auto* form = new QFormLayout;
   form->setHorizontalSpacing(space::kWide);
   form->setVerticalSpacing(space::kHalf);
-  const auto fact = [form](const QString& name, const QString& value) {
-    if (value.isEmpty()) return;
-    auto* label = new QLabel(name);
-    makeCaption(label);
-    auto* shown = new QLabel(value);
-    shown->setTextFormat(Qt::PlainText);
-    shown->setWordWrap(true);
-    shown->setTextInteractionFlags(Qt::TextSelectableByMouse);
-    shown->setAccessibleName(name);
-    form->addRow(label, shown);
-  };
+  const auto fact = [form](const QString& name, const QString& value) { addFact(form, name, value); };
   if (check.is_object())
     fact(tr("Compared on"), (flag(check, "from_data") ? tr("%n row(s) of the run's data", nullptr, static_cast<int>(whole(check, "rows")))
                                                       : tr("%n made-up sequence(s)", nullptr, static_cast<int>(whole(check, "rows")))) +

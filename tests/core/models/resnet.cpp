@@ -74,6 +74,13 @@ NamedTensors weightsOf(const Model& model) {
   return weights;
 }
 
+// The model's weights, after they were written beside its config.json.
+NamedTensors saved(const SmallNetwork& small, const Model& model) {
+  NamedTensors weights = weightsOf(model);
+  if (auto written = writeModelWeights(small.path, weights); !written) qFatal("%s", written.error().message().c_str());
+  return weights;
+}
+
 PackedBatch drawnBatch(int64_t images = 4, int64_t side = 32) {
   const auto pixels = at::arange(images * 3 * side * side, at::kFloat).mul(0.7391).sin().view({images, 3, side, side});
   return imageBatch(pixels, at::arange(images, at::kLong).remainder(3));
@@ -215,8 +222,7 @@ class Resnets : public QObject {
   void bf16NearFp32() {
     const SmallNetwork small;
     auto wide = small.model();
-    auto weights = weightsOf(*wide);
-    QVERIFY(writeModelWeights(small.path, weights).ok());
+    auto weights = saved(small, *wide);
     auto narrow = loadImages(small.path, 3, at::kBFloat16);
     QVERIFY(narrow->loadReport().newlyInitialised.empty());
     QCOMPARE(narrow->buffers().at("resnet.embedder.embedder.normalization.running_var").scalar_type(), at::kFloat);
@@ -235,8 +241,7 @@ class Resnets : public QObject {
   void anotherNumberOfClasses() {
     const SmallNetwork small;
     auto wide = small.model();
-    auto weights = weightsOf(*wide);
-    QVERIFY(writeModelWeights(small.path, weights).ok());
+    auto weights = saved(small, *wide);
     auto model = loadImages(small.path, 7);
     QCOMPARE(model->loadReport().newlyInitialised, (std::vector<std::string>{"classifier.1.weight", "classifier.1.bias"}));
     QCOMPARE(model->numLabels(), int64_t{7});
@@ -278,8 +283,7 @@ class Resnets : public QObject {
   void adapterOnTheClassifier() {
     const SmallNetwork small;
     auto drawn = small.model();
-    auto weights = weightsOf(*drawn);
-    QVERIFY(writeModelWeights(small.path, weights).ok());
+    saved(small, *drawn);
     auto model = loadImages(small.path, 3);
     const auto before = model->buffers().at("resnet.embedder.embedder.normalization.running_mean").clone();
     auto method = attached("lora", *model, {"classifier.1"});

@@ -8,21 +8,16 @@
 
 #include "core/config/json_text.h"
 #include "core/io/safetensors.h"
-#include "core/runlog/control.h"
 #include "core/train/checkpoint.h"
 #include "core/train/estimate.h"
 #include "core/train/evaluation.h"
 #include "core/train/model_inputs.h"
 #include "core/train/packing.h"
 #include "core/train/trained_model.h"
-#include "core/train/trainer.h"
-#include "tests/core/train/train_fixture.h"
+#include "tests/core/train/train_until.h"
 
 using namespace rankscope;
-using rankscope::test::bytesOf;
-using rankscope::test::eventsOf;
-using rankscope::test::Home;
-using rankscope::test::series;
+using namespace rankscope::test;
 namespace fs = std::filesystem;
 
 namespace {
@@ -68,18 +63,6 @@ struct ImageHome : Home {
   }
 };
 
-TrainOutcome train(const RunFolder& run, const Home& home, bool resume = false, int64_t stopAt = -1) {
-  TrainOptions options;
-  options.resume = resume;
-  bool sent = false;
-  options.progress = [&](const TrainProgress& progress) {
-    if (stopAt < 0 || sent || progress.step < stopAt) return;
-    sent = true;
-    (void)ControlWriter::send(run.path(), Command::Stop);
-  };
-  return trainRun(run, home.places, options);
-}
-
 std::string told(const TrainOutcome& outcome) { return outcome.error ? outcome.error->message() : std::string(); }
 
 }  // namespace
@@ -95,7 +78,7 @@ class ImageRuns : public QObject {
     QVERIFY2(!outcome.error, told(outcome).c_str());
     QCOMPARE(outcome.state, event::RunState::Finished);
     QVERIFY(!train(again, home).error);
-    QVERIFY(!train(broken, home, false, 4).error);
+    QVERIFY(!trainUntil(broken, home, 4, Command::Stop).error);
     QVERIFY(!train(broken, home, true).error);
     const auto losses = series(whole, "train/loss");
     QCOMPARE(losses.size(), size_t{12});

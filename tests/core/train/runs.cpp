@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "core/io/safetensors.h"
-#include "core/runlog/control.h"
 #include "core/runlog/heartbeat.h"
 #include "core/train/checkpoint.h"
 #include "core/train/estimate.h"
@@ -16,35 +15,17 @@
 #include "core/train/packing.h"
 #include "core/train/process_memory.h"
 #include "core/train/trained_model.h"
-#include "core/train/trainer.h"
-#include "tests/core/train/train_fixture.h"
+#include "tests/core/train/train_until.h"
 
 using namespace rankscope;
 using rankscope::test::bytesOf;
 using rankscope::test::eventsOf;
 using rankscope::test::Home;
 using rankscope::test::series;
+using rankscope::test::train;
+using rankscope::test::trainUntil;
 
 namespace {
-
-TrainOutcome train(const RunFolder& run, const Home& home, bool resume = false) {
-  TrainOptions options;
-  options.resume = resume;
-  return trainRun(run, home.places, options);
-}
-
-// Leaves a run as a kill would at `step`: trains with a stop there. Returns what happened.
-TrainOutcome trainUntil(const RunFolder& run, const Home& home, int64_t step, Command command) {
-  TrainOptions options;
-  bool sent = false;
-  options.progress = [&](const TrainProgress& progress) {
-    if (!sent && progress.step >= step) {
-      sent = true;
-      (void)ControlWriter::send(run.path(), command);
-    }
-  };
-  return trainRun(run, home.places, options);
-}
 
 std::string adapterBytes(const RunFolder& run) { return bytesOf(run.adapter() / "adapter_model.safetensors"); }
 

@@ -7,20 +7,15 @@
 #include <cmath>
 #include <fstream>
 
-#include "core/runlog/control.h"
 #include "core/train/estimate.h"
 #include "core/train/evaluation.h"
 #include "core/train/pseudo_likelihood.h"
 #include "core/train/setup.h"
 #include "core/train/trained_model.h"
-#include "core/train/trainer.h"
-#include "tests/core/train/train_fixture.h"
+#include "tests/core/train/train_until.h"
 
 using namespace rankscope;
-using rankscope::test::bytesOf;
-using rankscope::test::eventsOf;
-using rankscope::test::Home;
-using rankscope::test::series;
+using namespace rankscope::test;
 namespace fs = std::filesystem;
 
 namespace {
@@ -68,18 +63,6 @@ RunFolder newRun(const Home& home, const RunConfig& config) {
   return *folder;
 }
 
-TrainOutcome train(const RunFolder& run, const Home& home, int64_t stopAt = 0, bool resume = false) {
-  TrainOptions options;
-  options.resume = resume;
-  bool sent = false;
-  options.progress = [&](const TrainProgress& progress) {
-    if (stopAt == 0 || sent || progress.step < stopAt) return;
-    sent = true;
-    (void)ControlWriter::send(run.path(), Command::Stop);
-  };
-  return trainRun(run, home.places, options);
-}
-
 }  // namespace
 
 class TrainTasks : public QObject {
@@ -109,9 +92,9 @@ class TrainTasks : public QObject {
       QVERIFY(nll > 0 && std::abs(perplexity - std::exp(nll)) < 1e-9 * perplexity);
     }
     // Stopped and resumed: the same masks, the same bits.
-    const TrainOutcome first = train(broken, home, 80);  // told at its evaluation, whatever the pace
+    const TrainOutcome first = trainUntil(broken, home, 80, Command::Stop);  // told at its evaluation, whatever the pace
     QCOMPARE(first.state, event::RunState::Stopped);
-    const TrainOutcome second = train(broken, home, 0, true);
+    const TrainOutcome second = train(broken, home, true);
     QVERIFY2(!second.error, second.error ? second.error->message().c_str() : "");
     QCOMPARE(series(broken, "train/loss"), series(whole, "train/loss"));
     QVERIFY(bytesOf(whole.adapter() / "adapter_model.safetensors") == bytesOf(broken.adapter() / "adapter_model.safetensors"));

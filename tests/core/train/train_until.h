@@ -1,0 +1,29 @@
+#pragma once
+// Training a run to its end, or until somebody wants something else of it.
+
+#include "core/runlog/control.h"
+#include "core/train/trainer.h"
+#include "tests/core/train/train_fixture.h"
+
+namespace rankscope::test {
+
+inline TrainOutcome train(const RunFolder& run, const Home& home, bool resume = false) {
+  TrainOptions options;
+  options.resume = resume;
+  return trainRun(run, home.places, options);
+}
+
+// Sends the command once `step` was told of. A run tells of each evaluation, of other steps twice a second at most: the
+// step should be one that is evaluated, and the run long enough to hear the command.
+inline TrainOutcome trainUntil(const RunFolder& run, const Home& home, int64_t step, Command command) {
+  TrainOptions options;
+  bool sent = false;
+  options.progress = [&](const TrainProgress& progress) {
+    if (sent || progress.step < step) return;
+    sent = true;
+    (void)ControlWriter::send(run.path(), command);
+  };
+  return trainRun(run, home.places, options);
+}
+
+}  // namespace rankscope::test

@@ -24,6 +24,10 @@ NotBuilt checkAdapterFolder(const CaseEntry& entry, Findings& findings);
 NotBuilt checkDecoding(const Case& golden, Findings& findings);
 NotBuilt checkMaskedScores(const Case& golden, Findings& findings);
 NotBuilt checkChoices(const Case& golden, Findings& findings);
+// Metrics of given outputs.
+NotBuilt checkAnswers(const Case& golden, Findings& findings);
+NotBuilt checkPredictions(const Case& golden, Findings& findings);
+NotBuilt checkGivenChoices(const Case& golden, Findings& findings);
 // Of a model case with a language model: what it generates.
 void checkGeneration(const Case& golden, Model& model, Findings& findings);
 

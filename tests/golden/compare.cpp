@@ -26,7 +26,7 @@ void Findings::close(const std::string& what, const at::Tensor& got, const at::T
   if (expected.numel() == 0) return;
   const at::Tensor want = expected.detach().to(at::kCPU, at::kDouble).reshape(-1);
   const at::Tensor have = got.detach().to(at::kCPU, at::kDouble).reshape(-1);
-  const at::Tensor size = want.abs();
+  const at::Tensor size = want.abs().nan_to_num_(0.0, 0.0);
   const at::Tensor allowed =
       (tolerance.relativeToLargest ? size.max().expand_as(size) : size) * tolerance.relative + tolerance.absolute;
   at::Tensor error = (have - want).abs();

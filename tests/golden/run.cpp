@@ -19,10 +19,12 @@ NotBuilt dispatch(const CaseEntry& entry, Findings& findings) {
   if (entry.kind == "optimizer-trajectory") check = checkOptimizer;
   if (entry.kind == "reflora-refactor") check = checkRefactor;
   if (entry.kind == "metric") {
-    // Metrics of given outputs are tested with core/eval; here are those that run a model.
+    // "nlg", "tokens", "post-processing" and "answer extraction" score generated text, which nothing here does.
     const std::string metric = text(entry.fields, "metric"), model = text(entry.fields, "model");
     if (metric == "decoding") check = checkDecoding;
-    if (metric == "multiple choice" && !model.empty()) check = checkChoices;
+    if (metric == "multiple choice") check = model.empty() ? checkGivenChoices : checkChoices;
+    if (metric == "squad") check = checkAnswers;
+    if (metric == "classification and regression") check = checkPredictions;
     if (metric == "pseudo-log-likelihood") check = checkMaskedScores;
     if (!check) return metric.empty() ? "a metric without a name" : metric;
   }

@@ -17,6 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr size_t kMaxModelBytes = 256u << 20;
+constexpr size_t kRule = 4;  // characters that a rule of the normaliser reads at most
 constexpr const char* kFileNames[] = {"tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "spm.model"};
 
 class SentencePieceTokenizer : public Tokenizer {
@@ -61,7 +62,8 @@ class SentencePieceTokenizer : public Tokenizer {
 
  private:
   void encodePlain(std::string_view text, size_t offset, bool bare, Encoding& out) const;
-  std::vector<size_t> placesInUnknown(std::string_view text) const;
+  std::vector<size_t> places(std::string_view text) const;
+  bool wordsMeetAt(std::string_view text, size_t at) const;
   Result<void> arrange(const TokenizerConfig& config, const fs::path& file);
   int32_t pieceId(const std::string& piece, const TokenizerConfig& config) const;
   // Adds the token as special and gives its id, -1 when the vocabulary lacks it.
@@ -73,24 +75,37 @@ class SentencePieceTokenizer : public Tokenizer {
   bool m_legacy = true;         // LlamaTokenizer's older way: every stretch of text gets a leading space
   bool m_leadingSpace = true;   // add_prefix_space
   bool m_cutsAtLines = false;
+  bool m_cutsAtWords = false;  // no piece reaches from one word into the next
   std::vector<bool> m_known;  // code points that occur in some piece
   std::unique_ptr<CharsMap> m_rules;
 };
 
-// The library gathers a run of unknown characters by copying it for each, which takes hours for a run of megabytes.
-// Among characters that no piece, no composition and no rule of the normaliser knows, tokens end in any case; long texts
-// are cut there.
-std::vector<size_t> SentencePieceTokenizer::placesInUnknown(std::string_view text) const {
-  constexpr size_t kPart = 1 << 15;
+// A blank between two plain characters, where a cut leaves the pieces of both sides as they are.
+bool SentencePieceTokenizer::wordsMeetAt(std::string_view text, size_t at) const {
+  const auto plain = [&](size_t place) { return text[place] > ' ' && text[place] < 0x7F; };
+  if (text[at] != ' ' || at == 0 || at + 1 >= text.size() || !plain(at - 1) || !plain(at + 1)) return false;
+  for (size_t from = at - std::min<size_t>(at, kRule - 1); m_rules && from <= at; ++from)
+    if (m_rules->shortest(text.substr(from))) return false;
+  return true;
+}
+
+// Where a long text is cut for the library, first place and end included.
+// - Between words: the library sums a path's scores in float32 from the text's beginning, and behind thousands of tokens
+//   the sum's rounding, not the scores, would choose between segmentations (which versions of it then do differently).
+// - In a run of characters that no piece, no composition and no rule of the normaliser knows, where tokens end in any
+//   case: the library gathers such a run by copying it for each, which takes hours for megabytes.
+std::vector<size_t> SentencePieceTokenizer::places(std::string_view text) const {
+  constexpr size_t kWords = 1 << 8, kPart = 1 << 15;
   std::vector<size_t> places{0};
-  constexpr int kRun = 4;  // rules of the normaliser are not longer
-  int unknown = 0;
-  for (size_t at = 0; text.size() > 2 * kPart && at < text.size();) {
+  size_t unknown = 0;
+  for (size_t at = 0; at < text.size() && (m_cutsAtWords || text.size() > 2 * kPart);) {
     const size_t begin = at;
     const int32_t c = nextCharacter(text, at);
     const bool foreign = c >= 0x80 && !m_known[static_cast<size_t>(c)] && isInert(c) && !(m_rules && m_rules->shortest(text.substr(begin)));
     unknown = foreign ? unknown + 1 : 0;
-    if (unknown > kRun && begin - places.back() >= kPart) places.push_back(begin);
+    const size_t length = begin - places.back();
+    if ((unknown > kRule && length >= kPart) || (m_cutsAtWords && length >= kWords && wordsMeetAt(text, begin)))
+      places.push_back(begin);
   }
   places.push_back(text.size());
   return places;
@@ -109,10 +124,13 @@ void SentencePieceTokenizer::tokenize(std::string_view text, size_t offset, Befo
     return;
   }
   bool bare = before == Before::Cut || (before == Before::AddedToken && !m_legacy) || !m_leadingSpace;
-  const std::vector<size_t> places = placesInUnknown(text);
-  for (size_t i = 0; i + 1 < places.size(); ++i) {
+  const std::vector<size_t> parts = places(text);
+  for (size_t i = 0; i + 1 < parts.size(); ++i) {
     const size_t seam = out.ids.size();
-    encodePlain(text.substr(places[i], places[i + 1] - places[i]), offset + places[i], bare, out);
+    // The library drops the blank in front of a text and puts one of its own there.
+    const bool word = i > 0 && text[parts[i]] == ' ';
+    encodePlain(text.substr(parts[i], parts[i + 1] - parts[i]), offset + parts[i], bare && !word, out);
+    if (word && seam < out.spans.size()) out.spans[seam].begin = static_cast<uint32_t>(offset + parts[i]);
     bare = true;
     // One run of unknown characters is one token.
     if (i > 0 && seam > 0 && seam < out.ids.size() && out.ids[seam] == m_processor.unk_id() && out.ids[seam - 1] == out.ids[seam]) {
@@ -215,17 +233,25 @@ Result<std::unique_ptr<Tokenizer>> SentencePieceTokenizer::make(const std::strin
   tokenizer->m_vocabSize = processor.GetPieceSize();
   // A normaliser that replaces characters or trims spaces sees a part's ends otherwise than the whole's middle.
   tokenizer->m_cutsAtLines = !facts->changesText && processor.EncodeAsIds("a ") != processor.EncodeAsIds("a");
+  const auto joined = [&](const char* first, const char* second) {
+    std::vector<int> ids = processor.EncodeAsIds(first);
+    for (const int id : processor.EncodeAsIds(second)) ids.push_back(id);
+    return ids;
+  };
+  tokenizer->m_cutsAtWords = processor.EncodeAsIds("a b") == joined("a", " b") && processor.EncodeAsIds("a  b") == joined("a ", "b");
   if (!facts->charsMap.empty()) tokenizer->m_rules = std::make_unique<CharsMap>(std::move(facts->charsMap));
   tokenizer->m_known.resize(0x110000);
   for (int id = 0; id < processor.GetPieceSize(); ++id) {
     const std::string& piece = processor.IdToPiece(id);
     if (piece.find('\n') != std::string::npos && piece.find_first_not_of('\n') != std::string::npos)
       tokenizer->m_cutsAtLines = false;
+    constexpr std::string_view kBlank = "\u2581";
+    if (piece.find(' ') != std::string::npos || piece.find(kBlank, 1) != std::string::npos) tokenizer->m_cutsAtWords = false;
     for (size_t at = 0; at < piece.size();) tokenizer->m_known[static_cast<size_t>(nextCharacter(piece, at))] = true;
   }
   if (Result<void> done = tokenizer->arrange(config, file); !done) return done.error();
   Sha256 hash;
-  hash.updateField("sentencepiece 1");
+  hash.updateField("sentencepiece 2");
   hash.updateField(bytes);
   hash.updateField(config.bytes);
   tokenizer->m_contentHash = hash.hex();

@@ -165,6 +165,17 @@ class TokenizerTest : public QObject {
     const auto tokenizer = loaded(tokenizers() / "albert_unigram");
     QCOMPARE(QString::fromStdString(spelled(*tokenizer, tokenizer->encode("The quick brown fox.", {.addSpecial = false}).ids)),
              QString::fromUtf8("▁ <unk> he ▁quick ▁brown ▁fox . "));  // this vocabulary has no capital T
+    // Scores that nearly tie are not decided by how much text came before.
+    const std::string tail = " unproven abseiling After Room corporation";
+    const std::vector<int32_t> alone = tokenizer->encode(tail.substr(1), {.addSpecial = false}).ids;
+    for (const int words : {300, 1000, 3000, 10000}) {
+      std::string text = "Word";
+      for (int i = 1; i < words; ++i) text += " Word";
+      const Encoding whole = tokenizer->encode(text + tail, {.addSpecial = false});
+      const auto behind = static_cast<std::ptrdiff_t>(alone.size());
+      QCOMPARE(std::vector<int32_t>(whole.ids.end() - behind, whole.ids.end()), alone);
+      for (size_t i = 1; i < whole.size(); ++i) QCOMPARE(whole.spans[i].begin, whole.spans[i - 1].end);
+    }
     const Encoding pair = tokenizer->encodePair("a", "b");
     QCOMPARE(pair.ids.front(), tokenizer->special().cls);
     QCOMPARE(pair.ids.back(), tokenizer->special().sep);

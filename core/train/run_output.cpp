@@ -142,7 +142,14 @@ Result<void> saveModelFolder(const fs::path& folder, const Model& model, const f
     NamedTensors tensors;
     for (const NamedTensor& entry : model.parameters().entries())
       tensors.emplace_back(entry.name, entry.tensor.detach().to(dtype));
-    for (const NamedTensor& entry : model.buffers().entries()) tensors.emplace_back(entry.name, entry.tensor.to(dtype));
+    for (const NamedTensor& entry : model.buffers().entries()) {
+      tensors.emplace_back(entry.name, entry.tensor.to(dtype));
+      // PyTorch's batch norms count their batches for an average that nobody takes, and miss the count where it is absent.
+      constexpr std::string_view kMean = "running_mean";
+      if (entry.name.ends_with(kMean))
+        tensors.emplace_back(entry.name.substr(0, entry.name.size() - kMean.size()) + "num_batches_tracked",
+                             at::zeros({}, at::kLong));
+    }
     SafetensorsWriteOptions options;
     options.maxShardBytes = shardBytes;
     if (auto saved = writeModelWeights(target, tensors, options); !saved) return saved.error();

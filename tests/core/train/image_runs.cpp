@@ -143,8 +143,16 @@ class ImageRuns : public QObject {
     auto trained = loadRunModel(run, home.places, {});
     QVERIFY(trained.ok());
     auto file = SafetensorsFile::open(base.path() / "model/model.safetensors");
-    for (const NamedTensor& buffer : trained->setup.model->buffers().entries())
+    int counts = 0;
+    for (const NamedTensor& buffer : trained->setup.model->buffers().entries()) {
       QVERIFY(at::equal(*(*file)->tensor(buffer.name), buffer.tensor));
+      const std::string mean = "running_mean";
+      if (!buffer.name.ends_with(mean)) continue;
+      const auto count = (*file)->tensor(buffer.name.substr(0, buffer.name.size() - mean.size()) + "num_batches_tracked");
+      QVERIFY(count.ok() && count->dim() == 0 && count->scalar_type() == at::kLong);
+      ++counts;
+    }
+    QVERIFY(counts > 0);
     // With another number of classes the classifier is new and trains whole: nothing is left for an adapter.
     auto more = changes;
     more.push_back("data.labels=red,green,blue,grey");

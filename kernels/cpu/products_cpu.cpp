@@ -3,6 +3,7 @@
 // of rows that costs a percent, and saves holding them twice.
 
 #include "kernels/cpu/packed_products.h"
+#include "kernels/cpu/simd/few_rows.h"
 #include "kernels/generic/generic.h"
 
 namespace rankscope::kernels::cpu {
@@ -12,7 +13,7 @@ namespace {
 using op::OptionalTensor;
 using simd::Bf16;
 
-// Below this many rows packing the weight would dominate; the matrix library is used.
+// Below this many rows packing the weight would dominate, also inside a matrix library.
 constexpr int64_t kFewRows = 16;
 
 enum Slot : size_t { kLeft, kRight, kLowLeft, kLowRight, kFactors, kPairPanels, kBlockB, kLowProduct };
@@ -236,13 +237,33 @@ std::tuple<at::Tensor, at::Tensor, std::vector<at::Tensor>> packedBackward(const
   return {gradX, gradA, gradB};
 }
 
+bool fewRowsPath(const at::Tensor& x, const at::Tensor& weight) {
+  return x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat && x.size(0) < kFewRows &&
+         weight.is_contiguous();
+}
+
+std::tuple<at::Tensor, at::Tensor> fewRowsForward(const at::Tensor& x, const at::Tensor& weight,
+                                                  const OptionalTensor& bias, const op::LowRankArgs& args) {
+  static const auto product = simd::fewRows(simd::bestIsa());
+  const auto rows = x.size(0), in = x.size(1), outs = weight.size(0);
+  const auto held = x.contiguous();
+  auto y = at::empty({rows, outs}, x.options());
+  const auto *from = held.data_ptr<float>(), *by = weight.data_ptr<float>();
+  auto* to = y.data_ptr<float>();
+  overShares(outs, [&](int64_t begin, int64_t end) { product(from, rows, in, by, begin, end, outs, to); });
+  if (bias) y.add_(bias->to(at::kFloat));
+  const auto u = generic::addLowRank(y, x, args);
+  return {y, u};
+}
+
 std::tuple<at::Tensor, at::Tensor> lowRankLinear(const at::Tensor& x, const at::Tensor& weight,
                                                  const OptionalTensor& bias, at::TensorList a, at::TensorList b,
                                                  at::IntArrayRef rows, at::ArrayRef<double> scalings, double p,
                                                  int64_t seed, int64_t place) {
   const op::LowRankArgs args{a, b, rows, scalings, {p, seed, place}};
   checkArgs(x, weight, args);
-  return packedPath(x, weight) ? packedForward(x, weight, bias, args) : generic::lowRankLinear(x, weight, bias, args);
+  if (packedPath(x, weight)) return packedForward(x, weight, bias, args);
+  return fewRowsPath(x, weight) ? fewRowsForward(x, weight, bias, args) : generic::lowRankLinear(x, weight, bias, args);
 }
 
 std::tuple<at::Tensor, at::Tensor, std::vector<at::Tensor>> lowRankLinearBackward(

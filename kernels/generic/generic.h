@@ -14,6 +14,8 @@ at::Tensor attentionBackward(const at::Tensor& gradOut, const at::Tensor& qkv, c
                              const op::OptionalTensor& sin, const op::AttentionArgs& args);
 std::tuple<at::Tensor, at::Tensor> lowRankLinear(const at::Tensor& x, const at::Tensor& weight,
                                                  const op::OptionalTensor& bias, const op::LowRankArgs& args);
+// Adds the low-rank terms to y, the product without them; gives u, all A x side by side.
+at::Tensor addLowRank(at::Tensor& y, const at::Tensor& x, const op::LowRankArgs& args);
 std::tuple<at::Tensor, at::Tensor, std::vector<at::Tensor>> lowRankLinearBackward(
     const at::Tensor& gradY, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& u,
     const op::LowRankArgs& args, bool needX);

@@ -13,10 +13,8 @@ at::Tensor stacked(at::TensorList a, at::ScalarType type) {
 
 }  // namespace
 
-std::tuple<at::Tensor, at::Tensor> lowRankLinear(const at::Tensor& x, const at::Tensor& weight,
-                                                 const op::OptionalTensor& bias, const op::LowRankArgs& args) {
-  auto y = bias ? at::addmm(bias->to(x.scalar_type()), x, weight.t()) : at::mm(x, weight.t());
-  if (args.a.empty()) return {y, at::empty({0}, x.options())};
+at::Tensor addLowRank(at::Tensor& y, const at::Tensor& x, const op::LowRankArgs& args) {
+  if (args.a.empty()) return at::empty({0}, x.options());
   const auto input = args.mask.p > 0 ? op::dropout(x, args.mask) : x;
   const auto u = at::mm(input, stacked(args.a, x.scalar_type()).t());
   int64_t column = 0;
@@ -26,6 +24,13 @@ std::tuple<at::Tensor, at::Tensor> lowRankLinear(const at::Tensor& x, const at::
     part.addmm_(u.narrow(1, column, rank), args.b[i].to(x.scalar_type()).t(), 1, args.scalings[i]);
     column += rank;
   }
+  return u;
+}
+
+std::tuple<at::Tensor, at::Tensor> lowRankLinear(const at::Tensor& x, const at::Tensor& weight,
+                                                 const op::OptionalTensor& bias, const op::LowRankArgs& args) {
+  auto y = bias ? at::addmm(bias->to(x.scalar_type()), x, weight.t()) : at::mm(x, weight.t());
+  const auto u = addLowRank(y, x, args);
   return {y, u};
 }
 

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "kernels/cpu/simd/bf16_gemm.h"
+#include "kernels/cpu/simd/few_rows.h"
 #include "kernels/cpu/simd/row_kernels.h"
 #include "kernels/philox.h"
 
@@ -79,6 +80,28 @@ class KernelSimd : public QObject {
         const auto half = runAll<uint16_t>(Isa::Baseline, at::kBFloat16, rows, width);
         const auto quick = runAll<uint16_t>(isa, at::kBFloat16, rows, width);
         for (size_t i = 0; i < half.size(); ++i) QVERIFY(relativeError(quick[i], half[i]) < 3e-3);
+      }
+    }
+  }
+
+  void fewRowsOfEachSet() {
+    for (const auto isa : {Isa::Baseline, Isa::Avx2, Isa::Avx512}) {
+      if (!supports(isa)) continue;
+      for (const auto& [rows, in, outs] : {std::tuple<int64_t, int64_t, int64_t>{1, 576, 100}, {3, 7, 5}, {8, 64, 33},
+                                           {15, 129, 66}, {4, 1, 1}}) {
+        const auto x = at::randn({rows, in}), weight = at::randn({outs, in});
+        const auto run = [&](int64_t first, int64_t count, int64_t begin, int64_t end) {
+          auto y = at::full({count, outs}, 7.0f);
+          fewRows(isa)(pointer<float>(x) + first * in, count, in, pointer<float>(weight), begin, end, outs, pointer<float>(y));
+          return y;
+        };
+        const auto y = run(0, rows, 0, outs);
+        QVERIFY(relativeError(y, at::mm(x.to(at::kDouble), weight.to(at::kDouble).t())) < 1e-6);
+        // Each row alone gives the same bits, and a share of the columns leaves the others.
+        for (int64_t m = 0; m < rows; ++m) QVERIFY(at::equal(run(m, 1, 0, outs)[0], y[m]));
+        const auto part = run(0, rows, outs / 2, outs);
+        QVERIFY(at::equal(part.narrow(1, outs / 2, outs - outs / 2), y.narrow(1, outs / 2, outs - outs / 2)));
+        QVERIFY(part.narrow(1, 0, outs / 2).eq(7.0f).all().item<bool>());
       }
     }
   }

@@ -1,0 +1,2 @@
+#define RS_FEW_ROWS fewRowsAvx512
+#include "kernels/cpu/simd/few_rows.inl"

@@ -146,8 +146,6 @@ void SentencePieceTokenizer::encodePlain(std::string_view text, size_t offset, b
       (bare ? m_bare : m_processor).EncodeAsImmutableProto(absl::string_view(text.data(), text.size()));
   const size_t start = out.ids.size();
   const size_t count = pieces.pieces_size();
-  out.ids.reserve(start + count);
-  out.spans.reserve(start + count);
   for (size_t i = 0; i < count; ++i) {
     const auto piece = pieces.pieces(static_cast<int>(i));
     out.ids.push_back(static_cast<int32_t>(piece.id()));

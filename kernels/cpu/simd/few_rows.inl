@@ -8,16 +8,17 @@ namespace rankscope::kernels::simd {
 
 namespace {
 
-// As many rows of x at once as the set's registers hold sums for.
+// A block of so many rows of x and of the matrix has its sums in registers.
+constexpr int kBlockRows = 4;
 #ifdef __AVX512F__
 constexpr int64_t kLanes = 16;
-constexpr int kMostRows = 8;
+constexpr int kBlockColumns = 6;
 #elif defined(__AVX__)
 constexpr int64_t kLanes = 8;
-constexpr int kMostRows = 4;
+constexpr int kBlockColumns = 2;
 #else
 constexpr int64_t kLanes = 4;
-constexpr int kMostRows = 4;
+constexpr int kBlockColumns = 2;
 #endif
 typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float))));
 
@@ -61,7 +62,7 @@ inline void dots(const float* x, int64_t in, const float* w, float* y, int64_t o
 template <int kColumns>
 inline void columns(const float* x, int64_t rows, int64_t in, const float* w, float* y, int64_t outs) {
   int64_t m = 0;
-  for (; m + kMostRows <= rows; m += kMostRows) dots<kMostRows, kColumns>(x + m * in, in, w, y + m * outs, outs);
+  for (; m + kBlockRows <= rows; m += kBlockRows) dots<kBlockRows, kColumns>(x + m * in, in, w, y + m * outs, outs);
   for (; m + 2 <= rows; m += 2) dots<2, kColumns>(x + m * in, in, w, y + m * outs, outs);
   for (; m < rows; ++m) dots<1, kColumns>(x + m * in, in, w, y + m * outs, outs);
 }
@@ -69,7 +70,7 @@ inline void columns(const float* x, int64_t rows, int64_t in, const float* w, fl
 void product(const float* x, int64_t rows, int64_t in, const float* weight, int64_t begin, int64_t end, int64_t outs,
              float* y) {
   int64_t n = begin;
-  for (; n + 2 <= end; n += 2) columns<2>(x, rows, in, weight + n * in, y + n, outs);
+  for (; n + kBlockColumns <= end; n += kBlockColumns) columns<kBlockColumns>(x, rows, in, weight + n * in, y + n, outs);
   for (; n < end; ++n) columns<1>(x, rows, in, weight + n * in, y + n, outs);
 }
 

@@ -68,7 +68,7 @@ int exportGguf(CommandContext& context, const TrainedModel& trained, const std::
   Result<OutputCheck> check = sample.compare(before, **plain, kExactTolerance, file);
   if (!check) return context.fail(check.error());
   return reportOutput(context, trained, file, "GGUF adapter", *check,
-                      "Load it beside the base model: llama-cli -m BASE.gguf --lora " + pathText(file.filename()));
+                      {"Load it beside the base model: llama-cli -m BASE.gguf --lora " + pathText(file.filename())});
 }
 
 int exportRun(CommandContext& context, ExportArguments& arguments) {

@@ -43,10 +43,9 @@ int mergeRun(CommandContext& context, MergeArguments& arguments) {
   sayProgress(context, 1, kOutputStages, "writing " + pathText(folder->filename()));
   if (auto merged = setup.method->merge(*setup.model); !merged) return context.fail(merged.error());
   const auto shardBytes = static_cast<uint64_t>(arguments.shardGigabytes * 1e9);
-  if (auto saved =
-          saveModelFolder(*folder, *setup.model, setup.modelFolder, choice.type, setup.data.labels, shardBytes);
-      !saved)
-    return context.fail(saved.error());
+  Result<std::vector<std::string>> remarks =
+      saveModelFolder(*folder, *setup.model, setup.modelFolder, choice.type, setup.data.labels, shardBytes);
+  if (!remarks) return context.fail(remarks.error());
   // What counts is the folder: it is read again and asked.
   sayProgress(context, 2, kOutputStages, "reading it again");
   Result<std::unique_ptr<Model>> saved = loadModel(*folder, loadOptionsOf(*trained));
@@ -56,7 +55,7 @@ int mergeRun(CommandContext& context, MergeArguments& arguments) {
   if (!check) return context.fail(check.error());
   if (auto card = writeCard(*folder, modelCard(CardKind::Model, *trained, baseNameOf(*trained), *check)); !card)
     return context.fail(card.error());
-  return reportOutput(context, *trained, *folder, "merged model", *check);
+  return reportOutput(context, *trained, *folder, "merged model", *check, *remarks);
 }
 
 }  // namespace

@@ -67,6 +67,7 @@ Result<void> writeCard(const std::filesystem::path& folder, const std::string& c
 nlohmann::json checkDocument(const OutputCheck& check) {
   return {{"rows", check.rows},
           {"tokens", check.tokens},
+          {"unit", check.unit},
           {"from_data", check.fromData},
           {"largest_difference", check.largest},
           {"largest_logit", check.scale},
@@ -75,11 +76,13 @@ nlohmann::json checkDocument(const OutputCheck& check) {
 
 std::string checkText(const OutputCheck& check) {
   return fmt::format("checked on {} {}: logits differ by at most {:.2g} (largest {:.3g})", check.rows,
-                     check.fromData ? "rows of the data" : "made-up sequences", check.largest, check.scale);
+                     check.fromData           ? "rows of the data"
+                     : check.unit == "images" ? "made-up images"
+                                              : "made-up sequences", check.largest, check.scale);
 }
 
 int reportOutput(CommandContext& context, const TrainedModel& trained, const std::filesystem::path& output,
-                 const std::string& kind, const OutputCheck& check, const std::string& hint) {
+                 const std::string& kind, const OutputCheck& check, const std::vector<std::string>& remarks) {
   const nlohmann::json files = filesOf(output);
   int64_t bytes = 0;
   for (const nlohmann::json& file : files) bytes += file["bytes"].get<int64_t>();
@@ -91,11 +94,13 @@ int reportOutput(CommandContext& context, const TrainedModel& trained, const std
                              {"folder", pathText(isFile ? output.parent_path() : output)},
                              {"files", files},
                              {"bytes", bytes},
+                             {"remarks", remarks},
                              {"check", checkDocument(check)}};
   if (isFile) document["file"] = pathText(output);
-  context.print(document, fmt::format("{} of step {}: {} ({})\n{}{}", kind, trained.step, pathText(output),
-                                      formatBytes(static_cast<double>(bytes)), checkText(check),
-                                      hint.empty() ? "" : "\n" + hint));
+  std::string text = fmt::format("{} of step {}: {} ({})\n{}", kind, trained.step, pathText(output),
+                                 formatBytes(static_cast<double>(bytes)), checkText(check));
+  for (const std::string& remark : remarks) text += "\n" + remark;
+  context.print(document, text);
   return 0;
 }
 

@@ -26,9 +26,9 @@ Result<TrainedModel> loadForOutput(const CommandContext& context, OutputArgument
 // How the base model is named for others: as config.json names it, else its folder.
 std::string baseNameOf(const TrainedModel& trained);
 Result<void> writeCard(const std::filesystem::path& folder, const std::string& card);
-// What was written: `output` is the folder or the one file.
+// What was written: `output` is the folder or the one file. `remarks`: what the user should know of it, a line each.
 int reportOutput(CommandContext& context, const TrainedModel& trained, const std::filesystem::path& output,
-                 const std::string& kind, const OutputCheck& check, const std::string& hint = {});
+                 const std::string& kind, const OutputCheck& check, const std::vector<std::string>& remarks = {});
 nlohmann::json checkDocument(const OutputCheck& check);
 std::string checkText(const OutputCheck& check);  // "checked on 8 rows of the data: logits differ by at most 2e-06 …"
 

@@ -15,4 +15,8 @@ bool isGgufTokenizerFolder(const std::filesystem::path& folder);
 // refused by name.
 Result<std::unique_ptr<Tokenizer>> loadGgufTokenizer(const std::filesystem::path& path);
 
+// The same tokenizer as files that other programs read, into `folder`: tokenizer.json and tokenizer_config.json with the
+// file's chat template, and for SentencePiece's kind tokenizer.model too (llama.cpp's converter asks for it).
+Result<void> writeGgufTokenizer(const std::filesystem::path& path, const std::filesystem::path& folder);
+
 }  // namespace rankscope

@@ -8,7 +8,9 @@
 #include "core/config/files.h"
 #include "core/config/json_text.h"
 #include "core/io/safetensors_writer.h"
+#include "core/models/registry.h"
 #include "core/runlog/uuid.h"
+#include "core/text/gguf_tokenizer.h"
 #include "core/text/registry.h"
 
 namespace rankscope {
@@ -48,6 +50,23 @@ Result<void> copyFile(const fs::path& from, const fs::path& folder) {
   // The source may be read-only (a shared model folder); the copy is the user's own.
   fs::permissions(folder / from.filename(), fs::perms::owner_write, fs::perm_options::add, code);
   return {};
+}
+
+// A remark where there is a tokenizer that could not be handed on.
+Result<std::string> saveTokenizer(const Model& model, const fs::path& baseFolder, const fs::path& target) {
+  for (const fs::path& file : tokenizerFiles(baseFolder))
+    if (auto copied = copyFile(file, target); !copied) return copied.error();
+  const auto family = findModelFamily(model.config().value("model_type", std::string()));
+  if (family && (*family)->imagePass) return std::string();
+  std::error_code code;
+  const bool inFile = fs::is_regular_file(baseFolder, code);
+  const std::string kind = inFile ? "GGUF" : detectTokenizer(baseFolder);
+  if (kind.empty()) return std::string("the base model's folder has no tokenizer, so this one has none either");
+  if (kind != "GGUF") return std::string();
+  const Result<void> written = writeGgufTokenizer(baseFolder, target);
+  if (written) return std::string("the tokenizer was written from the base model's GGUF file");
+  if (written.error().code == ErrorCode::Io) return written.error();
+  return "no tokenizer was written: " + written.error().message();
 }
 
 const char* dtypeText(at::ScalarType type) {
@@ -136,9 +155,11 @@ Result<void> saveAdapter(const fs::path& folder, const Method& method, const Mod
   });
 }
 
-Result<void> saveModelFolder(const fs::path& folder, const Model& model, const fs::path& baseFolder,
-                             at::ScalarType dtype, const std::vector<std::string>& labels, uint64_t shardBytes) {
-  return writeFolder(folder, [&](const fs::path& target) -> Result<void> {
+Result<std::vector<std::string>> saveModelFolder(const fs::path& folder, const Model& model, const fs::path& baseFolder,
+                                                 at::ScalarType dtype, const std::vector<std::string>& labels,
+                                                 uint64_t shardBytes) {
+  std::vector<std::string> remarks;
+  Result<void> done = writeFolder(folder, [&](const fs::path& target) -> Result<void> {
     NamedTensors tensors;
     for (const NamedTensor& entry : model.parameters().entries())
       tensors.emplace_back(entry.name, entry.tensor.detach().to(dtype));
@@ -153,8 +174,9 @@ Result<void> saveModelFolder(const fs::path& folder, const Model& model, const f
     SafetensorsWriteOptions options;
     options.maxShardBytes = shardBytes;
     if (auto saved = writeModelWeights(target, tensors, options); !saved) return saved.error();
-    for (const fs::path& file : tokenizerFiles(baseFolder))
-      if (auto copied = copyFile(file, target); !copied) return copied;
+    Result<std::string> tokenizer = saveTokenizer(model, baseFolder, target);
+    if (!tokenizer) return tokenizer.error();
+    if (!tokenizer->empty()) remarks.push_back(std::move(*tokenizer));
     std::error_code code;
     if (fs::exists(baseFolder / "preprocessor_config.json", code))
       if (auto copied = copyFile(baseFolder / "preprocessor_config.json", target); !copied) return copied;
@@ -168,6 +190,8 @@ Result<void> saveModelFolder(const fs::path& folder, const Model& model, const f
     }
     return writeFileAtomically(target / "config.json", jsonText(modelConfig(model, dtype, labels), 2) + "\n");
   });
+  if (!done) return done.error();
+  return remarks;
 }
 
 Result<SavedOutput> saveRunOutput(const fs::path& runFolder, const Method& method, const Model& model,
@@ -175,9 +199,13 @@ Result<SavedOutput> saveRunOutput(const fs::path& runFolder, const Method& metho
   SavedOutput output;
   output.name = method.adapterConfig(model, pathText(baseFolder)).empty() ? "model" : "adapter";
   const fs::path folder = runFolder / output.name;
-  Result<void> saved = output.name == "adapter" ? saveAdapter(folder, method, model, pathText(baseFolder))
-                                                : saveModelFolder(folder, model, baseFolder, at::kFloat, labels);
-  if (!saved) return saved.error();
+  if (output.name == "adapter") {
+    if (auto saved = saveAdapter(folder, method, model, pathText(baseFolder)); !saved) return saved.error();
+  } else {
+    Result<std::vector<std::string>> saved = saveModelFolder(folder, model, baseFolder, at::kFloat, labels);
+    if (!saved) return saved.error();
+    output.remarks = std::move(*saved);
+  }
   std::error_code code;
   for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
     std::error_code ignored;

@@ -8,6 +8,7 @@
 
 #include "core/config/files.h"
 #include "core/config/json_text.h"
+#include "core/text/gguf_tokenizer.h"
 #include "core/text/chat_recognition.h"
 #include "core/text/registry.h"
 #include "tests/core/io/gguf_builder.h"
@@ -108,6 +109,26 @@ class GgufTokenizersTest : public QObject {
       QVERIFY2(x.ids == y.ids, text.get<std::string>().c_str());
       QCOMPARE((*a)->decode(x.ids), (*b)->decode(y.ids));
     }
+    compareWritten(gguf, **b);
+  }
+  // As files for other programs.
+  void compareWritten(const fs::path& gguf, const Tokenizer& own) {
+    const fs::path path = gguf.parent_path() / "written";
+    fs::remove_all(path);
+    fs::create_directories(path);
+    const auto done = writeGgufTokenizer(gguf, path);
+    QVERIFY2(done.ok(), done.ok() ? "" : done.error().message().c_str());
+    QCOMPARE(detectTokenizer(path), std::string("tokenizer.json"));
+    const auto written = loadTokenizer(path);
+    QVERIFY2(written.ok(), written.ok() ? "" : written.error().message().c_str());
+    QCOMPARE((*written)->vocabSize(), own.vocabSize());
+    QCOMPARE((*written)->prefix(), own.prefix());
+    QCOMPARE((*written)->special().eos, own.special().eos);
+    for (const nlohmann::json& text : m_texts) {
+      const Encoding x = (*written)->encode(text.get<std::string>()), y = own.encode(text.get<std::string>());
+      QVERIFY2(x.ids == y.ids, text.get<std::string>().c_str());
+      QCOMPARE((*written)->decode(x.ids), own.decode(y.ids));
+    }
   }
 
  private Q_SLOTS:
@@ -197,6 +218,31 @@ class GgufTokenizersTest : public QObject {
     const auto found = chatTemplateFor("auto", path, fs::path(RANKSCOPE_SOURCE_DIR) / "resources/templates");
     QVERIFY2(found.ok() && *found, found.ok() ? "none" : found.error().message().c_str());
     QCOMPARE((*found)->name, std::string("chatml"));
+  }
+
+  // Special and user-defined tokens, digits, normalisation and the chat template go into the files; what cannot be read is
+  // not written.
+  void written() {
+    for (const char* pre : {"gpt-2", "smollm", "qwen2", "llama-bpe"}) {
+      Texts entries = tokenizerEntries("gpt2", pre, {"a", "b", "1", "2", "ab", "12", "<s>", "<tool>"}, {1, 1, 1, 1, 1, 1, 3, 4});
+      entries.insert(entries.end(), {keyTexts("tokenizer.ggml.merges", {"a b", "1 2"}), keyU32("tokenizer.ggml.bos_token_id", 6),
+                                     keyText("tokenizer.chat_template", "{{ messages[0].content }}")});
+      const fs::path gguf = folder("small", entries), path = gguf.parent_path() / pre;
+      fs::create_directories(path);
+      QVERIFY(writeGgufTokenizer(gguf / "model.gguf", path).ok());
+      const auto own = loadTokenizer(gguf), again = loadTokenizer(path);
+      QVERIFY2(again.ok(), again.ok() ? "" : again.error().message().c_str());
+      for (const char* text : {"ab12", "a<s>b<tool>12", ""}) QCOMPARE((*again)->encode(text).ids, (*own)->encode(text).ids);
+      const auto config = readJsonFile(path / "tokenizer_config.json");
+      QCOMPARE((*config)["chat_template"].get<std::string>(), std::string("{{ messages[0].content }}"));
+      QCOMPARE((*config)["bos_token"].get<std::string>(), std::string("<s>"));
+      QVERIFY(!fs::exists(path / "tokenizer.model"));
+    }
+    const fs::path none = fs::path(m_dir.path().toStdString()) / "none";
+    fs::create_directories(none);
+    const auto refused = writeGgufTokenizer(folder("refused", tokenizerEntries("gpt2", "poro-chat", {"a", "b"}, {})), none);
+    QVERIFY(!refused.ok() && refused.error().message().find("poro-chat") != std::string::npos);
+    QVERIFY(fs::is_empty(none));
   }
 };
 

@@ -12,9 +12,12 @@
 #include "core/methods/registry.h"
 #include "core/optim/registry.h"
 #include "core/train/checkpoint.h"
+#include "core/text/registry.h"
 #include "core/train/packing.h"
+#include "core/train/run_output.h"
 #include "core/train/step_engine.h"
 #include "core/train/step_plan.h"
+#include "tests/core/io/gguf_builder.h"
 #include "tests/support/fake_model.h"
 
 using namespace rankscope;
@@ -263,6 +266,37 @@ class TrainParts : public QObject {
     QVERIFY(!written);
     QCOMPARE(written.error().code, ErrorCode::Io);
     QVERIFY(!written.error().hint.empty());
+  }
+
+  // A model out of a GGUF file takes its tokenizer along; one that nobody knows is told of.
+  void tokenizerOutOfGguf() {
+    using namespace gguf_file;
+    QTemporaryDir home;
+    const std::filesystem::path root = home.path().toStdString();
+    const auto saved = [&](const char* pre) {
+      const std::filesystem::path base = root / pre;
+      std::filesystem::create_directories(base);
+      std::ofstream(base / "model.gguf", std::ios::binary)
+          << file({keyText("general.architecture", "llama"), keyText("tokenizer.ggml.model", "gpt2"),
+                   keyText("tokenizer.ggml.pre", pre), keyTexts("tokenizer.ggml.tokens", {"a", "b", "ab"}),
+                   keyTexts("tokenizer.ggml.merges", {"a b"})},
+                  {});
+      const FakeModel model;
+      const auto remarks = saveModelFolder(base / "out", model, base, at::kFloat, {});
+      if (!remarks) qFatal("%s", remarks.error().message().c_str());
+      return *remarks;
+    };
+    std::vector<std::string> remarks = saved("gpt-2");
+    QCOMPARE(remarks.size(), size_t{1});
+    QVERIFY(remarks[0].find("from the base model's GGUF file") != std::string::npos);
+    const auto tokenizer = loadTokenizer(root / "gpt-2/out");
+    QVERIFY2(tokenizer.ok(), tokenizer.ok() ? "" : tokenizer.error().message().c_str());
+    QCOMPARE((*tokenizer)->encode("ab").ids, (std::vector<int32_t>{2}));
+    remarks = saved("poro-chat");
+    QCOMPARE(remarks.size(), size_t{1});
+    QVERIFY2(remarks[0].find("no tokenizer was written") == 0 && remarks[0].find("poro-chat") != std::string::npos, remarks[0].c_str());
+    QVERIFY(std::filesystem::exists(root / "poro-chat/out/config.json"));
+    QVERIFY(!std::filesystem::exists(root / "poro-chat/out/tokenizer.json"));
   }
 };
 

@@ -65,6 +65,20 @@ void makeBert(const Home& home) {
             .dump());
 }
 
+// CIFAR's binary layout: a class and 32 × 32 pixels in three planes for each of 1,000 images of noise.
+fs::path writeImages(const Home& home) {
+  const fs::path folder = home.places.home / "batches";
+  write(folder / "batches.meta.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n");
+  std::string bytes;
+  uint32_t state = 1;
+  for (int image = 0; image < 1000; ++image) {
+    bytes += static_cast<char>(image % 10);
+    for (int i = 0; i < 3072; ++i) bytes += static_cast<char>((state = state * 1664525 + 1013904223) >> 24);
+  }
+  write(folder / "data_batch_1.bin", bytes);
+  return folder;
+}
+
 const QStringList kCommon = {"--set", "train.max_steps=3",     "--set", "train.eval_every=2",   "--set", "train.sample_every=0",
                              "--set", "train.checkpoint_every=2", "--set", "data.train_limit=400", "--set", "data.eval_limit=32"};
 
@@ -72,6 +86,22 @@ const QStringList kCommon = {"--set", "train.max_steps=3",     "--set", "train.e
 
 class Memory : public QObject {
   Q_OBJECT
+
+  // The estimate of a run's config against its peak: within a share of it, or so many bytes.
+  void meet(const Home& home, const json& run, double share, double bytes) {
+    const double peak = run["summary"]["peak_memory"].get<double>();
+    const json config = json::parse(bytesOf(fs::path(run["folder"].get<std::string>()) / "config.json"));
+    const json request = {{"id", 1}, {"method", "estimate"}, {"params", {{"config", config}}}};
+    json estimate;
+    std::istringstream lines(ask(home, {"serve"}, request.dump() + "\n").out);
+    for (std::string line; std::getline(lines, line);)
+      if (const json answer = json::parse(line); answer.contains("result")) estimate = answer["result"]["memory"];
+    QVERIFY(estimate.is_object());
+    const double told = estimate["total"].get<double>();
+    qInfo("peak %.0f MB, estimate %.0f MB (%+.1f %%): %s", peak / 1e6, told / 1e6, 100 * (told / peak - 1),
+          estimate.dump().c_str());
+    QVERIFY2(std::abs(told - peak) <= std::max(share * peak, bytes), estimate.dump().c_str());
+  }
 
  private Q_SLOTS:
   void estimateMeetsThePeak_data() {
@@ -100,19 +130,36 @@ class Memory : public QObject {
     const QString preset = model == "bert" ? "minilm-reviews" : "starter-reviews";
     const Answer trained = ask(home, QStringList{"--json", "-q", "train", "--preset", preset} + set);
     QVERIFY2(trained.code == 0, trained.err.c_str());
-    const json run = trained.document();
-    const double peak = run["summary"]["peak_memory"].get<double>();
-    const json config = json::parse(bytesOf(fs::path(run["folder"].get<std::string>()) / "config.json"));
-    const json request = {{"id", 1}, {"method", "estimate"}, {"params", {{"config", config}}}};
-    json estimate;
-    std::istringstream lines(ask(home, {"serve"}, request.dump() + "\n").out);
-    for (std::string line; std::getline(lines, line);)
-      if (const json answer = json::parse(line); answer.contains("result")) estimate = answer["result"]["memory"];
-    QVERIFY(estimate.is_object());
-    const double told = estimate["total"].get<double>();
-    qInfo("peak %.0f MB, estimate %.0f MB (%+.1f %%): %s", peak / 1e6, told / 1e6, 100 * (told / peak - 1),
-          estimate.dump().c_str());
-    QVERIFY(std::abs(told - peak) <= std::max(0.15 * peak, 40e6));
+    meet(home, trained.document(), 0.15, 40e6);
+  }
+
+  void imageEstimateMeetsThePeak_data() {
+    QTest::addColumn<QString>("config");
+    QTest::addColumn<int>("side");
+    QTest::addColumn<int>("batch");
+    const QString cifar = R"({"model_type": "torchvision_resnet", "num_channels": 3, "embedding_size": 16,
+        "hidden_sizes": [16, 32, 64], "depths": [3, 3, 3], "layer_type": "basic", "stem": "3x3", "shortcut": "padding",
+        "classifier": "linear", "num_labels": 10})";
+    const QString eighteen = R"({"model_type": "resnet", "embedding_size": 64, "hidden_sizes": [64, 128, 256, 512],
+        "depths": [2, 2, 2, 2], "layer_type": "basic", "num_labels": 10})";
+    for (const int batch : {16, 64, 256}) QTest::addRow("CIFAR ResNet-20, batch %d", batch) << cifar << 32 << batch;
+    for (const int batch : {16, 64}) QTest::addRow("ResNet-18, batch %d", batch) << eighteen << 96 << batch;
+  }
+
+  // Within a tenth.
+  void imageEstimateMeetsThePeak() {
+    QFETCH(QString, config);
+    QFETCH(int, side);
+    QFETCH(int, batch);
+    Home home;
+    write(home.places.models / "net" / "config.json", config.toStdString());
+    const Answer trained = ask(home, {"--json", "-q", "train", "--set", "model.path=models:net", "--set", "model.random_init=true",
+                                      "--set", "data.task=image_classification",
+                                      "--set", "data.train=" + QString::fromStdString(writeImages(home).string()),
+                                      "--set", QString("data.image_size=%1").arg(side), "--set", QString("train.batch_size=%1").arg(batch),
+                                      "--set", "method.name=full", "--set", "train.max_steps=3", "--set", "train.compute_dtype=fp32"});
+    QVERIFY2(trained.code == 0, trained.err.c_str());
+    meet(home, trained.document(), 0.1, 0);
   }
 
   void tooLittleMemoryIsToldByComponent() {

@@ -8,6 +8,7 @@
 #include "app/trainer/check_config.h"
 #include "app/trainer/commands.h"
 #include "app/trainer/config_arguments.h"
+#include "core/config/task_heads.h"
 #include "core/methods/factor_probes.h"
 #include "core/train/process_memory.h"
 #include "core/train/setup.h"
@@ -120,7 +121,8 @@ void addCheckCommand(CLI::App& root, CommandContext& context) {
     table.header = {"check", ""};
     table.rows = {{"loss of the first step", formatNumber(report->loss, 5)},
                   {"gradient norm", formatNumber(report->gradNorm, 4)},
-                  {"seconds a step", formatNumber(report->stepSeconds, 3) + " (" + formatCount(report->tokens) + " tokens)"},
+                  {"seconds a step", formatNumber(report->stepSeconds, 3) + " (" + formatCount(report->tokens) + " " +
+                                        unitOfTask(config->str("data.task")) + ")"},
                   {"whole training", formatSeconds(report->trainingSeconds) + " in " + formatCount(report->totalSteps) + " steps"},
                   {"peak memory", formatBytes(static_cast<double>(report->peakMemory)) + ", of a whole run about " + memoryText(report->estimate)},
                   {"trainable", formatCount(report->trainable) + " of " + formatCount(report->parameters)},

@@ -60,8 +60,8 @@ std::string modelCard(CardKind kind, const TrainedModel& trained, const std::str
   card += kind == CardKind::Adapter
               ? fmt::format("An adapter ({}) for `{}`, in PEFT's format.\n\n", method, oneLine(baseName))
               : fmt::format("`{}` after fine-tuning ({}), as a whole model.\n\n", oneLine(baseName), method);
-  card += fmt::format("Written by Rankscope {} from step {} of run `{}`: {} tokens in {} of training.\n\n",
-                      RANKSCOPE_VERSION, trained.step, trained.run->id(), formatCount(trained.tokens),
+  card += fmt::format("Written by Rankscope {} from step {} of run `{}`: {} {} in {} of training.\n\n",
+                      RANKSCOPE_VERSION, trained.step, trained.run->id(), formatCount(trained.tokens), check.unit,
                       formatSeconds(trained.seconds));
   if (const event::Values scores = lastScores(*trained.run, trained.step); !scores.empty()) {
     card += "## Scores\n\n| metric | value |\n|---|---|\n";
@@ -81,10 +81,10 @@ std::string modelCard(CardKind kind, const TrainedModel& trained, const std::str
     if (!value.empty()) card += fmt::format("| {} | {} |\n", option.key, oneLine(value));
   }
   card += fmt::format(
-      "\nChecked when it was written: on {} {} ({} tokens) its outputs equal the trained model's; the largest "
+      "\nChecked when it was written: on {} {} ({} {}) its outputs equal the trained model's; the largest "
       "difference of a "
       "logit is {:.2g}, the largest logit {:.3g}.\n",
-      check.rows, check.fromData ? "rows of the evaluation data" : "made-up sequences", check.tokens, check.largest,
+      check.rows, check.fromData ? "rows of the evaluation data" : "made-up sequences", check.tokens, check.unit, check.largest,
       check.scale);
   return card;
 }

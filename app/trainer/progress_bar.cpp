@@ -30,8 +30,8 @@ void ProgressBar::show(const TrainProgress& progress) {
   std::string text = event::runStateName(progress.state);
   if (!progress.what.empty()) text += ": " + progress.what;
   if (running)
-    text = fmt::format("step {}/{}  epoch {:.2f}  loss {:.4f}  {:.0f} tokens/s  {} left{}", progress.step,
-                       progress.totalSteps, progress.epoch, progress.loss, progress.tokensPerSecond,
+    text = fmt::format("step {}/{}  epoch {:.2f}  loss {:.4f}  {:.0f} {}/s  {} left{}", progress.step,
+                       progress.totalSteps, progress.epoch, progress.loss, progress.perSecond, progress.unit,
                        formatSeconds(progress.etaSeconds),
                        progress.state == event::RunState::Running ? "" : "  " + text);
   if (m_terminal) {

@@ -7,6 +7,7 @@
 
 #include "app/trainer/commands.h"
 #include "app/trainer/store_documents.h"
+#include "core/config/task_heads.h"
 
 namespace rankscope {
 namespace {
@@ -165,8 +166,9 @@ int show(CommandContext& context, const std::string& name, const std::string& se
                            : run->method);
   line("model", run->modelName);
   line("data", fmt::format("{} ({})", run->dataName, run->task));
-  line("step", fmt::format("{} of {}, {} tokens, {}", run->step, run->totalSteps, formatCount(run->tokens),
-                           formatSeconds(run->seconds)));
+  line("template", run->chatTemplate);
+  line("step", fmt::format("{} of {}, {} {}, {}", run->step, run->totalSteps, formatCount(run->tokens),
+                           unitOfTask(run->task), formatSeconds(run->seconds)));
   line("trainable", fmt::format("{} of {}", formatCount(run->trainable), formatCount(run->parameters)));
   if (run->peakMemory > 0) line("peak memory", formatBytes(static_cast<double>(run->peakMemory)));
   line("created", formatTime(run->createdAt));

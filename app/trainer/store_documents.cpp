@@ -5,6 +5,8 @@
 #include <cmath>
 #include <ctime>
 
+#include "core/config/task_heads.h"
+
 namespace rankscope {
 namespace {
 
@@ -47,6 +49,7 @@ nlohmann::json runDocument(const RunRow& run) {
           {"step", run.step},
           {"total_steps", run.totalSteps},
           {"tokens", run.tokens},
+          {"unit", unitOfTask(run.task)},
           {"seconds", number(run.seconds)},
           {"peak_memory", run.peakMemory},
           {"trainable", run.trainable},
@@ -67,6 +70,7 @@ nlohmann::json runDocument(const RunRow& run) {
           {"version", run.version},
           {"device", run.device},
           {"compute_dtype", run.computeDtype},
+          {"chat_template", run.chatTemplate},
           {"lives", run.lives},
           {"folder", run.folder}};
 }

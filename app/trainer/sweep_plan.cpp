@@ -9,6 +9,7 @@
 
 #include "app/trainer/config_arguments.h"
 #include "app/trainer/store_documents.h"
+#include "core/config/task_heads.h"
 
 namespace rankscope {
 namespace {
@@ -46,6 +47,15 @@ struct Column {
 
 std::string fourDigits(double value) { return formatNumber(value, 4); }
 
+// The speed's column is called by what its runs count.
+constexpr const char* kSpeed = "speed";
+std::string speedTitle(const std::vector<SweepRun>& runs) {
+  std::set<std::string> units;
+  for (const SweepRun& run : runs)
+    if (run.row) units.insert(unitOfTask(run.row->task));
+  return units.size() == 1 ? *units.begin() + "/s" : kSpeed;
+}
+
 const std::vector<Column>& columns() {
   static const std::vector<Column> all = {
       {"best metric", "best", [](const RunRow& row) { return row.bestValue; }, fourDigits},
@@ -62,7 +72,7 @@ const std::vector<Column>& columns() {
        [](double value) { return formatCount(std::llround(value)); }},
       {"seconds", "seconds", [](const RunRow& row) { return row.seconds; },
        [](double value) { return formatNumber(value, 3); }},
-      {"tokens/s", "tokens_per_second",
+      {kSpeed, "tokens_per_second",
        [](const RunRow& row) { return row.seconds > 0 ? static_cast<double>(row.tokens) / row.seconds : kUnknown; },
        [](double value) { return formatCount(std::llround(value)); }},
       {"peak memory", "peak_memory",
@@ -192,7 +202,7 @@ SweepTable sweepTable(const std::vector<std::string>& keys, const std::vector<Sw
   result.table.header.emplace_back("runs");
   for (const Column* column : used) {
     result.table.rightAligned.push_back(result.table.header.size());
-    result.table.header.push_back(column->title);
+    result.table.header.push_back(column->title == kSpeed ? speedTitle(runs) : column->title);
   }
   for (size_t i = 0; i < places.size(); ++i) {
     const Place& place = places[i];

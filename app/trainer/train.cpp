@@ -5,6 +5,7 @@
 #include "app/trainer/commands.h"
 #include "app/trainer/config_arguments.h"
 #include "app/trainer/progress_bar.h"
+#include "core/config/task_heads.h"
 #include "core/runlog/run_folder.h"
 #include "core/train/trainer.h"
 
@@ -26,8 +27,8 @@ std::string summaryText(const RunFolder& run, const TrainOutcome& outcome) {
       text += fmt::format("  {:<16} {}\n", name, formatNumber(values[name].get<double>(), 5));
   text += fmt::format("  {:<16} {} of {}\n", "trainable", formatCount(outcome.summary.value("trainable", int64_t{0})),
                       formatCount(outcome.summary.value("parameters", int64_t{0})));
-  text += fmt::format("  {:<16} {}, {} tokens\n", "training time", formatSeconds(outcome.summary.value("seconds", 0.0)),
-                      formatCount(outcome.summary.value("tokens", int64_t{0})));
+  text += fmt::format("  {:<16} {}, {} {}\n", "training time", formatSeconds(outcome.summary.value("seconds", 0.0)),
+                      formatCount(outcome.summary.value("tokens", int64_t{0})), outcome.summary.value("unit", kUsualUnit));
   text += fmt::format("  {:<16} {}\n", "peak memory", formatBytes(outcome.summary.value("peak_memory", 0.0)));
   text += fmt::format("  {:<16} {}", "folder", run.path().string());
   return text;

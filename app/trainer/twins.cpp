@@ -10,6 +10,7 @@
 
 #include "app/trainer/commands.h"
 #include "app/trainer/config_arguments.h"
+#include "core/config/task_heads.h"
 #include "core/methods/registry.h"
 #include "core/runlog/event_search.h"
 #include "core/runlog/run_folder.h"
@@ -85,7 +86,10 @@ TextTable comparison(const std::vector<TwinResult>& twins) {
   TextTable table;
   table.header = {"method", "train loss", "eval loss"};
   for (const std::string& metric : metrics) table.header.push_back(metric.substr(5));
-  for (const char* column : {"trainable", "share", "‖A‖", "‖B‖", "balance gap", "‖ΔW‖/‖W0‖", "time", "tokens/s", "peak memory"})
+  // One config, one task: they all count the same.
+  const std::string speed = (twins.empty() ? kUsualUnit : twins.front().summary.value("unit", kUsualUnit)) + "/s";
+  for (const char* column :
+       {"trainable", "share", "‖A‖", "‖B‖", "balance gap", "‖ΔW‖/‖W0‖", "time", speed.c_str(), "peak memory"})
     table.header.emplace_back(column);
   for (size_t i = 1; i < table.header.size(); ++i) table.rightAligned.push_back(i);
   for (const TwinResult& twin : twins) {

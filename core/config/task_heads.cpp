@@ -10,4 +10,8 @@ std::string headForTask(const std::string& task) {
   return "causal_lm";
 }
 
+std::string unitOfTask(const std::string& task) { return task == "image_classification" ? "images" : kUsualUnit; }
+
+std::string speedSeries(const std::string& unit) { return "train/" + unit + "_per_second"; }
+
 }  // namespace rankscope

@@ -25,7 +25,7 @@ struct SiteInfo {
 struct Point {
   int64_t step = 0;  // optimizer steps taken
   double epoch = 0;
-  int64_t tokens = 0;  // trained so far
+  int64_t tokens = 0;  // trained so far (images, where Start::unit says so)
   double seconds = 0;  // of training so far, pauses left out
 };
 
@@ -39,11 +39,13 @@ struct Start {
   int64_t step = 0;  // 0, or the step resumed from
   int64_t totalSteps = 0;
   int64_t tokensPerEpoch = 0;  // 0: not known
+  std::string unit = "tokens";  // what "tokens" count (core/config/task_heads.h)
   std::string device;
   int64_t threads = 0;
   std::string computeDtype;
   int64_t trainable = 0, parameters = 0;
   std::string modelFamily;
+  std::string chatTemplate;  // the named template of conversations that "auto" came to; empty: none is used
   std::vector<SiteInfo> sites;
 };
 // A resumed life continues from `step`: points of earlier lives with a larger step are superseded.
@@ -122,7 +124,7 @@ struct Failure {
 struct End {
   RunState state = RunState::Finished;
   int64_t step = 0;
-  // "values" (last value of each series), "seconds", "tokens", "peak_memory", "trainable", "parameters", "best_metric",
+  // "values" (last value of each series), "seconds", "tokens", "unit", "peak_memory", "trainable", "parameters", "best_metric",
   // "best_value", "best_step", "checkpoint".
   nlohmann::json summary = nlohmann::json::object();
 };

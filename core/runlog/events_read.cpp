@@ -137,12 +137,14 @@ Body readStart(Fields& in) {
   e.step = in.whole("step");
   e.totalSteps = in.whole("total_steps");
   e.tokensPerEpoch = in.whole("tokens_per_epoch", 0, false);
+  if (const std::string unit = in.text("unit", limits::kEventName, false); !unit.empty()) e.unit = unit;
   e.device = in.name("device");
   e.threads = in.whole("threads");
   e.computeDtype = in.name("compute_dtype");
   e.trainable = in.whole("trainable");
   e.parameters = in.whole("parameters");
   e.modelFamily = in.name("model_family");
+  e.chatTemplate = in.text("chat_template", limits::kEventName, false);
   const json& sites = in.container("sites", json::value_t::array, limits::kEventSites);
   for (size_t i = 0; i < sites.size() && !in.error(); ++i) {
     if (!sites[i].is_object()) {

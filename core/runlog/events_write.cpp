@@ -45,12 +45,14 @@ struct Writer {
     out["step"] = e.step;
     out["total_steps"] = e.totalSteps;
     if (e.tokensPerEpoch > 0) out["tokens_per_epoch"] = e.tokensPerEpoch;
+    out["unit"] = name(e.unit);
     out["device"] = name(e.device);
     out["threads"] = e.threads;
     out["compute_dtype"] = name(e.computeDtype);
     out["trainable"] = e.trainable;
     out["parameters"] = e.parameters;
     out["model_family"] = name(e.modelFamily);
+    if (!e.chatTemplate.empty()) out["chat_template"] = name(e.chatTemplate);
     json& sites = out["sites"] = json::array();
     for (const SiteInfo& site : e.sites)
       sites.push_back({{"name", name(site.name)},

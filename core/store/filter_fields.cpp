@@ -39,7 +39,7 @@ constexpr Column kColumns[] = {
     {"finished", " ended ", "r.finished", FieldKind::Time, "When the run ended"},
     {"step", "", "r.step", FieldKind::Number, "Optimizer steps done"},
     {"steps", " total_steps ", "r.total_steps", FieldKind::Number, "Optimizer steps planned"},
-    {"tokens", "", "r.tokens", FieldKind::Number, "Tokens trained on"},
+    {"tokens", "", "r.tokens", FieldKind::Number, "Tokens (or images) trained on"},
     {"seconds", " time duration ", "r.seconds", FieldKind::Duration, "Training time: seconds > 2h"},
     {"memory", " peak_memory ", "NULLIF(r.peak_memory, 0)", FieldKind::Number, "Peak memory in bytes: memory < 8G"},
     {"trainable", "", "NULLIF(r.trainable, 0)", FieldKind::Number, "Trainable parameters"},
@@ -60,13 +60,14 @@ constexpr Column kColumns[] = {
     {"host", "", "r.host", FieldKind::Text, "Machine"},
     {"device", "", "r.device", FieldKind::Text, "cpu, cuda:0, …"},
     {"dtype", " compute_dtype ", "r.compute_dtype", FieldKind::Text, "fp32 or bf16"},
+    {"chat_template", " template ", "r.chat_template", FieldKind::Text, "Chat template of conversations: chatml, llama-3, …"},
     {"version", "", "r.version", FieldKind::Text, "Version of the program that trained"},
 };
 
 // Metrics that have a meaning before any run has recorded them.
 constexpr const char* kKnownMetrics[] = {
     "train/loss",         "train/learning_rate", "train/grad_norm",     "train/tokens_per_second",
-    "train/step_seconds", "memory/resident",     "memory/peak",         "memory/device",
+    "train/images_per_second", "train/step_seconds", "memory/resident",     "memory/peak",         "memory/device",
     "factors/norm_A",     "factors/norm_B",      "factors/balance_gap", "factors/relative_update",
     "eval/loss",          "eval/accuracy",       "eval/matthews",       "eval/f1",
     "eval/pearson",       "eval/spearman",       "eval/perplexity",     "eval/exact_match", "eval/answer_f1"};

@@ -55,6 +55,7 @@ void EventApplier::on(const event::Start& start) {
   m_run.version = start.version;
   m_run.device = start.device;
   m_run.computeDtype = start.computeDtype;
+  m_run.chatTemplate = start.chatTemplate;
   m_run.step = start.step;
   if (start.totalSteps > 0) m_run.totalSteps = start.totalSteps;
   m_run.trainable = start.trainable;

@@ -19,14 +19,15 @@ const char* kColumns =
     "config_name, status, status_detail, method, rank, alpha, model, data, task, seed, created, started, finished, "
     "step, "
     "total_steps, tokens, seconds, eta, peak_memory, trainable, parameters, best_metric, best_value, best_step, "
-    "train_loss, eval_loss, lives, host, version, device, compute_dtype, parent, parent_step, folder";
+    "train_loss, eval_loss, lives, host, version, device, compute_dtype, chat_template, parent, parent_step, "
+    "folder";
 
 void bindColumns(Query& query, const RunRecord& run) {
   query.bind(run.configName, run.status, run.statusDetail, run.method, run.rank, run.alpha, run.model, run.data,
              run.task, run.seed, run.created, run.started, run.finished, run.step, run.totalSteps, run.tokens,
              run.seconds, run.eta, run.peakMemory, run.trainable, run.parameters, run.bestMetric, run.bestValue,
              run.bestStep, run.trainLoss, run.evalLoss, run.lives, run.host, run.version, run.device, run.computeDtype,
-             run.parent, run.parentStep, run.folder);
+             run.chatTemplate, run.parent, run.parentStep, run.folder);
 }
 
 const json* find(const json& config, const char* group, const char* key) {
@@ -111,6 +112,7 @@ std::optional<RunRecord> loadRun(StoreDatabase& database, const std::string& uui
   run.trainLoss = row.real(c++), run.evalLoss = row.real(c++);
   run.lives = row.integer(c++);
   run.host = row.text(c++), run.version = row.text(c++), run.device = row.text(c++), run.computeDtype = row.text(c++);
+  run.chatTemplate = row.text(c++);
   run.parent = row.text(c++), run.parentStep = row.integer(c++);
   run.folder = row.text(c++);
   return run;
@@ -120,7 +122,7 @@ void insertRun(StoreDatabase& database, RunRecord& run) {
   Query query(database,
               std::string("INSERT INTO runs (") + kColumns +
                   ", uuid) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                  "?, ?, ?, ?, ?, ?, ?)");
+                  "?, ?, ?, ?, ?, ?, ?, ?)");
   bindColumns(query, run);
   query.bind(run.uuid).run();
   run.rid = database.lastInsertId();
@@ -132,7 +134,7 @@ void saveRun(StoreDatabase& database, const RunRecord& run) {
   Query query(database,
               std::string("UPDATE runs SET (") + kColumns +
                   ") = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-                  "?, ?, ?) WHERE rid = ?");
+                  "?, ?, ?, ?) WHERE rid = ?");
   bindColumns(query, run);
   query.bind(run.rid).run();
   refreshUserColumns(database, run.uuid);

@@ -27,7 +27,7 @@ struct RunRecord {
   int64_t bestStep = -1;
   double trainLoss = kUnknown, evalLoss = kUnknown;
   int64_t lives = 0;
-  std::string host, version, device, computeDtype, parent;
+  std::string host, version, device, computeDtype, chatTemplate, parent;
   int64_t parentStep = 0;
   std::string folder;  // relative to home where it lies inside
 };

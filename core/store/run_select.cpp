@@ -17,7 +17,7 @@ constexpr const char* kRowColumns =
     "r.parameters, "
     "r.best_metric, r.best_value, r.best_step, r.train_loss, r.eval_loss, r.colour, r.starred, r.archived, "
     "r.trashed_at, "
-    "r.host, r.version, r.device, r.compute_dtype, r.folder, r.lives, u.note, u.folder "
+    "r.host, r.version, r.device, r.compute_dtype, r.chat_template, r.folder, r.lives, u.note, u.folder "
     "FROM runs r LEFT JOIN user_runs u ON u.uuid = r.uuid WHERE r.rid = ?";
 
 RunRow rowFrom(const StoreDatabase& database, const Query& row) {
@@ -40,6 +40,7 @@ RunRow rowFrom(const StoreDatabase& database, const Query& row) {
   run.starred = row.integer(c++) != 0, run.archived = row.integer(c++) != 0;
   run.trashed = !row.isNull(c++);
   run.host = row.text(c++), run.version = row.text(c++), run.device = row.text(c++), run.computeDtype = row.text(c++);
+  run.chatTemplate = row.text(c++);
   const std::string folder = row.text(c++);
   run.lives = static_cast<int>(row.integer(c++));
   run.note = row.text(c++);

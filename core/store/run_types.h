@@ -54,6 +54,7 @@ struct RunRow {
   bool starred = false, archived = false, trashed = false;
   std::vector<float> sparkline;  // at most 64 values: training loss, each the mean of an equal share of the points
   std::string host, version, device, computeDtype;
+  std::string chatTemplate;  // of conversations, as it was resolved; empty: none
   std::string folder;  // absolute path of the run's folder
   int lives = 0;       // how often it was started (1 + resumes)
   bool live() const;   // in one of the states that only a living process can be in

@@ -88,7 +88,7 @@ Better betterDirection(const std::string& metricName) {
       has("step_seconds") || name == "seconds")
     return Better::Lower;
   if (kind == "memory" || name == "memory") return Better::Lower;
-  if (has("tokens_per_second")) return Better::Higher;
+  if (has("_per_second")) return Better::Higher;
   if (kind == "eval" || name == "accuracy" || name == "f1" || name == "matthews" || name == "pearson" ||
       name == "spearman")
     return Better::Higher;

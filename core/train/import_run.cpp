@@ -5,6 +5,7 @@
 
 #include "core/config/files.h"
 #include "core/config/hub_cache.h"
+#include "core/config/task_heads.h"
 #include "core/methods/adapter_file.h"
 #include "core/runlog/event_log.h"
 #include "core/runlog/heartbeat.h"
@@ -88,6 +89,7 @@ event::Start startOf(const TrainingSetup& setup) {
   start.host = hostName();
   start.pid = ::getpid();
   start.version = RANKSCOPE_VERSION;
+  start.unit = unitOfTask(dataTaskName(setup.task));
   start.device = "cpu";
   start.threads = setup.threads;
   start.computeDtype = computeDtypeName(setup.computeDtype);
@@ -129,6 +131,7 @@ Result<void> writeRun(const RunFolder& run, const TrainingSetup& setup, const st
                                {{"values", json::object()},
                                 {"seconds", 0},
                                 {"tokens", 0},
+                                {"unit", unitOfTask(dataTaskName(setup.task))},
                                 {"trainable", setup.trainableCount()},
                                 {"parameters", setup.parameterCount()},
                                 {"best_step", nullptr},

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/config/files.h"
+#include "core/config/task_heads.h"
 
 namespace rankscope {
 namespace {
@@ -46,7 +47,7 @@ PackedBatch madeUp(const Model& model) {
 
 }  // namespace
 
-OutputSample::OutputSample(const TrainingSetup& setup) {
+OutputSample::OutputSample(const TrainingSetup& setup) : m_unit(unitOfTask(dataTaskName(setup.task))) {
   const PreparedData& data = setup.data;
   const TokenizedSet& set = data.eval.empty() ? data.train : data.eval;
   if (set.empty()) {
@@ -71,6 +72,7 @@ Result<OutputCheck> OutputSample::compare(const at::Tensor& before, Model& model
   OutputCheck check;
   check.rows = m_batch.sequences();
   check.tokens = m_batch.tokens();
+  check.unit = m_unit;
   check.fromData = m_fromData;
   check.tolerance = tolerance;
   const bool comparable = before.sizes() == after.sizes() && after.isfinite().all().item<bool>();

@@ -13,6 +13,7 @@ namespace rankscope {
 
 struct OutputCheck {
   int64_t rows = 0, tokens = 0;
+  std::string unit;  // what `tokens` counts (core/config/task_heads.h)
   bool fromData = false;  // rows of the run's data; else made up from the vocabulary
   double largest = 0;     // |difference| of logits
   double scale = 0;       // largest |logit| of the trained model
@@ -35,6 +36,7 @@ class OutputSample {
 
  private:
   PackedBatch m_batch;
+  std::string m_unit;
   bool m_fromData = false;
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/config/task_heads.h"
 #include "core/methods/factor_probes.h"
 #include "core/train/process_memory.h"
 
@@ -49,7 +50,7 @@ void RunRecorder::step(const event::Point& at, const StepResult& result, double 
   m_progress.step = at.step;
   m_progress.epoch = at.epoch;
   m_progress.loss = result.loss;
-  m_progress.tokensPerSecond = static_cast<double>(result.tokens) / std::max(m_smoothStepSeconds, 1e-9);
+  m_progress.perSecond = static_cast<double>(result.tokens) / std::max(m_smoothStepSeconds, 1e-9);
   m_progress.etaSeconds = m_smoothStepSeconds * static_cast<double>(m_progress.totalSteps - at.step);
   m_heartbeat.set(event::RunState::Running, at.step);
   if (record) {
@@ -57,7 +58,7 @@ void RunRecorder::step(const event::Point& at, const StepResult& result, double 
     metrics(at, {{"train/loss", result.loss},
                  {"train/learning_rate", result.learningRate},
                  {"train/grad_norm", result.gradNorm},
-                 {"train/tokens_per_second", speed},
+                 {speedSeries(m_progress.unit), speed},
                  {"train/step_seconds", stepSeconds},
                  {"memory/resident", static_cast<double>(memory.resident)},
                  {"memory/peak", static_cast<double>(memory.peak)}});

@@ -19,7 +19,8 @@ namespace rankscope {
 struct TrainProgress {
   event::RunState state = event::RunState::Loading;
   int64_t step = 0, totalSteps = 0;
-  double epoch = 0, loss = 0, tokensPerSecond = 0, etaSeconds = 0;
+  double epoch = 0, loss = 0, perSecond = 0, etaSeconds = 0;
+  std::string unit;  // of perSecond: "tokens", "images"
   std::string what;  // "evaluating", "loading the model", or a line to tell
   bool line = false; // `what` is a line of its own (an evaluation's result, a warning)
 };
@@ -28,6 +29,8 @@ using ProgressSink = std::function<void(const TrainProgress&)>;
 class RunRecorder {
  public:
   RunRecorder(EventWriter& events, Heartbeat& heartbeat, ProgressSink sink);
+
+  void setUnit(const std::string& unit) { m_progress.unit = unit; }  // before the first step
 
   void setTotal(int64_t totalSteps) { m_progress.totalSteps = totalSteps; }
   void state(event::RunState state, const std::string& detail, int64_t step);

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "core/config/task_heads.h"
 #include "core/methods/trained_parameters.h"
 #include "core/runlog/event_search.h"
 #include "core/train/memory_error.h"
@@ -99,6 +100,7 @@ Result<void> TrainingLoop::prepare() {
   m_state.bestMetric = "eval/" + m_bestMetric;
   m_state.labels = m_setup->data.labels;
   m_recorder.setTotal(m_setup->plan.totalSteps());
+  m_recorder.setUnit(unitOfTask(dataTaskName(m_setup->task)));
   if (m_resumedFrom) {
     if (auto restored = restore(); !restored) return restored;
   } else {
@@ -168,12 +170,14 @@ void TrainingLoop::announceStart() {
   start.step = m_state.step;
   start.totalSteps = m_setup->plan.totalSteps();
   start.tokensPerEpoch = static_cast<int64_t>(m_setup->data.train.tokens());
+  start.unit = unitOfTask(dataTaskName(m_setup->task));
   start.device = "cpu";
   start.threads = m_setup->threads;
   start.computeDtype = m_state.computeDtype;
   start.trainable = m_setup->trainableCount();
   start.parameters = m_setup->parameterCount();
   start.modelFamily = m_setup->model->family();
+  if (const auto& chat = m_setup->dataSettings.chatTemplate) start.chatTemplate = chat->name;
   std::map<const LinearSite*, int64_t> ranks;
   for (const FactorPair& pair : m_setup->method->factorPairs()) ranks[pair.site] = pair.A.size(0);
   for (const LinearSite* site : m_setup->method->changedSites()) {
@@ -270,6 +274,7 @@ TrainOutcome TrainingLoop::finish(event::RunState state, std::optional<Error> er
                                                m_setup->data.labels);
     if (output) {
       m_recorder.log("info", fmt::format("saved {}/ ({:.1f} MB)", output->name, static_cast<double>(output->bytes) / 1e6));
+      for (const std::string& remark : output->remarks) m_recorder.log("info", remark);
     } else {
       error = output.error();
       state = RunState::Failed;
@@ -282,6 +287,7 @@ TrainOutcome TrainingLoop::finish(event::RunState state, std::optional<Error> er
   summary["values"] = m_recorder.lastValues();
   summary["seconds"] = m_state.seconds;
   summary["tokens"] = m_state.tokens;
+  summary["unit"] = unitOfTask(m_config.str("data.task"));
   summary["peak_memory"] = readProcessMemory().peak;
   summary["trainable"] = m_setup && m_setup->method ? m_setup->trainableCount() : 0;
   summary["parameters"] = m_setup && m_setup->model ? m_setup->parameterCount() : 0;

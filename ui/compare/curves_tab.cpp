@@ -1,9 +1,11 @@
 #include "ui/compare/curves_tab.h"
 
+#include "core/config/task_heads.h"
 #include "core/store/store.h"
 #include "ui/plots/plot.h"
 #include "ui/runs/run_delegates.h"
 #include "ui/shell/store_service.h"
+#include "ui/shell/work_unit.h"
 #include "ui/theme/theme.h"
 
 #include <QComboBox>
@@ -15,6 +17,7 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 #include <QtConcurrent/QtConcurrentRun>
+#include <set>
 
 namespace rankscope::ui {
 
@@ -155,6 +158,11 @@ void CurvesTab::setRuns(const std::vector<ComparedRun>& runs) {
   for (const ComparedRun& run : m_runs) before << run.id;
   for (const ComparedRun& run : runs) now << run.id;
   m_runs = runs;
+  std::set<std::string> units;
+  for (const ComparedRun& run : runs) units.insert(unitOfTask(run.row.task));
+  const QString work = units.size() > 1 ? tr("Tokens or images") : unitTitle(units.empty() ? kUsualUnit : *units.begin());
+  m_axis->setItemText(static_cast<int>(XAxis::Tokens), work);
+  m_plot->setWorkTitle(work);
   m_seedsDiffer = std::any_of(runs.begin(), runs.end(), [&](const ComparedRun& run) { return run.row.seed != runs.front().row.seed; });
   for (const QString& id : m_points.keys())
     if (!now.contains(id)) m_points.remove(id);

@@ -10,7 +10,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "ui/shell/format.h"
+#include "core/config/task_heads.h"
+#include "ui/shell/work_unit.h"
 #include "ui/theme/theme.h"
 
 namespace rankscope::ui {
@@ -57,8 +58,7 @@ LivePlots::LivePlots(QWidget* parent) : QWidget(parent) {
   addPanel("gradient", tr("Gradient norm"), {}, {{.series = "train/grad_norm", .label = tr("gradient norm"), .colour = 4}});
   addPanel("rate", tr("Learning rate"), {},
            {{.series = "train/learning_rate", .label = tr("learning rate"), .colour = 5, .smoothable = false}});
-  addPanel("speed", tr("Throughput"), tr("tokens/s"),
-           {{.series = "train/tokens_per_second", .label = tr("tokens per second"), .colour = 2}});
+  addPanel("speed", tr("Throughput"), {}, {{.label = tr("throughput"), .colour = 2}});
   addPanel("memory", tr("Memory"), tr("GB"),
            {{.series = "memory/resident", .label = tr("resident"), .colour = 0, .smoothable = false, .scale = 1e-9},
             {.series = "memory/peak", .label = tr("peak"), .colour = 1, .smoothable = false, .scale = 1e-9},
@@ -68,6 +68,7 @@ LivePlots::LivePlots(QWidget* parent) : QWidget(parent) {
   plot("balance")->setEmptyText(tr("This run has no factors, or has not measured them yet."));
   plot("metrics")->setEmptyText(tr("Appears with the first evaluation of a task that has metrics."));
   connect(&Theme::instance(), &Theme::changed, this, &LivePlots::refill);
+  takeUnit();
   arrange();
 }
 
@@ -207,7 +208,22 @@ void LivePlots::addMetricCurves() {
   panel.plot->setTitle(panel.curves.size() == 1 ? tr("Evaluation: %1").arg(panel.curves.front().label) : tr("Evaluation metrics"));
 }
 
+void LivePlots::takeUnit() {
+  const std::string unit = m_history && m_history->start() ? m_history->start()->unit : kUsualUnit;
+  if (unit == m_unit) return;
+  m_unit = unit;
+  m_axis->setItemText(m_axis->findData(static_cast<int>(XAxis::Tokens)), unitTitle(unit));
+  for (auto& panel : m_panels) {
+    panel.plot->setWorkTitle(unitTitle(unit));
+    if (panel.id != "speed") continue;
+    panel.plot->setTitle(tr("Throughput"), speedUnit(unit));
+    panel.curves.front().series = QString::fromStdString(speedSeries(unit));
+    refillPanel(panel);
+  }
+}
+
 void LivePlots::refill() {
+  takeUnit();
   m_panels.back().curves.clear();
   m_rewinds = m_history ? m_history->rewinds() : 0;
   for (auto& panel : m_panels) refillPanel(panel);
@@ -238,6 +254,7 @@ void LivePlots::extend(Panel& panel) {
 
 void LivePlots::advance() {
   if (!m_history) return;
+  takeUnit();
   if (m_history->rewinds() != m_rewinds) {
     m_rewinds = m_history->rewinds();
     for (auto& panel : m_panels) refillPanel(panel);

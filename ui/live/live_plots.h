@@ -74,6 +74,7 @@ class LivePlots : public QWidget {
   QString seriesName(const Curve& curve) const;
   CurveStyle style(const Curve& curve) const;
   void addMetricCurves();
+  void takeUnit();  // as the run's start tells it
   void showMarks();
   void arrange();
   void readCursor(double x, bool visible);
@@ -83,6 +84,7 @@ class LivePlots : public QWidget {
   uint64_t m_rewinds = 0;
   size_t m_marksShown = 0;
   QString m_site;
+  std::string m_unit;  // what the run counts: "tokens", "images"
   PlotGroup m_group;
   std::vector<Panel> m_panels;
   const Plot* m_lastZoomed = nullptr;

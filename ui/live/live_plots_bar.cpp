@@ -10,6 +10,7 @@
 
 #include "ui/live/live_plots.h"
 #include "ui/shell/format.h"
+#include "ui/shell/work_unit.h"
 #include "ui/theme/theme.h"
 
 namespace rankscope::ui {
@@ -152,8 +153,8 @@ void LivePlots::readCursor(double x, bool visible) {
   const auto& clock = m_history->clock();
   auto at = std::lower_bound(clock.begin(), clock.end(), x, [&](const ClockTick& tick, double v) { return value(tick) < v; });
   if (at == clock.end()) --at;
-  const QString text = tr("step %1 · epoch %2 · %3 tokens · %4")
-                           .arg(formatInteger(qint64(at->step)), formatNumber(at->epoch, 3), formatCompact(at->tokens),
+  const QString text = tr("step %1 · epoch %2 · %3 · %4")
+                           .arg(formatInteger(qint64(at->step)), formatNumber(at->epoch, 3), unitsText(m_unit, at->tokens),
                                 formatDuration(at->seconds));
   m_cursor->setText(text);
   Q_EMIT cursorAt(text);

@@ -10,6 +10,7 @@
 #include <QTabWidget>
 #include <QVBoxLayout>
 
+#include "core/config/task_heads.h"
 #include "ui/library/run_exchange.h"
 #include "ui/live/error_panel.h"
 #include "ui/live/live_plots.h"
@@ -20,6 +21,7 @@
 #include "ui/shell/format.h"
 #include "ui/shell/store_service.h"
 #include "ui/shell/trainer_client.h"
+#include "ui/shell/work_unit.h"
 #include "ui/theme/theme.h"
 
 namespace rankscope::ui {
@@ -298,13 +300,14 @@ void LiveView::showHeader() {
   m_progressText->setText(place.join(QStringLiteral("  ·  ")));
 
   QStringList figures;
-  const auto add = [this, &figures](const char* series, const QString& title, auto format) {
+  const auto add = [this, &figures](const std::string& series, const QString& title, auto format) {
     if (const auto value = m_history.last(series)) figures << QStringLiteral("%1 %2").arg(title, format(*value));
   };
   const auto plain = [](double value) { return formatNumber(value, 4); };
   add("train/loss", tr("loss"), plain);
   add("eval/loss", tr("eval"), plain);
-  add("train/tokens_per_second", tr("tokens/s"), [](double value) { return formatCompact(value); });
+  const std::string unit = m_history.start() ? m_history.start()->unit : kUsualUnit;
+  add(speedSeries(unit), speedUnit(unit), [](double value) { return formatCompact(value); });
   add("memory/peak", tr("peak"), [](double value) { return formatBytes(value); });
   if (!m_history.clock().empty()) figures << formatDuration(m_history.clock().back().seconds);
   if (m_history.bestStep()) figures << tr("best at step %1").arg(formatInteger(*m_history.bestStep()));

@@ -16,10 +16,12 @@
 #include <cmath>
 
 #include "core/config/short_names.h"
+#include "core/config/task_heads.h"
 #include "ui/newrun/memory_bar.h"
 #include "ui/newrun/run_draft.h"
 #include "ui/shell/format.h"
 #include "ui/shell/view.h"
+#include "ui/shell/work_unit.h"
 #include "ui/theme/theme.h"
 
 namespace rankscope::ui {
@@ -61,7 +63,8 @@ ConsequencesPanel::ConsequencesPanel(RunDraft* draft, QWidget* parent) : QWidget
   m_trainable = figure(figures, tr("Trains"), "trainable");
   m_scale = figure(figures, tr("Scale of B·A"), "scale");
   m_steps = figure(figures, tr("Steps"), "steps");
-  m_tokens = figure(figures, tr("Tokens"), "tokens");
+  m_tokens = figure(figures, unitTitle(kUsualUnit), "tokens");
+  m_tokensTitle = static_cast<QLabel*>(figures->itemAtPosition(figures->rowCount() - 1, 0)->widget());
   m_time = figure(figures, tr("Time"), "time");
   auto* memoryTitle = new QLabel(tr("Memory"));
   makeHeading(memoryTitle);
@@ -196,7 +199,10 @@ QString ConsequencesPanel::sentence() const {
   const auto file = QString::fromStdString(config.str("data.train")).section('/', -1).section(':', -1);
   const auto model = m_modelName.isEmpty() ? QString::fromStdString(shortModelName(config.str("model.path"))) : m_modelName;
   const QLocale locale;
-  const QString rows = m_trainRows > 0 ? tr(" (%1 rows)").arg(locale.toString(m_trainRows)) : QString();
+  const QString count = locale.toString(m_trainRows);
+  const QString rows = m_trainRows <= 0                                     ? QString()
+                       : unitOfTask(config.str("data.task")) == "images" ? tr(" (%1 images)").arg(count)
+                                                                            : tr(" (%1 rows)").arg(count);
   const auto maxSteps = config.integer("train.max_steps");
   const QString length = maxSteps > 0 ? tr("%n step(s)", nullptr, static_cast<int>(maxSteps))
                                       : tr("%1 epochs").arg(locale.toString(config.real("train.epochs"), 'g', 4));
@@ -236,6 +242,8 @@ void ConsequencesPanel::refresh() {
   } else {
     m_time->setText(tr("press Check to measure it"));
   }
+  m_tokensTitle->setText(unitTitle(unitOfTask(config.str("data.task"))));
+  m_tokens->setAccessibleName(m_tokensTitle->text());
   const std::string preset = m_draft->presetName().toStdString();
   m_command = m_makeCommand ? m_makeCommand(config) : QString();
   if (m_command.isEmpty()) m_command = QString::fromStdString(commandText(config, preset, m_draft->base()));

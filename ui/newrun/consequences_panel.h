@@ -65,7 +65,7 @@ class ConsequencesPanel : public QWidget {
   std::optional<RunEstimate> m_estimate;
   std::optional<CheckOutcome> m_check;
   bool m_checking = false, m_starting = false;
-  QLabel *m_sentence, *m_trainable, *m_scale, *m_steps, *m_tokens, *m_time, *m_estimateState;
+  QLabel *m_sentence, *m_trainable, *m_scale, *m_steps, *m_tokensTitle, *m_tokens, *m_time, *m_estimateState;
   MemoryBar* m_memory;
   QLabel* m_issuesTitle;
   QListWidget* m_issues;

@@ -145,6 +145,11 @@ void Plot::setXAxis(XAxis axis) {
 
 XAxis Plot::xAxis() const { return m_canvas->axis; }
 
+void Plot::setWorkTitle(const QString& title) {
+  m_canvas->workTitle = title;
+  m_canvas->curvesChanged();
+}
+
 void Plot::setXLabel(const QString& label) {
   m_canvas->xLabel = label;
   m_canvas->applyAxes();

@@ -86,6 +86,8 @@ class Plot : public QWidget {
   // The title is shown above the plot and is its accessible name; the unit goes to the y axis.
   void setTitle(const QString& title, const QString& unit = {});
   QString title() const;
+  // What the axis of tokens is called where a run counts something else; empty: tokens.
+  void setWorkTitle(const QString& title);
   // What is written in the middle while there is nothing to draw.
   void setEmptyText(const QString& text);
 

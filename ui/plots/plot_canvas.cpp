@@ -82,12 +82,17 @@ void PlotCanvas::applyTheme() {
   queueReplot();
 }
 
+QString PlotCanvas::xTitle() const {
+  if (!xLabel.isEmpty()) return xLabel;
+  return axis == XAxis::Tokens && !workTitle.isEmpty() ? workTitle : xAxisTitle(axis);
+}
+
 void PlotCanvas::applyAxes() {
   xAxis->setScaleType(logX ? QCPAxis::stLogarithmic : QCPAxis::stLinear);
   yAxis->setScaleType(logY ? QCPAxis::stLogarithmic : QCPAxis::stLinear);
   xAxis->setTicker(xTicks.empty() ? tickerForX(axis, logX) : QSharedPointer<QCPAxisTicker>(new FixedTicker(xTicks)));
   yAxis->setTicker(tickerForY(logY));
-  if (xAxis->tickLabels()) xAxis->setLabel(xLabel.isEmpty() ? xAxisTitle(axis) : xLabel);
+  if (xAxis->tickLabels()) xAxis->setLabel(xTitle());
   markLayer->axis = axis;
 
   const bool withTitle = !title.isEmpty();
@@ -120,7 +125,7 @@ void PlotCanvas::curvesChanged() {
     a->setTickLabels(!nothing);
     a->grid()->setVisible(!nothing);
   }
-  xAxis->setLabel(nothing ? QString() : xLabel.isEmpty() ? xAxisTitle(axis) : xLabel);
+  xAxis->setLabel(nothing ? QString() : xTitle());
   if (following) fit();
   updateMargins();
   queueReplot();
@@ -329,7 +334,7 @@ void PlotCanvas::setCursor(double x, bool shown, bool own) {
   cursorLayer->x = x;
   if (shown) {
     cursorLayer->lines = readouts(x);
-    cursorLayer->heading = QStringLiteral("%1 %2").arg(xLabel.isEmpty() ? xAxisTitle(axis) : xLabel, formatX(axis, x));
+    cursorLayer->heading = QStringLiteral("%1 %2").arg(xTitle(), formatX(axis, x));
   }
   layer(QStringLiteral("cursor"))->replot();
   if (own) {

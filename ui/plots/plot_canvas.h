@@ -22,6 +22,7 @@ class PlotCanvas : public QCustomPlot {
   void sortCurves();
   void curvesChanged();               // data or style: fits when following, queues a replot
   void applyTheme();
+  QString xTitle() const;
   void applyAxes();                   // tickers, labels, scale types
   void applySmoothing();              // to every curve; long ones on worker threads
   void fit();
@@ -39,7 +40,7 @@ class PlotCanvas : public QCustomPlot {
   LabelLayer* labelLayer = nullptr;
   CursorLayer* cursorLayer = nullptr;
   QCPTextElement* titleElement = nullptr;
-  QString title, unit, xLabel;
+  QString title, unit, xLabel, workTitle;
   std::vector<double> xTicks;
   XAxis axis = XAxis::Step;
   bool logX = false, logY = false, clipOutliers = false, follow = true, following = true;

@@ -1,6 +1,8 @@
 #include "ui/runs/run_columns.h"
 
+#include "core/config/task_heads.h"
 #include "ui/shell/format.h"
+#include "ui/shell/work_unit.h"
 #include "ui/theme/theme.h"
 
 #include <QCoreApplication>
@@ -56,7 +58,7 @@ const std::vector<RunColumn>& fixedRunColumns() {
       {QStringLiteral("progress"), tr("Progress"), tr("Steps done of all steps"), QStringLiteral("step"), 140, true, false},
       {QStringLiteral("alpha"), tr("Alpha"), QString(), QStringLiteral("alpha"), 80, true, false},
       {QStringLiteral("task"), tr("Task"), QString(), QStringLiteral("task"), 130, false, false, 60},
-      {QStringLiteral("tokens"), tr("Tokens"), tr("Tokens trained on"), QStringLiteral("tokens"), 100, true, false},
+      {QStringLiteral("tokens"), tr("Trained on"), tr("Tokens or images trained on"), QStringLiteral("tokens"), 100, true, false},
       {QStringLiteral("trainable"), tr("Trainable"), tr("Trainable parameters and their share"), QStringLiteral("trainable"), 150, true, false},
       {QStringLiteral("parameters"), tr("Parameters"), QString(), QStringLiteral("parameters"), 110, true, false},
       {QStringLiteral("finished"), tr("Finished"), QString(), QStringLiteral("finished"), 150, true, false},
@@ -134,7 +136,7 @@ QString runColumnText(const RunRow& row, const QString& id) {
   if (id == QLatin1String("progress"))
     return row.totalSteps > 0 ? QStringLiteral("%1 / %2").arg(formatCompact(static_cast<double>(row.step)), formatCompact(static_cast<double>(row.totalSteps)))
                               : formatCompact(static_cast<double>(row.step));
-  if (id == QLatin1String("tokens")) return formatCompact(static_cast<double>(row.tokens));
+  if (id == QLatin1String("tokens")) return unitsText(unitOfTask(row.task), static_cast<double>(row.tokens));
   if (id == QLatin1String("trainable")) {
     if (row.trainable <= 0) return QString::fromUtf8(kDash);
     const QString count = formatCompact(static_cast<double>(row.trainable));

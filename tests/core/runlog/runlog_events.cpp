@@ -32,6 +32,8 @@ std::vector<Event> oneOfEach() {
   start.trainable = 1000;
   start.parameters = 100000;
   start.modelFamily = "llama";
+  start.unit = "images";
+  start.chatTemplate = "chatml";
   start.sites = {{"model.layers.0.self_attn.q_proj", "q_proj", 0, 64, 64, 8},
                  {"classifier", "classifier", -1, 2, 64, 0}};
   return {{1.5, start},

@@ -58,6 +58,7 @@ void oneLife(const std::function<void(event::Body)>& say, int64_t life, int64_t 
   start.totalSteps = spec.steps;
   start.device = "cpu";
   start.computeDtype = "fp32";
+  start.chatTemplate = "chatml";
   start.trainable = 12288;
   start.parameters = 260032;
   for (int i = 0; i < spec.sites; ++i)
@@ -115,7 +116,7 @@ std::string derivedRows(Store& store) {
       "step, "
       "total_steps, tokens, seconds, eta, peak_memory, trainable, parameters, best_metric, best_value, best_step, "
       "train_loss, "
-      "eval_loss, lives, host, version, device, compute_dtype, starred, archived FROM runs ORDER BY uuid",
+      "eval_loss, lives, host, version, device, compute_dtype, chat_template, starred, archived FROM runs ORDER BY uuid",
       "SELECT r.uuid, s.folded FROM run_search s JOIN runs r USING (rid) ORDER BY 1",
       "SELECT r.uuid, hex(s.points) FROM run_sparklines s JOIN runs r USING (rid) ORDER BY 1",
       "SELECT r.uuid, c.position, c.sequence, c.life, c.complete FROM run_cursors c JOIN runs r USING (rid) ORDER BY 1",

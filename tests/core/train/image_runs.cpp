@@ -92,6 +92,11 @@ class ImageRuns : public QObject {
     std::map<std::string, double> last(evals.back().values.begin(), evals.back().values.end());
     QVERIFY(last.count("eval/accuracy") && last.count("eval/f1_macro") && last.at("eval/loss") > 0);
     QCOMPARE(eventsOf<event::Start>(whole)[0].tokensPerEpoch, int64_t{108});
+    // It counts images, and says so.
+    QCOMPARE(eventsOf<event::Start>(whole)[0].unit, std::string("images"));
+    QCOMPARE(series(whole, "train/images_per_second").size(), size_t{12});
+    QVERIFY(series(whole, "train/tokens_per_second").empty());
+    QCOMPARE(outcome.summary["unit"].get<std::string>(), std::string("images"));
   }
 
   // The saved folder is a model like any other: same outputs, its statistics with it, classes in the model's order.

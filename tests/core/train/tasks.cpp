@@ -137,6 +137,37 @@ class TrainTasks : public QObject {
     QVERIFY(wrong.assign({"model.head=token_span"}).empty());
     QVERIFY(validate(wrong).empty());
   }
+
+  // "auto" stays in the frozen config; what it came to is part of the run's start.
+  void chatTemplateIsRecorded() {
+    const Home home;
+    const fs::path model = home.places.models / "chats";
+    fs::create_directories(model.parent_path());
+    fs::copy(home.places.starter() / "pretrain", model);
+    write(model / "chat_template.jinja",
+          "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
+          "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}");
+    const fs::path file = home.places.home / "chats.jsonl";
+    std::string rows;
+    for (int i = 0; i < 12; ++i)
+      rows += R"({"messages":[{"role":"user","content":"Where?"},{"role":"assistant","content":"By the lake."}]})" "\n";
+    write(file, rows);
+    const std::vector<std::string> common = {"model.path=" + model.string(), "data.task=instruction", "data.train=" + file.string(),
+                                             "method.name=lora", "train.max_steps=1", "data.max_length=64"};
+    const RunFolder run = newRun(home, configOf(common));
+    const TrainOutcome outcome = train(run, home);
+    QVERIFY2(!outcome.error, outcome.error ? outcome.error->message().c_str() : "");
+    QCOMPARE(run.config()->str("data.chat_template"), std::string("auto"));
+    QCOMPARE(eventsOf<event::Start>(run)[0].chatTemplate, std::string("chatml"));
+    QCOMPARE(eventsOf<event::Start>(run)[0].unit, std::string("tokens"));
+    std::vector<std::string> text = common;
+    text[1] = "data.task=causal_lm";
+    text[2] = "data.train=starter:data/reviews_train.jsonl";
+    text.push_back("data.train_limit=20");
+    const RunFolder plain = newRun(home, configOf(text));
+    QVERIFY(!train(plain, home).error);
+    QVERIFY(eventsOf<event::Start>(plain)[0].chatTemplate.empty());
+  }
 };
 
 QTEST_GUILESS_MAIN(TrainTasks)

@@ -1,9 +1,11 @@
 // rankscope-train eval: metrics of a run or a model on data.
 
 #include <fmt/format.h>
-#include <unistd.h>
+
+#include <cmath>
 
 #include "app/trainer/commands.h"
+#include "app/trainer/job_progress.h"
 #include "app/trainer/subject.h"
 #include "core/config/files.h"
 #include "core/config/task_heads.h"
@@ -71,12 +73,9 @@ int scoreSentences(CommandContext& context, const EvalArguments& arguments, Trai
   if (auto set = config.set("data.train", arguments.data); !set) return context.fail(set.error());
   Result<DataSettings> settings = DataSettings::fromConfig(config, context.places);
   if (!settings) return context.fail(settings.error());
-  const bool terminal = isatty(STDERR_FILENO) == 1 && context.verbosity >= 0;
-  Result<PseudoLikelihood> scored =
-      scorePseudoLikelihood(*trained.setup.model, *trained.setup.tokenizer, settings->train, *settings, [terminal](double share) {
-        if (terminal) fmt::print(stderr, "\r\033[Kscoring {:.0f}%", 100 * share);
-      });
-  if (terminal) fmt::print(stderr, "\r\033[K");
+  ShareProgress progress(context, "scoring");
+  Result<PseudoLikelihood> scored = scorePseudoLikelihood(*trained.setup.model, *trained.setup.tokenizer, settings->train,
+                                                          *settings, [&progress](double share) { progress.say(share); });
   if (!scored) return context.fail(scored.error());
   if (scored->tooLong > 0)
     context.warn(fmt::format("{} sentences are longer than the model's positions and were passed over", scored->tooLong));
@@ -106,6 +105,7 @@ int evaluateSubject(CommandContext& context, EvalArguments& arguments) {
   if (arguments.pseudo && !isRun && arguments.task.empty()) arguments.task = "masked_lm";
   if (!arguments.task.empty()) arguments.subject.assignments.insert(arguments.subject.assignments.begin(),
                                                                     "data.task=" + arguments.task);
+  sayProgress(context, 0, 100, "loading");
   Result<TrainedModel> trained = loadSubject(context, arguments.subject, isRun && arguments.data.empty());
   if (!trained) return context.fail(trained.error());
   if (!isRun)
@@ -118,13 +118,12 @@ int evaluateSubject(CommandContext& context, EvalArguments& arguments) {
                          arguments.data.empty() ? "data.eval" : arguments.data, "no usable example", "at least one",
                          "Look at the file with `rankscope-train data FILE`."});
   EvaluationOptions options = evaluationOptions(trained->setup);
-  const bool terminal = isatty(STDERR_FILENO) == 1 && context.verbosity >= 0;
-  options.between = [terminal](double share) {
-    if (terminal) fmt::print(stderr, "\r\033[Kevaluating {:.0f}%", 100 * share);
+  ShareProgress progress(context, "evaluating");
+  options.between = [&progress](double share) {
+    progress.say(share);
     return true;
   };
   Result<std::optional<Evaluation>> result = evaluate(*trained->setup.model, *set, trained->setup.task, options);
-  if (terminal) fmt::print(stderr, "\r\033[K");
   if (!result) return context.fail(result.error());
   const Evaluation& evaluation = **result;
 
@@ -132,8 +131,12 @@ int evaluateSubject(CommandContext& context, EvalArguments& arguments) {
   if (trained->run && !arguments.noRecord)
     if (auto recorded = recordInRun(*trained, prefix, evaluation.values); !recorded) return context.fail(recorded.error());
 
-  nlohmann::json document = {{"step", trained->step}, {"examples", set->size()}, {"seconds", evaluation.seconds}};
-  if (trained->run) document["run"] = trained->run->id();
+  nlohmann::json document = {{"step", trained->step}, {"examples", set->size()}, {"seconds", evaluation.seconds},
+                             {"task", dataTaskName(trained->setup.task)}, {"data", arguments.data}};
+  if (trained->run) {
+    document["run"] = trained->run->id();
+    if (!arguments.noRecord) document["recorded"] = prefix;
+  }
   TextTable table;
   table.header = {"metric", "value"};
   table.rightAligned = {1};

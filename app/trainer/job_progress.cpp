@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdio>
 
 #include "core/config/json_text.h"
@@ -19,6 +20,13 @@ void sayProgress(const CommandContext& context, int64_t done, int64_t total, con
   } else {
     context.detail(what);
   }
+}
+
+void ShareProgress::say(double share) {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - m_last < std::chrono::milliseconds(200) || (!m_context.json && isatty(STDERR_FILENO) == 0)) return;
+  m_last = now;
+  sayProgress(m_context, std::lround(100 * share), 100, m_what);
 }
 
 }  // namespace rankscope

@@ -240,8 +240,9 @@ class QueueRunner {
     return liveness != Liveness::Live && liveness != Liveness::Unknown;
   }
 
+  // Of the run that the job makes, continues or adds its scores to.
   void takeEvents(const Job& job) {
-    if (!aboutRun(job)) return;
+    if (job.spec.runId.empty()) return;
     const fs::path folder = m_places.runs / job.spec.runId;
     std::error_code failure;
     if (!fs::exists(folder / "config.json", failure)) return;

@@ -5,6 +5,7 @@
 #include <QLineEdit>
 #include <QProcess>
 #include <QPushButton>
+#include <QRadioButton>
 #include <QTabWidget>
 #include <QTest>
 
@@ -12,6 +13,7 @@
 #include "core/config/run_config.h"
 #include "core/runlog/uuid.h"
 #include "tests/support/ui_fixture.h"
+#include "ui/library/evaluate_dialog.h"
 #include "ui/library/import_dialog.h"
 #include "ui/library/library_details.h"
 #include "ui/library/library_view.h"
@@ -107,6 +109,15 @@ int main(int argc, char** argv) {
   shoot("newrun-search");
   newRun->findChild<QLineEdit*>("optionSearch")->clear();
 
+  newRun->draft()->setText("data.task", "image_classification");
+  newRun->draft()->setText("data.train", "/data/flowers");
+  newRun->draft()->setText("model.path", "/models/resnet20");
+  for (const auto* page : {"model", "data"}) {
+    newRun->rail()->choose(page);
+    QTest::qWait(800);
+    shoot(QStringLiteral("newrun-images-") + page);
+  }
+
   window.showView("live", {{"run", finished}});
   QTest::qWait(600);
   shoot("live-finished");
@@ -157,6 +168,9 @@ int main(int argc, char** argv) {
     shootWidget("output-dialog", dialog);
     auto* destination = dialog->findChild<QLineEdit*>("destination");
     const QString free = destination->text();
+    dialog->findChild<QLineEdit*>("outputShard")->setText("none");
+    shootWidget("output-dialog-shard", dialog);
+    dialog->findChild<QLineEdit*>("outputShard")->setText("5");
     destination->setText(fixture.home.path());
     QTest::qWait(600);
     shootWidget("output-dialog-refused", dialog);
@@ -169,6 +183,25 @@ int main(int argc, char** argv) {
       if (button->text() == "Show the result") button->click();
     QTest::qWait(300);
     shootWidget("job-result", window.findChild<JobResultDialog*>());
+    if (auto* page = window.findChild<JobResultDialog*>()) page->reject();
+  }
+  exchange->evaluate(finished);
+  QTest::qWait(600);
+  if (auto* dialog = window.findChild<EvaluateDialog*>()) {
+    shootWidget("evaluate-dialog", dialog);
+    dialog->findChild<QRadioButton*>("evaluateOther")->click();
+    dialog->findChild<QLineEdit*>("evaluateData")->setText("/data/other.jsonl");
+    QTest::qWait(600);
+    shootWidget("evaluate-dialog-data", dialog);
+    dialog->findChild<QLineEdit*>("evaluateOptions")->setText("data.columns.anser=review");
+    shootWidget("evaluate-dialog-mistake", dialog);
+    dialog->findChild<QLineEdit*>("evaluateOptions")->clear();
+    dialog->accept();
+    QTest::qWait(1500);
+    for (auto* button : window.findChild<Toast*>()->findChildren<QPushButton*>())
+      if (button->text() == "Show the result") button->click();
+    QTest::qWait(300);
+    shootWidget("evaluation-result", window.findChild<JobResultDialog*>());
     if (auto* page = window.findChild<JobResultDialog*>()) page->reject();
   }
   // The smallest window.

@@ -38,7 +38,7 @@ class ImportDialog : public QDialog {
   TrainerClient& m_trainer;
   QTimer m_wait;
   LibraryItem m_item;
-  QString m_adapterProblem, m_baseProblem;
+  QString m_adapterProblem, m_baseProblem, m_baseFacts;
   bool m_known = false;      // the adapter was read
   bool m_baseKnown = false;  // and the base model
   QLineEdit *m_adapter, *m_base, *m_name, *m_alpha;

@@ -7,6 +7,7 @@
 #include <QGuiApplication>
 #include <QHBoxLayout>
 #include <QHeaderView>
+#include <QJsonArray>
 #include <QLabel>
 #include <QLineEdit>
 #include <QMenu>
@@ -14,6 +15,7 @@
 #include <QPushButton>
 #include <QSplitter>
 #include <QStackedWidget>
+#include <QStyledItemDelegate>
 #include <QTableView>
 #include <QToolButton>
 #include <QVBoxLayout>
@@ -30,6 +32,28 @@
 #include "ui/theme/theme.h"
 
 namespace rankscope::ui {
+namespace {
+
+// A column is as wide as its heading and its texts, within these bounds; where there is no room, down to the least.
+struct ColumnWidth {
+  int least, most;
+};
+constexpr ColumnWidth kWidths[LibraryModel::ColumnCount] = {{120, 280}, {84, 170}, {60, 120}, {48, 90}, {60, 110},
+                                                            {60, 140},  {72, 130}, {60, 110}, {72, 240}};
+
+// A path says most at its ends.
+class PathDelegate : public QStyledItemDelegate {
+ public:
+  using QStyledItemDelegate::QStyledItemDelegate;
+
+ protected:
+  void initStyleOption(QStyleOptionViewItem* option, const QModelIndex& index) const override {
+    QStyledItemDelegate::initStyleOption(option, index);
+    option->textElideMode = Qt::ElideMiddle;
+  }
+};
+
+}  // namespace
 
 LibraryView::LibraryView(ViewContext& context, QWidget* parent)
     : View(context, parent), m_model(new LibraryModel(this)), m_rows(new LibraryFilter(this)),
@@ -129,8 +153,13 @@ void LibraryView::buildCentre() {
   header->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
   header->setStretchLastSection(true);
   header->setSectionsMovable(true);
-  const int widths[] = {180, 124, 102, 58, 78, 122, 104, 88, 96};
-  for (int i = 0; i < LibraryModel::ColumnCount; ++i) m_table->setColumnWidth(i, space::scaled(widths[i]));
+  header->setMinimumSectionSize(space::scaled(40));
+  m_table->setItemDelegateForColumn(LibraryModel::Where, new PathDelegate(m_table));
+  m_table->setHorizontalScrollMode(QAbstractItemView::ScrollPerPixel);
+  m_table->viewport()->installEventFilter(this);
+  connect(header, &QHeaderView::sectionResized, this, [this](int column) {
+    if (!m_fitting && column != LibraryModel::Where && (QGuiApplication::mouseButtons() & Qt::LeftButton)) m_ownWidths.insert(column);
+  });
   m_table->setSortingEnabled(true);
   m_table->sortByColumn(LibraryModel::Name, Qt::AscendingOrder);
   m_pages->addWidget(m_table);
@@ -189,6 +218,43 @@ void LibraryView::buildActions() {
   connect(m_details, &LibraryDetailsPanel::copyAsked, m_copy, &QAction::trigger);
 }
 
+// Texts that may be cut short give up what is missing, each in proportion to what it can spare; the last column takes what
+// is left. Widths that were set by hand stay.
+void LibraryView::fitColumns() {
+  int missing = -m_table->viewport()->width(), spare = 0;
+  int wanted[LibraryModel::ColumnCount];
+  const auto* header = m_table->horizontalHeader();
+  const auto isText = [](int column) {
+    return column != LibraryModel::Parameters && column != LibraryModel::Size && column != LibraryModel::Shape && column != LibraryModel::Type;
+  };
+  const auto spareOf = [&](int column) {
+    return m_ownWidths.contains(column) || !isText(column) ? 0 : wanted[column] - space::scaled(kWidths[column].least);
+  };
+  for (int i = 0; i < LibraryModel::ColumnCount; ++i) {
+    const int texts = std::max(static_cast<QAbstractItemView*>(m_table)->sizeHintForColumn(i), header->sectionSizeHint(i));
+    wanted[i] = m_ownWidths.contains(i) ? m_table->columnWidth(i)
+                                        : std::clamp(texts, space::scaled(kWidths[i].least), space::scaled(kWidths[i].most));
+    missing += wanted[i];
+    spare += spareOf(i);
+  }
+  missing = std::clamp(missing, 0, spare);
+  int taken = 0, seen = 0;
+  m_fitting = true;
+  for (int i = 0; i < LibraryModel::ColumnCount; ++i) {
+    if (m_ownWidths.contains(i)) continue;
+    seen += spareOf(i);
+    const int upTo = spare > 0 ? static_cast<int>(static_cast<qint64>(missing) * seen / spare) : 0;
+    m_table->setColumnWidth(i, wanted[i] - (upTo - taken));
+    taken = upTo;
+  }
+  m_fitting = false;
+}
+
+bool LibraryView::eventFilter(QObject* object, QEvent* event) {
+  if (object == m_table->viewport() && event->type() == QEvent::Resize) fitColumns();
+  return View::eventFilter(object, event);
+}
+
 void LibraryView::scan() {
   if (m_scan != 0) trainer().cancel(m_scan);
   m_problem.clear();
@@ -224,6 +290,7 @@ void LibraryView::finishScan(const Result<nlohmann::json>& answer) {
   if (!current() && m_rows->rowCount() > 0) m_table->selectRow(0);
   updatePages();
   chosenMoved();
+  fitColumns();
 }
 
 void LibraryView::addFolder() {
@@ -318,8 +385,11 @@ void LibraryView::open(const QJsonObject& request) {
 }
 
 QJsonObject LibraryView::saveState() const {
+  QJsonArray own;
+  for (const int column : m_ownWidths) own << column;
   return {{QStringLiteral("header"), QString::fromLatin1(m_table->horizontalHeader()->saveState().toBase64())},
           {QStringLiteral("splitter"), QString::fromLatin1(m_splitter->saveState().toBase64())},
+          {QStringLiteral("ownWidths"), own},
           {QStringLiteral("filter"), m_filter->text()},
           {QStringLiteral("kind"), m_kind->currentIndex()}};
 }
@@ -329,6 +399,9 @@ void LibraryView::restoreState(const QJsonObject& state) {
     return QByteArray::fromBase64(state.value(QLatin1String(key)).toString().toLatin1());
   };
   if (const QByteArray header = bytes("header"); !header.isEmpty()) m_table->horizontalHeader()->restoreState(header);
+  m_ownWidths.clear();
+  for (const auto& column : state.value(QStringLiteral("ownWidths")).toArray()) m_ownWidths.insert(column.toInt());
+  fitColumns();
   if (const QByteArray splitter = bytes("splitter"); !splitter.isEmpty()) m_splitter->restoreState(splitter);
   m_filter->setText(state.value(QStringLiteral("filter")).toString());
   m_kind->setCurrentIndex(state.value(QStringLiteral("kind")).toInt());

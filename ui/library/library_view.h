@@ -3,6 +3,8 @@
 // the starter, the caches of Hugging Face's programs and added folders, read from headers in the background, and a page
 // about the chosen one. GUI thread; the helper reads the disk.
 
+#include <QSet>
+
 #include "ui/library/library_model.h"
 #include "ui/shell/view.h"
 
@@ -39,10 +41,14 @@ class LibraryView : public View {
   LibraryDetailsPanel* details() const { return m_details; }
   bool scanning() const { return m_scan != 0; }
 
+ protected:
+  bool eventFilter(QObject* object, QEvent* event) override;
+
  private:
   void buildTop();
   void buildCentre();
   void buildActions();
+  void fitColumns();
   void scan();
   void finishScan(const Result<nlohmann::json>& answer);
   void addFolder();
@@ -69,6 +75,8 @@ class LibraryView : public View {
   QString m_pending;        // to be chosen when it has been found
   QString m_problem;
   bool m_scanned = false;
+  bool m_fitting = false;   // widths change by themselves
+  QSet<int> m_ownWidths;    // columns whose width was set by hand
 };
 
 }  // namespace rankscope::ui

@@ -1,20 +1,19 @@
 #include "ui/library/output_dialog.h"
 
 #include <QComboBox>
-#include <QDialogButtonBox>
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QFormLayout>
-#include <QGuiApplication>
-#include <QClipboard>
 #include <QLabel>
 #include <QLineEdit>
+#include <QLocale>
 #include <QPushButton>
 #include <QRadioButton>
-#include <QToolButton>
 #include <QVBoxLayout>
 #include <QtConcurrent>
+#include <cmath>
 
+#include "ui/library/dialog_form.h"
 #include "ui/shell/facts.h"
 #include "ui/shell/format.h"
 #include "ui/shell/grow_to_fit.h"
@@ -35,95 +34,42 @@ QString folderKey(OutputKind kind) {
 
 OutputDialog::OutputDialog(OutputSubject subject, OutputKind kind, const Places& places, Settings& settings, QWidget* parent)
     : QDialog(parent), m_subject(std::move(subject)), m_kind(kind), m_places(places), m_settings(settings) {
-  setObjectName(QStringLiteral("outputDialog"));
   setWindowTitle(tr("Save the result of %1").arg(m_subject.name));
-  setMinimumWidth(space::scaled(640));
-  auto* column = new QVBoxLayout(this);
-  column->setContentsMargins(space::kPage, space::kWide, space::kPage, space::kWide);
-  column->setSpacing(space::kUnit);
+  QVBoxLayout* column = dialogColumn(this, QStringLiteral("outputDialog"));
   buildKinds(column);
 
-  auto* form = new QFormLayout;
-  form->setHorizontalSpacing(space::kWide);
-  form->setVerticalSpacing(space::kUnit);
-  form->setLabelAlignment(Qt::AlignLeft | Qt::AlignVCenter);
-  form->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
-  const auto captioned = [form](const QString& text, QWidget* field) {
-    auto* label = new QLabel(text);
-    makeCaption(label);
-    label->setBuddy(field);
-    form->addRow(label, field);
-    return label;
-  };
-  auto* place = new QWidget;
-  auto* placeRow = new QHBoxLayout(place);
-  placeRow->setContentsMargins(0, 0, 0, 0);
-  placeRow->setSpacing(space::kHalf);
-  m_destination = new QLineEdit;
-  m_destination->setObjectName(QStringLiteral("destination"));
-  m_destination->setAccessibleName(tr("Destination"));
-  auto* browse = new QToolButton;
-  browse->setIcon(icon(QStringLiteral("folder")));
-  browse->setToolTip(tr("Choose a folder to put it in"));
-  browse->setAccessibleName(browse->toolTip());
-  placeRow->addWidget(m_destination, 1);
-  placeRow->addWidget(browse);
-  captioned(tr("Write to"), place);
-  m_problem = new QLabel;
-  m_problem->setObjectName(QStringLiteral("destinationProblem"));
-  m_problem->setProperty("role", QStringLiteral("error"));
-  m_problem->setWordWrap(true);
-  m_problem->hide();
-  form->addRow(QString(), m_problem);
-  m_room = new QLabel;
-  makeCaption(m_room);
-  form->addRow(QString(), m_room);
-
-  m_checkpoint = new QComboBox;
-  m_checkpoint->setObjectName(QStringLiteral("outputCheckpoint"));
-  m_checkpoint->setAccessibleName(tr("Checkpoint"));
-  m_checkpoint->addItem(tr("the last one"), QStringLiteral("last"));
-  for (const auto& [step, best] : m_subject.checkpoints)
-    if (best) m_checkpoint->addItem(tr("the best one (step %1)").arg(formatInteger(step)), QStringLiteral("best"));
-  for (const auto& [step, best] : m_subject.checkpoints)
-    m_checkpoint->addItem(tr("step %1").arg(formatInteger(step)), QString::number(step));
-  captioned(tr("Checkpoint"), m_checkpoint);
+  QFormLayout* form = dialogForm();
+  m_destination = namedLine("destination", tr("Destination"));
+  addCaptioned(form, tr("Write to"), withPathButton(m_destination, tr("Choose a folder to put it in"), [this] {
+                 const QFileInfo now(m_destination->text());
+                 const QString folder = QFileDialog::getExistingDirectory(this, tr("Folder to put it in"), now.absolutePath());
+                 return folder.isEmpty() ? QString() : folder + QLatin1Char('/') + now.fileName();
+               }),
+               m_destination);
+  m_about = addNote(form, "destinationProblem");
+  m_checkpoint = checkpointBox("outputCheckpoint", m_subject.checkpoints);
+  addCaptioned(form, tr("Checkpoint"), m_checkpoint);
   m_weights = new QComboBox;
   m_weights->setObjectName(QStringLiteral("outputWeights"));
   m_weights->setAccessibleName(tr("Number format"));
   m_weights->addItem(tr("fp32, exact"), QStringLiteral("fp32"));
   m_weights->addItem(tr("bf16, half the size"), QStringLiteral("bf16"));
   m_weights->addItem(tr("fp16, half the size"), QStringLiteral("fp16"));
-  m_weightsLabel = captioned(tr("Numbers"), m_weights);
-  m_base = new QLineEdit;
-  m_base->setObjectName(QStringLiteral("outputBase"));
-  m_base->setAccessibleName(tr("Name of the base model"));
-  m_base->setPlaceholderText(tr("its folder on this machine"));
+  m_weightsLabel = addCaptioned(form, tr("Numbers"), m_weights);
+  m_shard = namedLine("outputShard", tr("Largest file of weights, in GB"));
+  m_shard->setText(QLocale().toString(kUsualShard));
+  m_shard->setToolTip(tr("Weights that need more go into several files with an index"));
+  m_shardLabel = addCaptioned(form, tr("Largest file (GB)"), m_shard);
+  m_shardNote = addNote(form, "outputShardNote");
+  m_base = namedLine("outputBase", tr("Name of the base model"), tr("its folder on this machine"));
   m_base->setToolTip(tr("What adapter_config.json calls the base model, for example meta-llama/Llama-3.2-1B"));
-  m_baseLabel = captioned(tr("Base model's name"), m_base);
+  m_baseLabel = addCaptioned(form, tr("Base model's name"), m_base);
   column->addLayout(form);
 
-  column->addSpacing(space::kHalf);
-  auto* commandRow = new QHBoxLayout;
-  m_command = makeCommandLabel(QStringLiteral("outputCommand"));
-  auto* copy = new QToolButton;
-  copy->setIcon(icon(QStringLiteral("copy")));
-  copy->setToolTip(tr("Copy the command line"));
-  copy->setAccessibleName(copy->toolTip());
-  commandRow->addWidget(m_command, 1);
-  commandRow->addWidget(copy, 0, Qt::AlignTop);
-  column->addLayout(commandRow);
-  auto* promise = new QLabel(tr("It becomes a job in the queue and goes on when this window closes. At its end the written files are read "
-                                "again and their outputs compared with the trained model's."));
-  promise->setWordWrap(true);
-  makeCaption(promise);
-  column->addWidget(promise);
-  column->addStretch(1);
-  auto* buttons = new QDialogButtonBox(QDialogButtonBox::Ok | QDialogButtonBox::Cancel);
-  m_ok = buttons->button(QDialogButtonBox::Ok);
-  m_ok->setObjectName(QStringLiteral("outputOk"));
-  makePrimary(m_ok);
-  column->addWidget(buttons);
+  m_command = addCommand(column, "outputCommand");
+  addExplanation(column, tr("It becomes a job in the queue and goes on when this window closes. At its end the written files are read "
+                            "again and their outputs compared with the trained model's."));
+  m_ok = addButtons(column, this, "outputOk", tr("Merge"));
 
   m_wait.setSingleShot(true);
   m_wait.setInterval(kLookDelay);
@@ -135,18 +81,10 @@ OutputDialog::OutputDialog(OutputSubject subject, OutputKind kind, const Places&
     refresh();
   });
   for (QComboBox* box : {m_checkpoint, m_weights}) connect(box, &QComboBox::currentIndexChanged, this, &OutputDialog::refresh);
-  connect(m_base, &QLineEdit::textChanged, this, &OutputDialog::refresh);
-  connect(browse, &QToolButton::clicked, this, [this] {
-    const QFileInfo now(m_destination->text());
-    const QString folder = QFileDialog::getExistingDirectory(this, tr("Folder to put it in"), now.absolutePath());
-    if (!folder.isEmpty()) m_destination->setText(folder + QLatin1Char('/') + now.fileName());
-  });
-  connect(copy, &QToolButton::clicked, this, [this] { QGuiApplication::clipboard()->setText(m_command->text()); });
-  connect(buttons, &QDialogButtonBox::accepted, this, [this] {
+  for (QLineEdit* line : {m_shard, m_base}) connect(line, &QLineEdit::textChanged, this, &OutputDialog::refresh);
+  connect(this, &QDialog::accepted, this, [this] {
     m_settings.setValue(folderKey(m_kind), QFileInfo(m_destination->text()).absolutePath());
-    accept();
   });
-  connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
   setKind(m_subject.method == QLatin1String("full") ? OutputKind::Merged : m_kind);
   m_destination->setFocus();
 }
@@ -169,10 +107,7 @@ void OutputDialog::buildKinds(QVBoxLayout* column) {
   }
   row->addStretch(1);
   column->addLayout(row);
-  m_explanation = new QLabel;
-  m_explanation->setWordWrap(true);
-  makeCaption(m_explanation);
-  column->addWidget(m_explanation);
+  m_explanation = addExplanation(column);
   column->addSpacing(space::kHalf);
 }
 
@@ -180,7 +115,8 @@ void OutputDialog::setKind(OutputKind kind) {
   m_kind = kind;
   for (const auto& [each, button] : m_kinds) button->setChecked(each == kind);
   m_explanation->setText(outputExplanation(kind));
-  for (QWidget* widget : {static_cast<QWidget*>(m_weightsLabel), static_cast<QWidget*>(m_weights)})
+  for (QWidget* widget : {static_cast<QWidget*>(m_weightsLabel), static_cast<QWidget*>(m_weights), static_cast<QWidget*>(m_shardLabel),
+                          static_cast<QWidget*>(m_shard)})
     widget->setVisible(kind == OutputKind::Merged);
   for (QWidget* widget : {static_cast<QWidget*>(m_baseLabel), static_cast<QWidget*>(m_base)})
     widget->setVisible(kind == OutputKind::Peft);
@@ -219,18 +155,33 @@ void OutputDialog::show(const Destination& destination) {
   if (problem.isEmpty() && destination.freeBytes > 0 && bytes() > destination.freeBytes)
     problem = tr("This disk has %1 free, and about %2 are needed.").arg(formatBytes(destination.freeBytes), formatBytes(bytes()));
   m_free = problem.isEmpty();
-  m_problem->setText(problem);
-  m_problem->setVisible(!problem.isEmpty());
-  makeInvalid(m_destination, !problem.isEmpty());
-  m_room->setText(bytes() > 0 ? tr("About %1; %2 are free there").arg(formatBytes(bytes()), formatBytes(destination.freeBytes))
-                              : tr("%1 are free there").arg(formatBytes(destination.freeBytes)));
-  m_room->setVisible(problem.isEmpty() && destination.freeBytes > 0);
+  const QString room = destination.freeBytes <= 0 ? QString()
+                       : bytes() > 0 ? tr("About %1; %2 are free there").arg(formatBytes(bytes()), formatBytes(destination.freeBytes))
+                                     : tr("%1 are free there").arg(formatBytes(destination.freeBytes));
+  showNote(m_about, m_free ? room : problem, !m_free);
+  makeInvalid(m_destination, !m_free);
   refresh();
 }
 
+void OutputDialog::sayShards() {
+  const bool merged = m_kind == OutputKind::Merged;
+  const ShardSize size = readShardSize(m_shard->text(), bytes());
+  m_shardsGood = !merged || size.problem.isEmpty();
+  const int files = m_shardsGood ? static_cast<int>(std::ceil(bytes() / (size.gigabytes * 1e9))) : 0;
+  showNote(m_shardNote,
+           !merged         ? QString()
+           : !m_shardsGood ? size.problem
+           : files > 1     ? tr("About %n file(s), with an index", nullptr, files)
+           : files == 1    ? tr("All in one file")
+                           : QString(),
+           !m_shardsGood);
+  makeInvalid(m_shard, !m_shardsGood);
+}
+
 void OutputDialog::refresh() {
-  m_ok->setEnabled(m_free);
-  m_ok->setToolTip(m_free ? QString() : m_problem->text());
+  sayShards();
+  m_ok->setEnabled(m_free && m_shardsGood);
+  m_ok->setToolTip(!m_free ? m_about->text() : !m_shardsGood ? m_shardNote->text() : QString());
   m_command->setText(commandLineOf(outputJob(wish(), {})));
   growToFit(this);
 }
@@ -243,6 +194,8 @@ OutputWish OutputDialog::wish() const {
   wish.destination = m_destination->text().trimmed();
   wish.checkpoint = m_checkpoint->currentData().toString();
   wish.weights = m_weights->currentData().toString();
+  // What is wrong stays in the field; the command says what would be done without it.
+  if (const ShardSize size = readShardSize(m_shard->text(), bytes()); size.problem.isEmpty()) wish.shardGigabytes = size.gigabytes;
   wish.base = m_base->text().trimmed();
   return wish;
 }

@@ -41,6 +41,7 @@ class OutputDialog : public QDialog {
   void show(const Destination& destination);
   void refresh();
   double bytes() const;
+  void sayShards();
 
   OutputSubject m_subject;
   OutputKind m_kind;
@@ -49,10 +50,10 @@ class OutputDialog : public QDialog {
   QTimer m_wait;
   quint64 m_asked = 0;
   QString m_proposed;  // as long as it is not edited it follows the kind
-  bool m_free = false;
+  bool m_free = false, m_shardsGood = true;
   std::vector<std::pair<OutputKind, QRadioButton*>> m_kinds;
-  QLabel *m_explanation, *m_problem, *m_room, *m_command, *m_weightsLabel, *m_baseLabel;
-  QLineEdit *m_destination, *m_base;
+  QLabel *m_explanation, *m_about, *m_command, *m_weightsLabel, *m_shardLabel, *m_shardNote, *m_baseLabel;
+  QLineEdit *m_destination, *m_shard, *m_base;
   QComboBox *m_checkpoint, *m_weights;
   QPushButton* m_ok;
 };

@@ -17,6 +17,7 @@ class RunExchange : public QObject {
   explicit RunExchange(ViewContext& context, QWidget* window);
   void saveResult(const QString& runId, OutputKind kind = OutputKind::Merged);
   void importAdapter(const QString& adapter = {});
+  void evaluate(const QString& runId);
 
  Q_SIGNALS:
   void said(const QString& text);  // for the status bar

@@ -3,11 +3,13 @@
 #include <QCoreApplication>
 #include <QDir>
 #include <QFileInfo>
+#include <QLocale>
 #include <QRegularExpression>
 #include <QStorageInfo>
 
 #include "core/config/places.h"
 #include "core/store/command_job.h"
+#include "ui/shell/format.h"
 
 namespace rankscope::ui {
 namespace {
@@ -16,6 +18,7 @@ QString tr(const char* text) { return QCoreApplication::translate("RunOutput", t
 
 constexpr int kLongestName = 80;
 constexpr int kMostTries = 1000;
+constexpr double kMostShards = 99999;  // model-00001-of-99999.safetensors
 
 // The nearest folder above (or the path itself) that exists.
 QFileInfo existingAbove(const QString& path) {
@@ -58,6 +61,7 @@ JobSpec outputJob(const OutputWish& wish, const std::string& asideSlot) {
   add("--checkpoint", wish.checkpoint, QStringLiteral("last"));
   if (wish.kind == OutputKind::Merged) {
     add("--weights", wish.weights, QStringLiteral("fp32"));
+    add("--shard-size", plainNumber(wish.shardGigabytes), plainNumber(kUsualShard));
   } else {
     add("--as", wish.kind == OutputKind::Gguf ? QStringLiteral("gguf") : QString(), {});
     if (wish.kind == OutputKind::Peft) add("--base", wish.base, {});
@@ -84,6 +88,18 @@ QString usualDestination(const Places& places, const QString& folder, OutputKind
                          : kind == OutputKind::Peft ? QStringLiteral("-adapter")
                                                     : QStringLiteral(".gguf");
   return QDir(in).filePath(fileName + ending);
+}
+
+ShardSize readShardSize(const QString& text, double bytes) {
+  ShardSize size;
+  QString plain = text.trimmed();
+  bool number = false;
+  size.gigabytes = plain.replace(QLatin1Char(','), QLatin1Char('.')).toDouble(&number);
+  if (!number || !(size.gigabytes >= kSmallestShard && size.gigabytes <= kLargestShard))
+    size.problem = tr("Give a number of gigabytes from %1 to %2.").arg(formatNumber(kSmallestShard), formatNumber(kLargestShard, 7));
+  else if (bytes > size.gigabytes * 1e9 * kMostShards)
+    size.problem = tr("That makes more than %1 files. Give a larger size.").arg(formatNumber(kMostShards, 5));
+  return size;
 }
 
 Destination lookAtDestination(const QString& path, OutputKind kind) {

@@ -1,5 +1,6 @@
 #include "ui/runs/details_panel.h"
 
+#include "core/config/task_heads.h"
 #include "core/store/store.h"
 #include "ui/plots/plot.h"
 #include "ui/runs/config_list.h"
@@ -8,6 +9,7 @@
 #include "ui/runs/run_delegates.h"
 #include "ui/shell/format.h"
 #include "ui/shell/store_service.h"
+#include "ui/shell/work_unit.h"
 #include "ui/theme/theme.h"
 
 #include <QFormLayout>
@@ -35,7 +37,7 @@ struct Fact {
 };
 constexpr Fact kFacts[] = {
     {"method", QT_TRANSLATE_NOOP("DetailsPanel", "Method")},   {"model", QT_TRANSLATE_NOOP("DetailsPanel", "Model")},
-    {"data", QT_TRANSLATE_NOOP("DetailsPanel", "Data")},       {"best", QT_TRANSLATE_NOOP("DetailsPanel", "Best")},
+    {"data", QT_TRANSLATE_NOOP("DetailsPanel", "Data")},       {"chat", QT_TRANSLATE_NOOP("DetailsPanel", "Chat template")}, {"best", QT_TRANSLATE_NOOP("DetailsPanel", "Best")},
     {"losses", QT_TRANSLATE_NOOP("DetailsPanel", "Loss")},     {"steps", QT_TRANSLATE_NOOP("DetailsPanel", "Steps")},
     {"time", QT_TRANSLATE_NOOP("DetailsPanel", "Time")},       {"memory", QT_TRANSLATE_NOOP("DetailsPanel", "Peak memory")},
     {"trainable", QT_TRANSLATE_NOOP("DetailsPanel", "Trainable")}, {"device", QT_TRANSLATE_NOOP("DetailsPanel", "Device")},
@@ -134,6 +136,12 @@ QWidget* DetailsPanel::buildSingle() {
   m_resume->setToolTip(tr("Go on from the last checkpoint"));
   connect(m_resume, &QPushButton::clicked, this, [this] { Q_EMIT resumeAsked(m_ids.value(0)); });
   buttons->addWidget(m_resume);
+  m_evaluate = new QPushButton(icon(QStringLiteral("evaluate")), tr("Evaluate"), page);
+  m_evaluate->setObjectName(QStringLiteral("evaluateRun"));
+  makeFlat(m_evaluate);
+  m_evaluate->setToolTip(tr("Score it on its own data or on other (E)"));
+  connect(m_evaluate, &QPushButton::clicked, this, [this] { Q_EMIT evaluateAsked(m_ids.value(0)); });
+  buttons->addWidget(m_evaluate);
   buttons->addStretch(1);
   layout->addLayout(buttons);
 
@@ -324,6 +332,7 @@ void DetailsPanel::show(const RunRow& row) {
   m_problem->setText(failed ? qs(row.statusDetail) : QString());
   m_problem->setVisible(failed && !row.statusDetail.empty());
   m_resume->setVisible(failed || state == QLatin1String("stopped"));
+  m_evaluate->setVisible(!row.live() && state != QLatin1String("queued") && !row.trashed);
   QStringList tags;
   for (const std::string& tag : row.tags) tags << qs(tag);
   m_tags->setText(tags.isEmpty() ? tr("no tags") : tags.join(QStringLiteral("  ·  ")));
@@ -340,9 +349,12 @@ void DetailsPanel::show(const RunRow& row) {
   set("method", method);
   set("model", qs(row.modelName));
   set("data", qs(row.dataName) + (row.task.empty() ? QString() : QStringLiteral("  (%1)").arg(qs(row.task).replace(QLatin1Char('_'), QLatin1Char(' ')))));
+  set("chat", qs(row.chatTemplate));
+  m_facts->setRowVisible(m_factLabels.value(QStringLiteral("chat")), !row.chatTemplate.empty());
   set("best", std::isfinite(row.bestValue) ? tr("%1 = %2 at step %3").arg(shortMetric(qs(row.bestMetric)), formatNumber(row.bestValue, 5), formatInteger(row.bestStep)) : QString());
   set("losses", tr("train %1, eval %2").arg(formatNumber(row.lastTrainLoss), formatNumber(row.lastEvalLoss)));
-  set("steps", tr("%1 steps, %2 tokens").arg(formatInteger(row.step), formatCompact(static_cast<double>(row.tokens))));
+  m_curves->setWorkTitle(unitTitle(unitOfTask(row.task)));
+  set("steps", tr("%1 steps, %2").arg(formatInteger(row.step), unitsText(unitOfTask(row.task), static_cast<double>(row.tokens))));
   set("time", formatDuration(row.seconds));
   set("memory", row.peakMemory > 0 ? formatBytes(static_cast<double>(row.peakMemory)) : QString());
   set("trainable", runColumnText(row, QStringLiteral("trainable")));

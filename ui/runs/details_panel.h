@@ -36,6 +36,7 @@ class DetailsPanel : public QWidget {
   void renameAsked();
   void openAsked(const QString& viewId);
   void resumeAsked(const QString& id);
+  void evaluateAsked(const QString& id);
 
  private:
   QWidget* buildSingle();
@@ -56,7 +57,7 @@ class DetailsPanel : public QWidget {
   QHash<QString, QLabel*> m_factLabels;
   ConfigList* m_config;
   NoteEditor* m_note;
-  QPushButton *m_resume, *m_compareMany;
+  QPushButton *m_resume, *m_evaluate, *m_compareMany;
   QListWidget* m_manyList;
   bool m_editNote = false;
 };

@@ -52,6 +52,7 @@ void RunsView::buildActions() {
   m_resume = addViewAction(tr("Resume"), QStringLiteral("resume"), {}, [this] { resume(selection().current()); });
   m_exchange = new RunExchange(context(), this);
   connect(m_exchange, &RunExchange::said, this, &View::statusMessage);
+  m_evaluate = addViewAction(tr("Evaluate…"), QStringLiteral("evaluate"), QKeySequence(Qt::Key_E), [this] { m_exchange->evaluate(selection().current()); });
   m_save = addViewAction(tr("Save the result as model or adapter…"), QStringLiteral("export"), QKeySequence(QStringLiteral("Ctrl+Shift+E")),
                          [this] { m_exchange->saveResult(selection().current()); });
   addViewAction(tr("Import an adapter…"), QStringLiteral("import"), QKeySequence(QStringLiteral("Ctrl+I")), [this] { m_exchange->importAdapter(); });
@@ -133,6 +134,7 @@ void RunsView::updateActions() {
   const RunRow* run = row < 0 ? nullptr : m_model->rowAt(row);
   m_resume->setEnabled(run && !m_trash && (run->status == "interrupted" || run->status == "stopped" || run->status == "failed"));
   m_save->setEnabled(run && !m_trash && run->step >= 0 && run->status != "queued" && run->status != "loading");
+  m_evaluate->setEnabled(m_save->isEnabled() && !run->live());  // a live one is asked in Live: it writes its record itself
   m_baseline->setEnabled(one || m_model->baseline());
   m_baseline->setText(m_model->baseline() ? tr("Stop comparing numbers") : tr("Compare numbers with this run"));
 }
@@ -146,7 +148,7 @@ void RunsView::showContextMenu(const QPoint& at) {
   } else {
     menu->addActions({m_live, m_compare, m_spectrum, m_again, m_goOn});
     if (m_resume->isEnabled()) menu->addAction(m_resume);
-    menu->addAction(m_save);
+    menu->addActions({m_evaluate, m_save});
     menu->addSeparator();
     menu->addActions({m_star, m_tag, m_note, m_rename, m_colour, m_baseline});
     menu->addSeparator();

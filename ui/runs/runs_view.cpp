@@ -1,6 +1,7 @@
 #include "ui/runs/runs_view.h"
 
 #include "core/store/store.h"
+#include "ui/library/run_exchange.h"
 #include "ui/runs/details_panel.h"
 #include "ui/runs/filter_box.h"
 #include "ui/runs/groups_model.h"
@@ -208,6 +209,7 @@ void RunsView::connectModel() {
   connect(m_details, &DetailsPanel::renameAsked, this, &RunsView::renameSelected);
   connect(m_details, &DetailsPanel::colourAsked, this, &RunsView::chooseColour);
   connect(m_details, &DetailsPanel::resumeAsked, this, &RunsView::resume);
+  connect(m_details, &DetailsPanel::evaluateAsked, this, [this](const QString& id) { m_exchange->evaluate(id); });
   connect(m_details, &DetailsPanel::openAsked, this, [this](const QString& id) {
     Q_EMIT showView(id, {{QStringLiteral("run"), selection().current()},
                          {QStringLiteral("runs"), QJsonArray::fromStringList(selection().ids())}});
@@ -346,6 +348,7 @@ void RunsView::open(const QJsonObject& request) {
   if (const QString id = request.value(QStringLiteral("run")).toString(); !id.isEmpty()) {
     selection().set({id});
     if (request.value(QStringLiteral("goOn")).toBool()) newFrom(id, true);
+    if (request.value(QStringLiteral("evaluate")).toBool()) m_exchange->evaluate(id);
     // The run may lie on a page that is not in memory: its place in the order is asked for.
     RunQuery query = m_model->query();
     query.limit = -1;

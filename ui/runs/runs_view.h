@@ -95,7 +95,7 @@ class RunsView : public View {
   RunQuery m_query;
   bool m_selecting = false, m_archived = false, m_trash = false, m_storeProblem = false;
   QAction *m_star, *m_tag, *m_note, *m_colour, *m_rename, *m_archive, *m_delete, *m_compare, *m_live, *m_spectrum,
-      *m_resume, *m_save, *m_folder, *m_copyId, *m_again, *m_goOn, *m_baseline, *m_showArchived, *m_showTrash, *m_restore, *m_detailsAction;
+      *m_resume, *m_save, *m_evaluate, *m_folder, *m_copyId, *m_again, *m_goOn, *m_baseline, *m_showArchived, *m_showTrash, *m_restore, *m_detailsAction;
 };
 
 }  // namespace rankscope::ui

@@ -12,13 +12,16 @@
 #include <QTableWidget>
 #include <QUrl>
 #include <QVBoxLayout>
+#include <cmath>
 
+#include "core/config/task_heads.h"
 #include "ui/live/error_panel.h"
 #include "ui/shell/answer_fields.h"
 #include "ui/shell/facts.h"
 #include "ui/shell/format.h"
 #include "ui/shell/queue_model.h"
 #include "ui/shell/trainer_client.h"
+#include "ui/shell/work_unit.h"
 #include "ui/theme/theme.h"
 
 namespace rankscope::ui {
@@ -33,11 +36,15 @@ QString nameOf(const Job& job) { return QString::fromStdString(job.spec.name); }
 // "2.1e-6": small numbers as they are, whatever the locale's habits with zeros.
 QString difference(double value) { return value == 0 ? QStringLiteral("0") : formatNumber(value, 2); }
 
+QString comparedOn(const Json& check) {
+  const int rows = static_cast<int>(whole(check, "rows"));
+  if (flag(check, "from_data")) return tr("%n row(s) of the data", rows);
+  return text(check, "unit") == QLatin1String("images") ? tr("%n made-up image(s)", rows) : tr("%n made-up sequence(s)", rows);
+}
+
 QString checkLine(const Json& check) {
   if (!check.is_object()) return {};
-  const int rows = static_cast<int>(whole(check, "rows"));
-  return tr("outputs equal: largest difference %1").arg(difference(number(check, "largest_difference"))) + QLatin1Char(' ') +
-         (flag(check, "from_data") ? tr("on %n row(s) of the data", rows) : tr("on %n made-up sequence(s)", rows));
+  return tr("outputs equal: largest difference %1 on %2").arg(difference(number(check, "largest_difference")), comparedOn(check));
 }
 
 QString filesLine(const Json& result) {
@@ -46,10 +53,51 @@ QString filesLine(const Json& result) {
   return tr("%n file(s)", count) + QStringLiteral(", ") + formatBytes(number(result, "bytes"));
 }
 
+// "accuracy 0.874, loss 0.41 on 1,043 rows"
+QString scoresLine(const Json& result) {
+  const Json& values = member(result, "values");
+  if (!values.is_object() || values.empty()) return {};
+  QStringList parts;
+  for (const auto& [name, value] : values.items())
+    parts << QString::fromStdString(name) + QLatin1Char(' ') + formatNumber(value.is_number() ? value.get<double>() : std::nan(""), 5);
+  return tr("%1 on %2 rows").arg(parts.join(QStringLiteral(", ")), formatInteger(whole(result, "examples")));
+}
+
+struct TableRow {
+  QString name, value;
+};
+QTableWidget* makeTable(const char* objectName, const QString& accessibleName, const QStringList& header, const std::vector<TableRow>& rows) {
+  constexpr int kMostShown = 8;
+  auto* table = new QTableWidget(static_cast<int>(rows.size()), 2);
+  table->setObjectName(QLatin1String(objectName));
+  table->setAccessibleName(accessibleName);
+  table->setHorizontalHeaderLabels(header);
+  table->setProperty("role", QStringLiteral("frame"));
+  table->setEditTriggers(QAbstractItemView::NoEditTriggers);
+  table->setSelectionBehavior(QAbstractItemView::SelectRows);
+  table->setShowGrid(false);
+  table->setTabKeyNavigation(false);
+  table->verticalHeader()->hide();
+  table->verticalHeader()->setDefaultSectionSize(space::rowHeight());
+  table->horizontalHeader()->setHighlightSections(false);
+  table->horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
+  table->horizontalHeader()->setSectionResizeMode(0, QHeaderView::Stretch);
+  table->horizontalHeaderItem(1)->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
+  int row = 0;
+  for (const TableRow& each : rows) {
+    table->setItem(row, 0, new QTableWidgetItem(each.name));
+    auto* value = new QTableWidgetItem(each.value);
+    value->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
+    table->setItem(row++, 1, value);
+  }
+  table->setFixedHeight(std::min(row, kMostShown) * space::rowHeight() + table->horizontalHeader()->sizeHint().height() + 4);
+  return table;
+}
+
 }  // namespace
 
 bool hasResultPage(const Job& job) {
-  return job.spec.kind == "merge" || job.spec.kind == "export" || job.spec.kind == "import";
+  return job.spec.kind == "eval" || job.spec.kind == "merge" || job.spec.kind == "export" || job.spec.kind == "import";
 }
 
 QString jobOutcomeTitle(const Job& job) {
@@ -58,6 +106,7 @@ QString jobOutcomeTitle(const Job& job) {
     if (kind == QLatin1String("merge")) return tr("Merged %1").arg(nameOf(job));
     if (kind == QLatin1String("export")) return tr("Exported %1").arg(nameOf(job));
     if (kind == QLatin1String("import")) return tr("Imported %1").arg(nameOf(job));
+    if (kind == QLatin1String("eval")) return tr("Evaluated %1").arg(nameOf(job));
     return tr("%1 of %2 is done").arg(jobKindTitle(kind), nameOf(job));
   }
   if (job.state == JobState::Failed) return tr("%1 of %2 failed").arg(jobKindTitle(kind), nameOf(job));
@@ -68,7 +117,7 @@ QString jobOutcomeLine(const Job& job) {
   if (job.error) return QString::fromStdString(job.error->what);
   if (!hasResultPage(job)) return {};
   QStringList parts;
-  for (const QString& part : {checkLine(member(job.result, "check")), filesLine(job.result)})
+  for (const QString& part : {checkLine(member(job.result, "check")), filesLine(job.result), scoresLine(job.result)})
     if (!part.isEmpty()) parts << part;
   return parts.join(QStringLiteral("  ·  "));
 }
@@ -132,10 +181,16 @@ JobResultDialog::JobResultDialog(const Job& job, QWidget* parent) : QDialog(pare
   form->setVerticalSpacing(space::kHalf);
   const auto fact = [form](const QString& name, const QString& value) { addFact(form, name, value); };
   if (check.is_object())
-    fact(tr("Compared on"), (flag(check, "from_data") ? tr("%n row(s) of the run's data", nullptr, static_cast<int>(whole(check, "rows")))
-                                                      : tr("%n made-up sequence(s)", nullptr, static_cast<int>(whole(check, "rows")))) +
-                                QStringLiteral(", ") + tr("%n token(s)", nullptr, static_cast<int>(whole(check, "tokens"))));
+    fact(tr("Compared on"), text(check, "unit") == QLatin1String("images")
+                                ? comparedOn(check)
+                                : comparedOn(check) + QStringLiteral(", ") + unitsText(kUsualUnit, number(check, "tokens")));
   fact(tr("What"), text(result, "kind"));
+  if (job.state == JobState::Done && job.spec.kind == "eval") {
+    const QString file = text(result, "data"), record = text(result, "recorded");
+    fact(tr("Data"), file.isEmpty() ? tr("the run's own evaluation data") : file);
+    fact(tr("Rows"), formatInteger(whole(result, "examples")));
+    if (!record.isEmpty()) fact(tr("In the record as"), record + QStringLiteral("…"));
+  }
   if (member(result, "step").is_number()) fact(tr("Step"), formatInteger(whole(result, "step")));
   if (member(result, "sites").is_number())
     fact(tr("Sites"), tr("%1, %2 trained parameters").arg(formatInteger(whole(result, "sites")), formatInteger(whole(result, "trainable"))));
@@ -145,32 +200,13 @@ JobResultDialog::JobResultDialog(const Job& job, QWidget* parent) : QDialog(pare
   fact(tr("Command"), commandLineOf(job.spec));
   column->addLayout(form);
 
-  if (const Json& files = items(member(result, "files")); !files.empty()) {
-    auto* table = new QTableWidget(static_cast<int>(files.size()), 2);
-    table->setObjectName(QStringLiteral("resultFiles"));
-    table->setAccessibleName(tr("Files"));
-    table->setHorizontalHeaderLabels({tr("File"), tr("Size")});
-    table->setProperty("role", QStringLiteral("frame"));
-    table->setEditTriggers(QAbstractItemView::NoEditTriggers);
-    table->setSelectionBehavior(QAbstractItemView::SelectRows);
-    table->setShowGrid(false);
-    table->setTabKeyNavigation(false);
-    table->verticalHeader()->hide();
-    table->verticalHeader()->setDefaultSectionSize(space::rowHeight());
-    table->horizontalHeader()->setHighlightSections(false);
-    table->horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
-    table->horizontalHeader()->setSectionResizeMode(0, QHeaderView::Stretch);
-    int row = 0;
-    for (const Json& file : files) {
-      table->setItem(row, 0, new QTableWidgetItem(text(file, "name")));
-      auto* size = new QTableWidgetItem(formatBytes(number(file, "bytes")));
-      size->setTextAlignment(Qt::AlignRight | Qt::AlignVCenter);
-      table->setItem(row++, 1, size);
-    }
-    const int shown = std::min(row, 8);
-    table->setFixedHeight(shown * space::rowHeight() + table->horizontalHeader()->sizeHint().height() + 4);
-    column->addWidget(table);
-  }
+  std::vector<TableRow> files, scores;
+  for (const Json& file : items(member(result, "files"))) files.push_back({text(file, "name"), formatBytes(number(file, "bytes"))});
+  if (!files.empty()) column->addWidget(makeTable("resultFiles", tr("Files"), {tr("File"), tr("Size")}, files));
+  if (const Json& values = member(result, "values"); values.is_object())
+    for (const auto& [name, value] : values.items())
+      scores.push_back({QString::fromStdString(name), formatNumber(value.is_number() ? value.get<double>() : std::nan(""), 5)});
+  if (!scores.empty()) column->addWidget(makeTable("resultScores", tr("Scores"), {tr("Metric"), tr("Value")}, scores));
   column->addStretch(1);
 
   auto* buttons = new QDialogButtonBox(QDialogButtonBox::Close);
@@ -190,8 +226,12 @@ JobResultDialog::JobResultDialog(const Job& job, QWidget* parent) : QDialog(pare
     if (job.spec.kind == "merge") go(tr("Use in New run"), "useResult", QStringLiteral("newrun"), {{QStringLiteral("model"), folder}});
   }
   const QString run = text(result, "run");
-  if (job.state == JobState::Done && job.spec.kind == "import" && !run.isEmpty()) {
+  const bool imported = job.spec.kind == "import";
+  if (job.state == JobState::Done && (imported || job.spec.kind == "eval") && !run.isEmpty())
     go(tr("Show the run"), "showResultRun", QStringLiteral("runs"), {{QStringLiteral("run"), run}});
+  if (job.state == JobState::Done && imported && !run.isEmpty()) {
+    go(tr("Evaluate…"), "evaluateResultRun", QStringLiteral("runs"),
+       {{QStringLiteral("run"), run}, {QStringLiteral("evaluate"), true}});
     go(tr("Go on training it…"), "goOnFromResult", QStringLiteral("runs"),
        {{QStringLiteral("run"), run}, {QStringLiteral("goOn"), true}});
   }

@@ -11,7 +11,7 @@
 
 namespace rankscope::ui {
 
-// Imports, exports and merges: their end is told to the user, and their result has a page.
+// Imports, exports, merges and evaluations: their end is told to the user, and their result has a page.
 bool hasResultPage(const Job& job);
 QString jobOutcomeTitle(const Job& job);  // "Merged lora-r8-reviews-s0"
 QString jobOutcomeLine(const Job& job);   // "outputs equal: largest difference 2.1e-6 on 8 rows · 5 files, 7.6 MB"

@@ -150,7 +150,7 @@ void MainWindow::tellJobEnd(const Job& job) {
   m_toast->say(QLatin1String(jobStateName(job.state)), jobOutcomeTitle(job),
                jobOutcomeLine(job).replace(QStringLiteral("  ·  "), QStringLiteral("\n")), actions,
                job.state == JobState::Failed);
-  if (job.spec.kind == "import") m_context.store->ingestNow();
+  if (job.spec.kind == "import" || job.spec.kind == "eval") m_context.store->ingestNow();
 }
 
 void MainWindow::showJobResult(const Job& job) {

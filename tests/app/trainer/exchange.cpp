@@ -82,6 +82,10 @@ class TrainerExchange : public QObject {
                               "--set", "data.eval_limit=20",         "--set",  "data.max_length=48"};
     const double one = lossOf(m_home, QStringList{"language"} + data), two = lossOf(m_home, QStringList{"back"} + data);
     QVERIFY2(std::isfinite(one) && std::abs(one - two) < 1e-5, qPrintable(QString("%1 %2").arg(one).arg(two)));
+    const Answer scored = ask(m_home, QStringList{"--json", "eval", "back", "--no-record"} + data);
+    QVERIFY2(scored.err.find(R"({"progress":{"done":0,"total":100,"what":"loading"}})") != std::string::npos, scored.err.c_str());
+    QCOMPARE(scored.document()["examples"].get<int>(), 20);
+    QVERIFY(!scored.document().contains("recorded"));
     // Looked at, listed, continued.
     QVERIFY(ask(m_home, {"spectrum", "back", "--vectors", "4"}).code == 0);
     QCOMPARE(ask(m_home, {"--json", "store", "list", "back"}).document()["total"].get<int>(), 1);

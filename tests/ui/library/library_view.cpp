@@ -1,6 +1,8 @@
 // The library on a fake trainer: real clicks and keys; what is found, filtered, sorted, shown and handed on.
 #include <QClipboard>
 #include <QComboBox>
+#include <QHeaderView>
+#include <QScrollBar>
 #include <QDesktopServices>
 #include <QLabel>
 #include <QLineEdit>
@@ -98,6 +100,27 @@ class LibraryViewTest : public QObject {
     m_view->table()->sortByColumn(LibraryModel::Parameters, Qt::DescendingOrder);
     QCOMPARE(name(0), QString("all-MiniLM-L6-v2"));
     QCOMPARE(name(3), QString("reviews-adapter"));
+  }
+
+  // No column lies outside at the window's usual size: long texts give way, paths in their middle.
+  void nothingScrollsAside() {
+    auto* table = m_view->table();
+    QTRY_COMPARE(table->horizontalScrollBar()->maximum(), 0);
+    const QModelIndex where = table->model()->index(0, LibraryModel::Where);
+    QVERIFY(!where.data(Qt::ToolTipRole).toString().isEmpty());
+    QVERIFY(table->columnWidth(LibraryModel::Where) >= 60);
+    m_view->resize(1200, 820);
+    QTRY_COMPARE(table->horizontalScrollBar()->maximum(), 0);
+    // A width set by hand stays.
+    auto* header = table->horizontalHeader();
+    const int edge = header->sectionViewportPosition(LibraryModel::Name) + header->sectionSize(LibraryModel::Name);
+    QTest::mousePress(header->viewport(), Qt::LeftButton, {}, QPoint(edge - 1, 8));
+    QTest::mouseMove(header->viewport(), QPoint(edge + 40, 8));
+    QTest::mouseRelease(header->viewport(), Qt::LeftButton, {}, QPoint(edge + 40, 8));
+    const int chosen = table->columnWidth(LibraryModel::Name);
+    m_view->resize(1360, 820);
+    QTest::qWait(20);
+    QCOMPARE(table->columnWidth(LibraryModel::Name), chosen);
   }
 
   void thePageShowsWhatIsInAModel() {

@@ -2,7 +2,9 @@
 // stands; its failure told. With fake_trainer and, where it is built, with rankscope-train on the starter model.
 #include <QDesktopServices>
 #include <QLabel>
+#include <QComboBox>
 #include <QLineEdit>
+#include <QLocale>
 #include <QProcess>
 #include <QPushButton>
 #include <QRadioButton>
@@ -14,6 +16,7 @@
 #include "core/runlog/uuid.h"
 #include "core/store/store.h"
 #include "tests/support/ui_fixture.h"
+#include "ui/library/evaluate_dialog.h"
 #include "ui/library/import_dialog.h"
 #include "ui/library/library_details.h"
 #include "ui/library/library_view.h"
@@ -128,10 +131,25 @@ class RunExchangeTest : public QObject {
     const QString merged = QString::fromStdString((m_fixture->places.models / "reviews-r4-merged").string());
     QCOMPARE(destination->text(), merged);
     QVERIFY(dialog->findChild<QLabel*>("outputCommand")->text().startsWith("rankscope-train merge " + m_run + " --out "));
+    // In files of a size that is asked for; what is no size is refused beside the field.
+    auto* shard = dialog->findChild<QLineEdit*>("outputShard");
+    auto* shardNote = dialog->findChild<QLabel*>("outputShardNote");
+    QCOMPARE(shard->text(), QLocale().toString(5.0));
+    QVERIFY(!dialog->findChild<QLabel*>("outputCommand")->text().contains("--shard-size"));
+    for (const char* wrong : {"0", "many", "-3", "9e9"}) {
+      type(shard, wrong);
+      QVERIFY(shardNote->isVisible() && shardNote->text().contains("gigabytes from"));
+      QVERIFY(!ok->isEnabled() && ok->toolTip() == shardNote->text());
+    }
+    type(shard, "0,005");
+    QVERIFY(ok->isEnabled());
+    QVERIFY(dialog->findChild<QLabel*>("outputCommand")->text().endsWith("--shard-size 0.005"));
+    if (real) QCOMPARE(shardNote->text(), QString("About 2 files, with an index"));
     QTest::mouseClick(ok, Qt::LeftButton);
     QTRY_VERIFY_WITH_TIMEOUT(toast()->text().startsWith("Merged reviews r4"), 120000);
     QVERIFY2(toast()->text().contains("outputs equal: largest difference"), qPrintable(toast()->text()));
     QVERIFY(QFile::exists(merged + "/config.json"));
+    if (real) QVERIFY(QFile::exists(merged + "/model-00001-of-00002.safetensors") && QFile::exists(merged + "/model.safetensors.index.json"));
 
     // The result has a page, from the notice and from the queue.
     press("Show the result");
@@ -187,8 +205,47 @@ class RunExchangeTest : public QObject {
     QVERIFY2(toast()->text().contains("outputs equal"), qPrintable(toast()->text()));
     auto* runs = static_cast<RunsView*>(m_window->view("runs"));
     QTRY_COMPARE(runs->model()->total(), 2);
-    // From there it goes on with data, through the queue: a run of its own that begins with the adapter's weights.
+    // Its figures on data, from there: it has none of its own.
     press("Show the result");
+    QTRY_VERIFY((page = m_window->findChild<JobResultDialog*>()) && page->isVisible());
+    QTest::mouseClick(page->findChild<QPushButton*>("evaluateResultRun"), Qt::LeftButton);
+    EvaluateDialog* evaluation = nullptr;
+    QTRY_VERIFY((evaluation = m_window->findChild<EvaluateDialog*>()) && evaluation->isVisible());
+    QCOMPARE(rankscope::test::unnamedControls(evaluation), QStringList());
+    QVERIFY(!evaluation->findChild<QRadioButton*>("evaluateOwn")->isEnabled());
+    auto* evaluateOk = evaluation->findChild<QPushButton*>("evaluateOk");
+    auto* about = evaluation->findChild<QLabel*>("evaluateAbout");
+    auto* data = evaluation->findChild<QLineEdit*>("evaluateData");
+    type(data, "/absent.jsonl");
+    QTRY_VERIFY(about->isVisible() && !about->text().isEmpty());
+    QVERIFY(!evaluateOk->isEnabled());
+    type(data, "starter:data/reviews_train.jsonl");
+    QTRY_VERIFY2(about->text().contains("rows of jsonl"), qPrintable(about->text()));
+    auto* task = evaluation->findChild<QComboBox*>("evaluateTask");
+    task->setCurrentIndex(task->findData("instruction"));
+    auto* options = evaluation->findChild<QLineEdit*>("evaluateOptions");
+    type(options, "data.columns.anser=review");
+    QVERIFY(evaluation->findChild<QLabel*>("evaluateOptionsNote")->text().contains("data.columns.answer"));
+    QVERIFY(!evaluateOk->isEnabled());
+    type(options, "data.columns.answer=review \"data.template={place} {label}\" data.max_length=48");
+    QTRY_VERIFY(evaluateOk->isEnabled());
+    QTest::mouseClick(evaluateOk, Qt::LeftButton);
+    QTRY_VERIFY2_WITH_TIMEOUT(toast()->text().startsWith("Evaluated came back"), qPrintable(toast()->text()), 120000);
+    QVERIFY2(toast()->text().contains("loss"), qPrintable(toast()->text()));
+    press("Show the result");
+    QTRY_VERIFY((page = m_window->findChild<JobResultDialog*>()) && page->isVisible());
+    QVERIFY(page->findChild<QTableWidget*>("resultScores")->rowCount() >= 1);
+    page->close();
+    // And in the run's record.
+    const auto back = [&]() -> const RunRow* {
+      for (int row = 0; row < runs->model()->rowCount(); ++row)
+        if (const RunRow* each = runs->model()->rowAt(row); each && each->name == "came back") return each;
+      return nullptr;
+    };
+    QTRY_VERIFY(back() && back()->metrics.count("eval@reviews_train.jsonl/loss"));
+    // From the import's result it goes on with data, through the queue: a run of its own that begins with the adapter's weights.
+    for (int row = 0; row < jobs->rowCount(); ++row)
+      if (const Job* job = jobs->jobAt(row); job && job->spec.kind == "import") Q_EMIT m_window->queuePanel()->resultAsked(*job);
     QTRY_VERIFY((page = m_window->findChild<JobResultDialog*>()) && page->isVisible());
     QTest::mouseClick(page->findChild<QPushButton*>("goOnFromResult"), Qt::LeftButton);
     QTRY_COMPARE(m_window->currentViewId(), QString("newrun"));
@@ -220,6 +277,46 @@ class RunExchangeTest : public QObject {
     m_window->showView("library", {{"item", "models:reviews-r4-merged"}});
     QTRY_COMPARE(library->details()->fact("Heads in it"), QString("language model"));
     QVERIFY(!library->findChild<QLabel*>("libraryProblems")->isVisible());
+  }
+
+  // A finished run on its own data, by the key and by the button beside its details.
+  void evaluates() {
+    prepare(rankscope::test::fakeTrainer());
+    if (QTest::currentTestFailed()) return;
+    auto* runs = static_cast<RunsView*>(m_window->view("runs"));
+    runs->table()->view()->setFocus();
+    QTRY_VERIFY(runs->table()->view()->hasFocus());
+    QTest::keyClick(runs->table()->view(), Qt::Key_E);
+    EvaluateDialog* dialog = nullptr;
+    QTRY_VERIFY((dialog = m_window->findChild<EvaluateDialog*>()) && dialog->isVisible());
+    QVERIFY(dialog->findChild<QRadioButton*>("evaluateOwn")->isChecked());
+    QVERIFY(dialog->findChild<QRadioButton*>("evaluateOwn")->text().contains("reviews_train"));
+    QCOMPARE(dialog->findChild<QLabel*>("evaluateCommand")->text(), "rankscope-train eval " + m_run);
+    QVERIFY(!dialog->findChild<QLineEdit*>("evaluateData")->isVisible());
+    QTest::keyClick(dialog, Qt::Key_Return);
+    QTRY_VERIFY_WITH_TIMEOUT(toast()->text().startsWith("Evaluated reviews r4"), 20000);
+    QVERIFY2(toast()->text().contains("accuracy 0.8725"), qPrintable(toast()->text()));
+    auto* button = runs->findChild<QPushButton*>("evaluateRun");
+    QTRY_VERIFY(button->isVisible());
+    QTest::mouseClick(button, Qt::LeftButton);
+    QTRY_VERIFY((dialog = m_window->findChild<EvaluateDialog*>()) && dialog->isVisible());
+    QTest::mouseClick(dialog->findChild<QRadioButton*>("evaluateOther"), Qt::LeftButton, {}, QPoint(8, 8));
+    auto* data = dialog->findChild<QLineEdit*>("evaluateData");
+    QTRY_VERIFY(data->hasFocus());
+    QVERIFY(!dialog->findChild<QPushButton*>("evaluateOk")->isEnabled());
+    QTest::keyClicks(data, "/data/other.jsonl");
+    QTRY_VERIFY(dialog->findChild<QPushButton*>("evaluateOk")->isEnabled());
+    QVERIFY(dialog->findChild<QLabel*>("evaluateAbout")->text().contains("1,800 rows of jsonl"));
+    QTest::mouseClick(dialog->findChild<QPushButton*>("evaluateOk"), Qt::LeftButton);
+    QTRY_VERIFY_WITH_TIMEOUT(toast()->isVisible() && toast()->text().startsWith("Evaluated"), 20000);
+    press("Show the result");
+    auto* page = m_window->findChild<JobResultDialog*>();
+    QVERIFY(page && page->isVisible());
+    auto* scores = page->findChild<QTableWidget*>("resultScores");
+    QCOMPARE(scores->rowCount(), 2);
+    QCOMPARE(scores->item(0, 0)->text(), QString("accuracy"));
+    QCOMPARE(scores->item(0, 1)->text(), QString("0.8725"));
+    QCOMPARE(rankscope::test::unnamedControls(page), QStringList());
   }
 
   void aFailureIsToldAndStays() {

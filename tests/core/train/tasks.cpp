@@ -154,7 +154,7 @@ class TrainTasks : public QObject {
     write(file, rows);
     const std::vector<std::string> common = {"model.path=" + model.string(), "data.task=instruction", "data.train=" + file.string(),
                                              "method.name=lora", "train.max_steps=1", "data.max_length=64"};
-    const RunFolder run = newRun(home, configOf(common));
+    const RunFolder run = newRun(home, smallRunConfig(common));
     const TrainOutcome outcome = train(run, home);
     QVERIFY2(!outcome.error, outcome.error ? outcome.error->message().c_str() : "");
     QCOMPARE(run.config()->str("data.chat_template"), std::string("auto"));
@@ -164,7 +164,7 @@ class TrainTasks : public QObject {
     text[1] = "data.task=causal_lm";
     text[2] = "data.train=starter:data/reviews_train.jsonl";
     text.push_back("data.train_limit=20");
-    const RunFolder plain = newRun(home, configOf(text));
+    const RunFolder plain = newRun(home, smallRunConfig(text));
     QVERIFY(!train(plain, home).error);
     QVERIFY(eventsOf<event::Start>(plain)[0].chatTemplate.empty());
   }

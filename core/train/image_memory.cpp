@@ -8,9 +8,9 @@ namespace {
 // Of a network that trains whole, resident memory beyond the live blocks at their peak, as a share of what is kept for
 // backward: the convolution library rearranges every input and result into its own layout and frees the copies between
 // blocks that stay, and glibc's aligned allocation finds a hole of just its size too small. Measured with a counting
-// allocator on ResNet-20 of 32 × 32 and ResNet-18 of 96 × 96 pixels in batches of 8 to 256: 0.55 to 0.8, up to 1.1 below
-// 100 MB.
-constexpr double kHeldBackByConvolutions = 0.65;
+// allocator on ResNet-20 of 32 × 32 and ResNet-18 of 96 × 96 pixels in batches of 16 to 256: 0.48 to 0.77, the smaller the
+// larger the batch.
+constexpr double kHeldBackByConvolutions = 0.55;
 // A layer at work without gradients or recomputed: its input, its result, both gradients, and what is rearranged. While all
 // layers' values are kept, those at work are the last and smallest ones; the live peak then is one layer more.
 constexpr int64_t kAtWork = 5;

@@ -38,8 +38,8 @@ namespace {
 struct ColumnWidth {
   int least, most;
 };
-constexpr ColumnWidth kWidths[LibraryModel::ColumnCount] = {{120, 280}, {84, 170}, {60, 120}, {48, 90}, {60, 110},
-                                                            {60, 140},  {72, 130}, {60, 110}, {72, 240}};
+constexpr ColumnWidth kWidths[LibraryModel::ColumnCount] = {{100, 280}, {64, 170}, {60, 120}, {48, 90}, {60, 110},
+                                                            {60, 140},  {56, 130}, {48, 110}, {56, 240}};
 
 // A path says most at its ends.
 class PathDelegate : public QStyledItemDelegate {

@@ -108,7 +108,7 @@ class LibraryViewTest : public QObject {
     QTRY_COMPARE(table->horizontalScrollBar()->maximum(), 0);
     const QModelIndex where = table->model()->index(0, LibraryModel::Where);
     QVERIFY(!where.data(Qt::ToolTipRole).toString().isEmpty());
-    QVERIFY(table->columnWidth(LibraryModel::Where) >= 60);
+    QVERIFY(table->columnWidth(LibraryModel::Where) >= 56);
     m_view->resize(1200, 820);
     QTRY_COMPARE(table->horizontalScrollBar()->maximum(), 0);
     // A width set by hand stays.

@@ -33,7 +33,8 @@ struct OptionChoice {
 };
 
 // One condition on another option: its value (as text) is one of `values`, or, negated, none of them.
-// {"data.eval", {""}} holds while data.eval is empty.
+// {"data.eval", {""}} holds while data.eval is empty. The value of method.form, method.init, method.rule or
+// method.scaling that is left at auto is the method's own (core/config/method_parts.h).
 struct AppliesWhen {
   std::string key;
   std::vector<std::string> values;

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "core/config/method_parts.h"
 #include "core/config/option_groups.h"
 #include "core/config/run_config.h"
 
@@ -122,6 +123,14 @@ const std::unordered_map<std::string_view, const char*>& synonyms() {
 
 std::string number(double value) { return fmt::format("{}", value); }
 
+// A part of a method that is left to the method ("auto") is the one that the method has.
+std::string meantText(const RunConfig& config, const std::string& key) {
+  const std::string text = config.valueText(key);
+  const auto part = partOfKey(key);
+  const MethodParts* preset = part && text == "auto" ? presetParts(config.str("method.name")) : nullptr;
+  return preset ? preset->*part : text;
+}
+
 }  // namespace
 
 std::string nearestText(std::string_view text, const std::vector<std::string>& candidates) {
@@ -156,7 +165,7 @@ std::string nearestOption(std::string_view key) {
 
 bool applies(const OptionSpec& option, const RunConfig& config) {
   return std::all_of(option.appliesTo.begin(), option.appliesTo.end(), [&](const AppliesWhen& when) {
-    const std::string text = config.valueText(when.key);
+    const std::string text = meantText(config, when.key);
     const bool among = std::find(when.values.begin(), when.values.end(), text) != when.values.end();
     return among != when.negated;
   });

@@ -11,6 +11,7 @@
 
 #include "core/config/files.h"
 #include "core/config/json_text.h"
+#include "core/config/method_parts.h"
 #include "core/config/run_config.h"
 #include "core/config/task_heads.h"
 
@@ -33,6 +34,7 @@ class Checker {
     checkTemplate();
     checkLabels();
     checkSites();
+    checkMethodParts();
     checkSteps();
     checkBestMetric();
     return std::move(m_issues);
@@ -184,6 +186,14 @@ class Checker {
     for (const char* key : {"method.rank_pattern", "method.alpha_pattern"})
       if (usable(key) && m_config.map(key).count(""))
         add(key, "a matrix has no name", "\"\"", "the end of a matrix's name", "Name the matrix, such as q_proj.");
+  }
+
+  void checkMethodParts() {
+    const auto parts = partsOf(m_config);
+    if (!parts || !usable("method.form") || !usable("method.init") || !usable("method.rule") ||
+        !usable("method.scaling"))
+      return;
+    if (const auto problem = partsProblem(*parts)) m_issues.push_back({problem->where, *problem});
   }
 
   void checkSteps() {

@@ -21,6 +21,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kFactorA = ".lora_A.weight", kFactorB = ".lora_B.weight";
+constexpr std::string_view kMagnitude = ".lora_magnitude_vector", kEntries = ".lora_E";
+// All that an adapted site may have.
+constexpr std::string_view kSiteTensors[] = {kFactorA, kFactorB, kMagnitude, kEntries};
 
 bool endsWith(const std::string& text, std::string_view ending) {
   return text.size() > ending.size() && text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
@@ -35,9 +38,7 @@ Error bad(const fs::path& where, std::string what, std::string found, std::strin
 struct ForeignTensor {
   const char *part, *kind;
 };
-constexpr ForeignTensor kForeign[] = {{".lora_magnitude_vector", "DoRA"},
-                                      {".lora_E", "AdaLoRA"},
-                                      {".lora_embedding_A", "an embedding's adapter"},
+constexpr ForeignTensor kForeign[] = {{".lora_embedding_A", "an embedding's adapter"},
                                       {".lora_embedding_B", "an embedding's adapter"},
                                       {".lora_B.bias", "LoRA with a bias of its own"},
                                       {".hada_", "LoHa"},
@@ -65,7 +66,7 @@ Result<std::map<std::string, at::Tensor>> readTensors(const fs::path& path) {
     for (const ForeignTensor& foreign : kForeign)
       if (plain.find(foreign.part) != std::string::npos)
         return bad(path, fmt::format("the adapter is {}, which is no method here", foreign.kind), shown(name, 200),
-                   "LoRA or rsLoRA", "Merge it into its base model with PEFT and use the merged model.");
+                   "LoRA, rsLoRA, DoRA or AdaLoRA", "Merge it into its base model with PEFT and use the merged model.");
     Result<at::Tensor> tensor = source->tensor(name);
     if (!tensor) return tensor.error();
     if (!tensor->is_floating_point())
@@ -80,11 +81,17 @@ Result<std::map<std::string, at::Tensor>> readTensors(const fs::path& path) {
   return tensors;
 }
 
+// The site that a tensor of an adapter belongs to; "" for heads, biases and saved modules.
+std::string siteOf(const std::string& name) {
+  for (const std::string_view ending : kSiteTensors)
+    if (endsWith(name, ending)) return name.substr(0, name.size() - ending.size());
+  return {};
+}
+
 std::set<std::string> sitesOf(const std::map<std::string, at::Tensor>& tensors) {
   std::set<std::string> sites;
   for (const auto& [name, tensor] : tensors)
-    for (const std::string_view ending : {kFactorA, kFactorB})
-      if (endsWith(name, ending)) sites.insert(name.substr(0, name.size() - ending.size()));
+    if (std::string site = siteOf(name); !site.empty()) sites.insert(std::move(site));
   return sites;
 }
 
@@ -97,7 +104,8 @@ Result<std::map<std::string, int64_t>> ranksOf(const std::map<std::string, at::T
       return bad(path, "a site of the adapter has one factor only", shown(site, 200), "lora_A and lora_B",
                  "Save the adapter again.");
     const at::Tensor &down = a->second, &up = b->second;
-    if (down.dim() != 2 || up.dim() != 2 || down.size(0) != up.size(1) || down.size(0) < 1)
+    if (down.dim() != 2 || up.dim() != 2 || down.size(0) != up.size(1) ||
+        (down.size(0) < 1 && !tensors.count(site + std::string(kEntries))))
       return bad(path, "factors of a site do not fit each other",
                  fmt::format("{}: A [{}], B [{}]", shown(site, 200), fmt::join(down.sizes().vec(), ", "),
                              fmt::join(up.sizes().vec(), ", ")),
@@ -128,6 +136,32 @@ Result<void> settingsFromTensors(AdapterFile& adapter, const std::map<std::strin
   settings.targetModules.assign(kinds.begin(), kinds.end());
   adapter.remarks.push_back(
       fmt::format("the file has no config: rank {} from its shapes, alpha {} as given", settings.rank, *alpha));
+  return {};
+}
+
+// Tensors that only one kind of adapter has, and its method here.
+struct OwnTensor {
+  std::string_view ending;
+  const char *method, *config;
+};
+constexpr OwnTensor kOwn[] = {{kMagnitude, "dora", "use_dora"}, {kEntries, "adalora", "peft_type ADALORA"}};
+
+// The config and the tensors speak of the same kind of adapter; without a config the tensors tell it.
+Result<void> checkKind(AdapterFile& adapter, bool configured, const fs::path& path) {
+  for (const OwnTensor& own : kOwn) {
+    const bool has = std::any_of(adapter.tensors.begin(), adapter.tensors.end(),
+                                 [&](const auto& entry) { return endsWith(entry.first, own.ending); });
+    const std::string tensors(own.ending.substr(1));
+    if (configured && has != (adapter.settings.name == own.method))
+      return bad(path, "the config and the tensors disagree on the kind of adapter",
+                 has ? fmt::format("{} without {}", tensors, own.config)
+                     : fmt::format("{} without {}", own.config, tensors),
+                 "both or neither", "Save the adapter again.");
+    if (!configured && has && own.ending == kEntries)
+      return bad(path, "the file does not say AdaLoRA's first rank, which its scaling needs", "no adapter_config.json",
+                 "the folder with both", "Give the folder that save_pretrained wrote.");
+    if (!configured && has) adapter.settings.name = own.method;
+  }
   return {};
 }
 
@@ -169,6 +203,7 @@ Result<AdapterFile> readAdapter(const fs::path& path, std::optional<double> alph
   adapter.tensors = std::move(*tensors);
   Result<std::map<std::string, int64_t>> ranks = ranksOf(adapter.tensors, weights);
   if (!ranks) return ranks.error();
+  if (auto agree = checkKind(adapter, configured, path); !agree) return agree.error();
   if (!configured)
     if (auto made = settingsFromTensors(adapter, *ranks, alpha, weights); !made) return made.error();
   return adapter;
@@ -213,10 +248,8 @@ Result<std::map<std::string, std::string>> modelNames(const AdapterFile& adapter
 void renameSites(AdapterFile& adapter, const std::map<std::string, std::string>& names) {
   std::map<std::string, at::Tensor> renamed;
   for (const auto& [name, tensor] : adapter.tensors) {
-    std::string now = name;
-    for (const std::string_view ending : {kFactorA, kFactorB})
-      if (endsWith(name, ending)) now = names.at(name.substr(0, name.size() - ending.size())) + std::string(ending);
-    renamed.emplace(now, tensor);
+    const std::string site = siteOf(name);
+    renamed.emplace(site.empty() ? name : names.at(site) + name.substr(site.size()), tensor);
   }
   adapter.tensors = std::move(renamed);
 }
@@ -265,7 +298,7 @@ Result<void> fitAdapter(AdapterFile& adapter, const Model& model) {
               saved.end());
   std::vector<std::string> strangers;
   for (const auto& [name, tensor] : adapter.tensors) {
-    if (endsWith(name, kFactorA) || endsWith(name, kFactorB) || isHead(name)) continue;
+    if (!siteOf(name).empty() || isHead(name)) continue;
     if (!model.parameters().contains(name)) {
       strangers.push_back(name);
       continue;

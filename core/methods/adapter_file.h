@@ -14,7 +14,7 @@
 namespace rankscope {
 
 struct AdapterFile {
-  MethodSettings settings;                    // "lora", or "rora" for root scaling
+  MethodSettings settings;                    // the method by its name, and its own options
   std::map<std::string, at::Tensor> tensors;  // the model's own names, "<site>.lora_A.weight"
   std::string basePath;                       // as the config names the base model; "" when it does not
   std::string taskType;                       // PEFT's: "CAUSAL_LM", "SEQ_CLS", …; "" when unknown

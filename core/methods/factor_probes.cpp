@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/dora_ops.h"
+
 namespace rankscope {
 
 namespace {
@@ -70,15 +72,17 @@ Grams gramsOf(const at::Tensor& a, const at::Tensor& b) {
   return {a.mm(a.t()).to(at::kDouble), b.t().mm(b).to(at::kDouble)};
 }
 
-double updateNorm(const FactorPair& pair, const Grams& grams) {
-  double square = 0;
+double updateNorm(const FactorPair& pair, const Grams& grams, const at::Tensor& original,
+                  const at::Tensor& rowSquares) {
+  at::Tensor a = pair.A, b = pair.B;
   if (pair.startA.defined()) {
-    const at::Tensor a = at::cat({pair.A.detach(), pair.startA}, 0).to(at::kDouble);
-    const at::Tensor b = at::cat({pair.B.detach(), -pair.startB}, 1).to(at::kDouble);
-    square = a.mm(a.t()).mul_(b.t().mm(b)).sum().item<double>();
-  } else {
-    square = (grams.a * grams.b).sum().item<double>();
+    a = at::cat({pair.A.detach(), pair.startA}, 0).to(at::kDouble);
+    b = at::cat({pair.B.detach(), -pair.startB}, 1).to(at::kDouble);
   }
+  if (pair.magnitude.defined())
+    return kernels::doraUpdateNorm(original, rowSquares, a, b, pair.scaling, pair.magnitude);
+  const double square = pair.startA.defined() ? a.mm(a.t()).mul_(b.t().mm(b)).sum().item<double>()
+                                              : (grams.a * grams.b).sum().item<double>();
   return std::abs(pair.scaling) * std::sqrt(std::max(0.0, square));
 }
 
@@ -116,10 +120,14 @@ double frobeniusDistance(const at::Tensor& a, const at::Tensor& b) {
 }
 
 FactorProbes::FactorProbes(const Method& method) : m_method(method), m_sites(method.changedSites()) {
-  for (const LinearSite* site : m_sites) {
-    const at::Tensor original = method.originalWeight(*site);
-    m_originalNorm.push_back(frobeniusNorm(original.defined() ? original : site->weight));
-  }
+  for (const LinearSite* site : m_sites) m_originalNorm.push_back(frobeniusNorm(originalOf(*site)));
+  for (const FactorPair& pair : method.factorPairs())
+    m_rowSquares.push_back(pair.magnitude.defined() ? kernels::rowSquares(originalOf(*pair.site)) : at::Tensor());
+}
+
+at::Tensor FactorProbes::originalOf(const LinearSite& site) const {
+  const at::Tensor original = m_method.originalWeight(site);
+  return (original.defined() ? original : site.weight).detach();
 }
 
 FactorStats FactorProbes::measure() const {
@@ -145,6 +153,7 @@ FactorStats FactorProbes::measure() const {
   for (FactorPair& pair : detached) {
     pair.A = pair.A.detach();
     pair.B = pair.B.detach();
+    if (pair.magnitude.defined()) pair.magnitude = pair.magnitude.detach();
   }
   at::parallel_for(0, static_cast<int64_t>(count), 1, [&](int64_t first, int64_t last) {
     for (int64_t k = first; k < last; ++k) {
@@ -153,7 +162,8 @@ FactorStats FactorProbes::measure() const {
       stats.normA[i] = std::sqrt(grams.a.trace().item<double>());
       stats.normB[i] = std::sqrt(grams.b.trace().item<double>());
       stats.balanceGap[i] = at::linalg_vector_norm(grams.a - grams.b, 2).item<double>();
-      stats.relativeUpdate[i] = relative(updateNorm(detached[i], grams), m_originalNorm[i]);
+      const double moved = updateNorm(detached[i], grams, originalOf(*detached[i].site), m_rowSquares[i]);
+      stats.relativeUpdate[i] = relative(moved, m_originalNorm[i]);
     }
   });
   return stats;

@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/io/gguf_model.h"
 #include "core/io/gguf_writer.h"
 #include "core/io/mapped_file.h"
@@ -70,6 +72,9 @@ Result<GgufAdapterReport> writeGgufAdapter(const std::filesystem::path& file, co
   if (pairs.empty())
     return cannot("the run has no adapter to export", "method.name", method.settings().name, "a low-rank method",
                   kMergeInstead);
+  if (std::any_of(pairs.begin(), pairs.end(), [](const FactorPair& pair) { return pair.magnitude.defined(); }))
+    return cannot("llama.cpp's adapter layout holds factors only", "method.form", "dora",
+                  "a method without magnitudes of rows", kMergeInstead);
   if (const size_t trained = method.trainable().size(); trained != 2 * pairs.size())
     return cannot("llama.cpp's adapter layout holds factors only", "method",
                   fmt::format("{} other tensors train", trained - 2 * pairs.size()), "no head, biases or saved modules",

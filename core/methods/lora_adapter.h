@@ -8,17 +8,19 @@
 
 namespace rankscope {
 
+// x Wᵀ + bias + scaling · (dropout(x) Aᵀ) Bᵀ at a site with a frozen weight; dropout acts in training only.
+at::Tensor lowRankForward(const LinearSite& site, const at::Tensor& x, const LowRankTerm& term, ForwardContext& context);
+
 class LoraAdapter final : public SiteAdapter {
  public:
-  LoraAdapter(at::Tensor a, at::Tensor b, double scaling, double dropout);
+  explicit LoraAdapter(LowRankTerm term);
 
   at::Tensor forward(const LinearSite& site, const at::Tensor& x, ForwardContext& context) const override;
   at::Tensor deltaWeight() const override;
   std::optional<LowRankTerm> lowRankTerm() const override;
 
  private:
-  at::Tensor m_a, m_b;
-  double m_scaling, m_dropout;
+  LowRankTerm m_term;
 };
 
 }  // namespace rankscope

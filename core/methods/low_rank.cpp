@@ -4,10 +4,8 @@
 #include <cmath>
 #include <set>
 
-#include "core/methods/lora_adapter.h"
 #include "core/methods/peft_format.h"
 #include "core/methods/registry.h"
-#include "core/methods/seeded_start.h"
 #include "core/methods/site_selection.h"
 #include "core/methods/trained_parameters.h"
 
@@ -17,29 +15,15 @@ namespace {
 
 bool isBias(const std::string& name) { return name == "bias" || endsInModule(name, "bias"); }
 
-std::string initOption(const MethodSettings& settings) {
-  auto found = settings.options.find("init");
-  return found != settings.options.end() && found->is_string() ? found->get<std::string>() : "kaiming";
-}
+std::string nameA(const AdaptedSite& adapted) { return adapted.site->name + ".lora_A.weight"; }
+std::string nameB(const AdaptedSite& adapted) { return adapted.site->name + ".lora_B.weight"; }
+std::string startNameA(const AdaptedSite& adapted) { return adapted.site->name + ".start_A"; }
+std::string startNameB(const AdaptedSite& adapted) { return adapted.site->name + ".start_B"; }
 
 }  // namespace
 
-double lowRankScaling(LowRankScaling kind, int64_t rank, double alpha) {
-  const auto r = static_cast<double>(rank);
-  return alpha / (kind == LowRankScaling::ByRank ? r : std::sqrt(r));
-}
-
-Result<int64_t> LowRankMethod::countOption(const char* key, int64_t standard, int64_t low) const {
-  auto found = m_settings.options.find(key);
-  if (found == m_settings.options.end() || found->is_null()) return standard;
-  if (!found->is_number_integer() || found->get<int64_t>() < low)
-    return Error{ErrorCode::Usage,
-                 "A method option is out of range",
-                 std::string("method.") + key,
-                 found->dump(),
-                 fmt::format("a whole number of at least {}", low),
-                 "Choose a value within the range."};
-  return found->get<int64_t>();
+std::unique_ptr<Method> makeLowRank(MethodSettings settings) {
+  return std::make_unique<LowRankMethod>(std::move(settings));
 }
 
 Result<void> LowRankMethod::checkSettings() const {
@@ -65,25 +49,7 @@ Result<void> LowRankMethod::checkSettings() const {
     return Error{ErrorCode::Usage,       "There is no such choice of biases",
                  "method.bias",          m_settings.bias,
                  "none, all, lora_only", "Choose one of these."};
-  const std::string init = initOption(m_settings);
-  if (init != "kaiming" && init != "gaussian")
-    return Error{ErrorCode::Usage,    "There is no such start", "method.init", init,
-                 "kaiming, gaussian", "Choose one of these."};
-  return checkOptions();
-}
-
-void LowRankMethod::draw(AdaptedSite& adapted) const {
-  const std::string& name = adapted.site->name;
-  if (redrawsStart()) {
-    fillKaimingUniform(adapted.a, m_settings.seed, name + ".lora_A");
-    fillKaimingUniform(adapted.b, m_settings.seed, name + ".lora_B");
-    return;
-  }
-  if (initOption(m_settings) == "gaussian")
-    fillNormal(adapted.a, 1.0 / static_cast<double>(adapted.rank), m_settings.seed, name + ".lora_A");
-  else
-    fillKaimingUniform(adapted.a, m_settings.seed, name + ".lora_A");
-  adapted.b.zero_();
+  return {};
 }
 
 // Parameters of the model that train beside the factors.
@@ -118,40 +84,43 @@ bool LowRankMethod::isAdaptedBias(const std::string& parameter) const {
                      [&](const AdaptedSite& adapted) { return adapted.site->name + ".bias" == parameter; });
 }
 
-void LowRankMethod::takeStartOut(Model& model, AdaptedSite& adapted) const {
-  const at::NoGradGuard noGrad;
-  if (!adapted.originalWeight.defined()) adapted.originalWeight = adapted.site->weight.detach();
-  const at::Tensor& original = adapted.originalWeight;
-  const at::Tensor start = adapted.startB.mm(adapted.startA).mul_(adapted.scaling);
-  model.replaceSiteWeight(*adapted.site, (original.to(start.scalar_type()) - start).to(original.scalar_type()));
+Result<AdaptedSite> LowRankMethod::makeSite(const Model& model, LinearSite& site) const {
+  AdaptedSite adapted;
+  adapted.site = &site;
+  const int64_t* rank = findPattern(m_settings.rankPattern, site.name);
+  const double* alpha = findPattern(m_settings.alphaPattern, site.name);
+  adapted.rank = rank ? *rank : m_settings.rank;
+  adapted.alpha = alpha ? *alpha : m_settings.alpha;
+  adapted.scaling = updateScale(m_parts.names, adapted.rank, adapted.alpha);
+  if (m_parts.start->changesBase() && model.parameters().aliases().count(site.name + ".weight"))
+    return Error{ErrorCode::Usage,
+                 "A tied weight cannot give up its start",
+                 "method.target_modules",
+                 site.name,
+                 "a site with a weight of its own",
+                 "Leave this site out, or choose a start with B = 0 (for RefLoRA, method.warmup_steps of 1 or more)."};
+  if (auto possible = m_parts.start->check(site, adapted.rank); !possible) return possible.error();
+  const auto options = site.weight.options().dtype(trainingDtype(model)).requires_grad(false);
+  adapted.a = at::empty({adapted.rank, site.inFeatures}, options);
+  adapted.b = at::empty({site.outFeatures, adapted.rank}, options);
+  if (m_parts.form->extraName())
+    adapted.extra = at::empty(m_parts.form->extraShape(site.outFeatures, adapted.rank), options);
+  return adapted;
 }
 
 Result<void> LowRankMethod::attach(Model& model) {
   if (auto ok = checkSettings(); !ok) return ok.error();
+  auto parts = makeParts(m_settings);
+  if (!parts) return parts.error();
   auto sites = selectSites(model, m_settings);
   if (!sites) return sites.error();
 
+  m_parts = std::move(*parts);
   m_sites.clear();
-  const at::ScalarType dtype = trainingDtype(model);
   for (LinearSite* site : *sites) {
-    AdaptedSite adapted;
-    adapted.site = site;
-    const int64_t* rank = findPattern(m_settings.rankPattern, site->name);
-    const double* alpha = findPattern(m_settings.alphaPattern, site->name);
-    adapted.rank = rank ? *rank : m_settings.rank;
-    adapted.alpha = alpha ? *alpha : m_settings.alpha;
-    adapted.scaling = lowRankScaling(m_scaling, adapted.rank, adapted.alpha);
-    if (redrawsStart() && model.parameters().aliases().count(site->name + ".weight"))
-      return Error{ErrorCode::Usage,
-                   "A tied weight cannot give up its start",
-                   "method.target_modules",
-                   site->name,
-                   "a site with a weight of its own",
-                   "Leave this site out, or set method.warmup_steps to 1 or more."};
-    const auto options = site->weight.options().dtype(dtype).requires_grad(false);
-    adapted.a = at::empty({adapted.rank, site->inFeatures}, options);
-    adapted.b = at::empty({site->outFeatures, adapted.rank}, options);
-    m_sites.push_back(std::move(adapted));
+    auto adapted = makeSite(model, *site);
+    if (!adapted) return adapted.error();
+    m_sites.push_back(std::move(*adapted));
   }
   auto whole = wholeParameters(model);
   if (!whole) return whole.error();
@@ -160,66 +129,101 @@ Result<void> LowRankMethod::attach(Model& model) {
   m_model = &model;
   freezeAll(model);
   for (AdaptedSite& adapted : m_sites) {
-    draw(adapted);
-    if (redrawsStart()) {
-      adapted.startA = adapted.a.clone();
-      adapted.startB = adapted.b.clone();
-      takeStartOut(model, adapted);
-    }
-    adapted.a.requires_grad_(true);
+    drawStart(adapted);
+    adapted.a.requires_grad_(m_parts.rule->trainsA());
     adapted.b.requires_grad_(true);
-    adapted.site->adapter = std::make_shared<LoraAdapter>(adapted.a, adapted.b, adapted.scaling, m_settings.dropout);
+    if (adapted.extra.defined()) adapted.extra.requires_grad_(true);
+    adapted.site->adapter = m_parts.form->adapter(adapted, m_settings.dropout);
   }
   m_whole = makeTrainable(model, *whole);
   model.rebind();
+  m_parts.rule->bind(m_sites);
   return {};
+}
+
+// First values of a site's tensors, and of its base weight where the start changes it.
+void LowRankMethod::drawStart(AdaptedSite& adapted) {
+  m_parts.start->draw(adapted, m_settings.seed);
+  if (m_parts.start->changesBase()) {
+    adapted.startA = adapted.a.clone();
+    adapted.startB = adapted.b.clone();
+    takeStartOut(adapted);
+  }
+  m_parts.form->startExtra(adapted);
+}
+
+void LowRankMethod::takeStartOut(AdaptedSite& adapted) {
+  const at::NoGradGuard noGrad;
+  if (!adapted.originalWeight.defined()) adapted.originalWeight = adapted.site->weight.detach();
+  const at::Tensor& original = adapted.originalWeight;
+  const at::Tensor start = adapted.startB.mm(adapted.startA).mul_(adapted.scaling);
+  adapted.site->weight = (original.to(start.scalar_type()) - start).to(original.scalar_type());
+  m_model->replaceSiteWeight(*adapted.site, adapted.site->weight);
+}
+
+// The base weights follow starts that were read.
+void LowRankMethod::rebindBase() {
+  if (!m_parts.start->changesBase()) return;
+  for (AdaptedSite& adapted : m_sites) takeStartOut(adapted);
+  m_model->rebind();
+}
+
+std::string LowRankMethod::extraName(const AdaptedSite& adapted) const {
+  return adapted.site->name + "." + m_parts.form->extraName();
 }
 
 std::vector<OptimizedParameter> LowRankMethod::trainable() const {
   std::vector<OptimizedParameter> out;
   for (const AdaptedSite& adapted : m_sites) {
-    out.push_back({adapted.site->name + ".lora_A.weight", adapted.a});
-    out.push_back({adapted.site->name + ".lora_B.weight", adapted.b});
+    if (m_parts.rule->trainsA()) out.push_back({nameA(adapted), adapted.a});
+    out.push_back({nameB(adapted), adapted.b});
+    if (adapted.extra.defined()) out.push_back({extraName(adapted), adapted.extra});
   }
   out.insert(out.end(), m_whole.begin(), m_whole.end());
+  m_parts.rule->adjust(out);
+  return out;
+}
+
+void LowRankMethod::beforeStep(const StepInfo& info, Optimizer& optimizer) {
+  for (const AdaptedSite& adapted : m_sites) m_parts.form->aboutToMove(adapted);
+  m_parts.rule->beforeStep(info, optimizer);
+}
+
+std::vector<OptimizedParameter> LowRankMethod::stateTensors() const {
+  std::vector<OptimizedParameter> out = m_parts.rule->state();
+  for (const AdaptedSite& adapted : m_sites) {
+    if (!m_parts.rule->trainsA()) out.push_back({nameA(adapted), adapted.a});
+    if (!adapted.startA.defined()) continue;
+    out.push_back({startNameA(adapted), adapted.startA});
+    out.push_back({startNameB(adapted), adapted.startB});
+  }
   return out;
 }
 
 std::map<std::string, at::Tensor> LowRankMethod::state() const {
   std::map<std::string, at::Tensor> out;
-  for (const AdaptedSite& adapted : m_sites) {
-    if (!adapted.startA.defined()) continue;
-    out[adapted.site->name + ".start_A"] = adapted.startA;
-    out[adapted.site->name + ".start_B"] = adapted.startB;
-  }
+  for (const OptimizedParameter& kept : stateTensors()) out[kept.name] = kept.tensor;
   return out;
 }
 
 Result<void> LowRankMethod::loadState(const std::map<std::string, at::Tensor>& state) {
-  std::vector<OptimizedParameter> starts;
-  for (const AdaptedSite& adapted : m_sites) {
-    if (!adapted.startA.defined()) continue;
-    starts.push_back({adapted.site->name + ".start_A", adapted.startA});
-    starts.push_back({adapted.site->name + ".start_B", adapted.startB});
-  }
-  if (state.size() != starts.size())
+  const std::vector<OptimizedParameter> kept = stateTensors();
+  if (state.size() != kept.size())
     return Error{ErrorCode::BadInput,
                  "The method's saved state has another size",
                  "method state",
                  fmt::format("{} tensors", state.size()),
-                 fmt::format("{} tensors", starts.size()),
+                 fmt::format("{} tensors", kept.size()),
                  "Resume from a checkpoint of a run with the same method, sites and warm-up."};
-  if (starts.empty()) return {};
-  if (auto ok = copyInto(starts, state); !ok) return ok.error();
-  for (AdaptedSite& adapted : m_sites) takeStartOut(*m_model, adapted);
-  m_model->rebind();
+  if (kept.empty()) return {};
+  if (auto ok = copyInto(kept, state); !ok) return ok.error();
+  rebindBase();
   return {};
 }
 
 std::vector<FactorPair> LowRankMethod::factorPairs() const {
   std::vector<FactorPair> out;
-  for (const AdaptedSite& adapted : m_sites)
-    out.push_back({adapted.site, adapted.a, adapted.b, adapted.scaling, adapted.startA, adapted.startB});
+  for (const AdaptedSite& adapted : m_sites) out.push_back(m_parts.form->factors(adapted));
   return out;
 }
 
@@ -237,25 +241,36 @@ at::Tensor LowRankMethod::originalWeight(const LinearSite& site) const {
 
 nlohmann::json LowRankMethod::adapterConfig(const Model& model, const std::string& basePath) const {
   PeftConfigInput input{m_settings, model, basePath};
-  input.rootScaling = m_scaling == LowRankScaling::ByRootRank;
+  input.rootScaling = m_parts.names.scaling == "root_rank";
   // An update that left the base weight is the difference of two rank-r products: twice the rank (and alpha, by which
-  // alpha/r stays what it was) against the original weight.
-  input.rankFactor = redrawsStart() ? 2 : 1;
-  return peftConfig(input);
+  // the scaling stays what it was) against the original weight.
+  input.rankFactor = m_parts.start->changesBase() ? 2 : 1;
+  nlohmann::json config = peftConfig(input);
+  m_parts.form->describe(config);
+  m_parts.rule->describe(config);
+  return config;
 }
 
 std::map<std::string, at::Tensor> LowRankMethod::adapterTensors() const {
   const at::NoGradGuard noGrad;
   std::map<std::string, at::Tensor> out;
-  for (const AdaptedSite& adapted : m_sites) {
-    const std::string name = kPeftPrefix + adapted.site->name;
+  for (size_t i = 0; i < m_sites.size(); ++i) {
+    const AdaptedSite& adapted = m_sites[i];
+    const std::string name = kPeftPrefix + adapted.site->name, ending = m_parts.form->factorEnding();
+    at::Tensor a = adapted.a.detach(), b = adapted.b.detach(), extra = adapted.extra;
     if (adapted.startA.defined()) {
-      out[name + ".lora_A.weight"] = at::cat({adapted.a.detach(), adapted.startA}, 0);
-      out[name + ".lora_B.weight"] = at::cat({adapted.b.detach(), -adapted.startB}, 1).contiguous();
-    } else {
-      out[name + ".lora_A.weight"] = adapted.a.detach();
-      out[name + ".lora_B.weight"] = adapted.b.detach();
+      a = at::cat({a, adapted.startA}, 0);
+      b = at::cat({b, -adapted.startB}, 1).contiguous();
     }
+    if (const at::Tensor kept = m_parts.rule->kept(i); kept.defined()) {
+      const at::Tensor ranks = kept.nonzero().view(-1);
+      a = a.index_select(0, ranks);
+      b = b.index_select(1, ranks);
+      extra = extra.index_select(0, ranks);
+    }
+    out[name + ".lora_A" + ending] = a;
+    out[name + ".lora_B" + ending] = b;
+    if (extra.defined()) out[kPeftPrefix + extraName(adapted)] = extra.detach();
   }
   for (const OptimizedParameter& p : m_whole) {
     std::string name = p.name;
@@ -266,37 +281,63 @@ std::map<std::string, at::Tensor> LowRankMethod::adapterTensors() const {
   return out;
 }
 
+// Factors of rank 2r carry their start in the second half.
+Result<void> LowRankMethod::splitStart(AdaptedSite& adapted, std::map<std::string, at::Tensor>& byName,
+                                       std::vector<OptimizedParameter>& targets) const {
+  targets.push_back({startNameA(adapted), adapted.startA});
+  targets.push_back({startNameB(adapted), adapted.startB});
+  const int64_t r = adapted.rank;
+  const auto a = byName.find(nameA(adapted)), b = byName.find(nameB(adapted));
+  if (a == byName.end() || b == byName.end()) return {};  // reported by copyInto
+  if (a->second.dim() != 2 || b->second.dim() != 2 || a->second.size(0) != 2 * r || b->second.size(1) != 2 * r)
+    return Error{ErrorCode::BadInput,
+                 "The adapter does not carry its start",
+                 adapted.site->name,
+                 fmt::format("rank {}", a->second.dim() == 2 ? a->second.size(0) : 0),
+                 fmt::format("rank {}", 2 * r),
+                 "Load it as a LoRA adapter, or give one that this method saved with warm-up 0."};
+  byName[startNameA(adapted)] = a->second.slice(0, r, 2 * r);
+  byName[startNameB(adapted)] = -b->second.slice(1, r, 2 * r);
+  a->second = a->second.slice(0, 0, r);
+  b->second = b->second.slice(1, 0, r);
+  return {};
+}
+
+// A file may leave out what was pruned: the ranks that it has come first, the others keep their drawn factors and add
+// nothing, their extra entry being 0.
+void LowRankMethod::padPruned(size_t index, std::map<std::string, at::Tensor>& byName) {
+  const AdaptedSite& adapted = m_sites[index];
+  const auto a = byName.find(nameA(adapted)), b = byName.find(nameB(adapted)), extra = byName.find(extraName(adapted));
+  if (a == byName.end() || b == byName.end() || extra == byName.end()) return;  // reported by copyInto
+  if (a->second.dim() != 2 || b->second.dim() != 2 || extra->second.dim() != 2) return;
+  const int64_t ranks = a->second.size(0);
+  if (ranks >= adapted.rank || b->second.size(1) != ranks || extra->second.size(0) != ranks ||
+      a->second.size(1) != adapted.a.size(1) || b->second.size(0) != adapted.b.size(0))
+    return;
+  const at::NoGradGuard noGrad;
+  at::Tensor wholeA = adapted.a.detach().clone(), wholeB = adapted.b.detach().clone();
+  at::Tensor wholeExtra = at::zeros_like(adapted.extra.detach());
+  wholeA.narrow(0, 0, ranks).copy_(a->second);
+  wholeB.narrow(1, 0, ranks).copy_(b->second);
+  wholeExtra.narrow(0, 0, ranks).copy_(extra->second);
+  a->second = wholeA;
+  b->second = wholeB;
+  extra->second = wholeExtra;
+  m_parts.rule->pruned(index, ranks);
+}
+
 Result<void> LowRankMethod::loadAdapterTensors(const std::map<std::string, at::Tensor>& tensors) {
   std::map<std::string, at::Tensor> byName;
   for (const auto& [name, tensor] : tensors) byName[plainPeftName(name)] = tensor;
 
   std::vector<OptimizedParameter> targets = m_whole;
-  std::set<std::string> known;
-  for (const OptimizedParameter& p : m_whole) known.insert(p.name);
-  for (AdaptedSite& adapted : m_sites) {
-    const std::string nameA = adapted.site->name + ".lora_A.weight", nameB = adapted.site->name + ".lora_B.weight";
-    known.insert(nameA);
-    known.insert(nameB);
-    targets.push_back({nameA, adapted.a});
-    targets.push_back({nameB, adapted.b});
-    if (!adapted.startA.defined()) continue;
-    targets.push_back({adapted.site->name + ".start_A", adapted.startA});
-    targets.push_back({adapted.site->name + ".start_B", adapted.startB});
-    const int64_t r = adapted.rank;
-    auto a = byName.find(nameA), b = byName.find(nameB);
-    if (a == byName.end() || b == byName.end()) continue;  // reported by copyInto
-    if (a->second.dim() != 2 || b->second.dim() != 2 || a->second.size(0) != 2 * r || b->second.size(1) != 2 * r)
-      return Error{ErrorCode::BadInput,
-                   "The adapter does not carry its start",
-                   adapted.site->name,
-                   fmt::format("rank {}", a->second.dim() == 2 ? a->second.size(0) : 0),
-                   fmt::format("rank {}", 2 * r),
-                   "Load it as a LoRA adapter, or give one that this method saved with warm-up 0."};
-    byName[adapted.site->name + ".start_A"] = a->second.slice(0, r, 2 * r);
-    byName[adapted.site->name + ".start_B"] = -b->second.slice(1, r, 2 * r);
-    byName[nameA] = a->second.slice(0, 0, r);
-    byName[nameB] = b->second.slice(1, 0, r);
+  for (const AdaptedSite& adapted : m_sites) {
+    targets.push_back({nameA(adapted), adapted.a});
+    targets.push_back({nameB(adapted), adapted.b});
+    if (adapted.extra.defined()) targets.push_back({extraName(adapted), adapted.extra});
   }
+  std::set<std::string> known;
+  for (const OptimizedParameter& target : targets) known.insert(target.name);
   for (const auto& [name, tensor] : tensors)
     if (!known.count(plainPeftName(name)))
       return Error{ErrorCode::BadInput,
@@ -305,11 +346,13 @@ Result<void> LowRankMethod::loadAdapterTensors(const std::map<std::string, at::T
                    "an unknown tensor",
                    "lora_A, lora_B, trained biases and saved modules of the adapted sites",
                    "Check that the adapter was made for this model and by LoRA or one of its relatives here."};
+  if (m_parts.form->prunes())
+    for (size_t i = 0; i < m_sites.size(); ++i) padPruned(i, byName);
+  for (AdaptedSite& adapted : m_sites)
+    if (adapted.startA.defined())
+      if (auto split = splitStart(adapted, byName, targets); !split) return split.error();
   if (auto ok = copyInto(targets, byName); !ok) return ok.error();
-  if (redrawsStart()) {
-    for (AdaptedSite& adapted : m_sites) takeStartOut(*m_model, adapted);
-    m_model->rebind();
-  }
+  rebindBase();
   return {};
 }
 
@@ -325,7 +368,7 @@ Result<void> LowRankMethod::merge(Model& model) {
   const at::NoGradGuard noGrad;
   for (AdaptedSite& adapted : m_sites) {
     const at::Tensor& weight = adapted.site->weight;
-    const at::Tensor delta = adapted.b.mm(adapted.a).mul_(adapted.scaling);
+    const at::Tensor delta = adapted.site->adapter->deltaWeight();
     model.replaceSiteWeight(*adapted.site, (weight.detach().to(delta.scalar_type()) + delta).to(weight.scalar_type()));
     adapted.site->adapter.reset();
   }

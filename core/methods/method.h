@@ -48,6 +48,8 @@ struct FactorPair {
   double scaling = 1;
   // Set where the start was taken out of the weight (W = W0 − s·startB·startA): the update is s (B A − startB startA).
   at::Tensor startA, startB;
+  // DoRA: the rows of W + s B A have these norms [out] instead of their own.
+  at::Tensor magnitude;
 };
 
 class Method {
@@ -59,6 +61,10 @@ class Method {
   virtual Result<void> attach(Model& model) = 0;
   // Everything that trains, the task head included; names as in PEFT files without the "base_model.model." prefix.
   virtual std::vector<OptimizedParameter> trainable() const = 0;
+
+  // What training adds to the loss of a step besides the model's own (AdaLoRA's orthogonality): once a step, whatever the
+  // number of micro-batches. Undefined: nothing.
+  virtual at::Tensor lossTerm() const { return {}; }
 
   // Around the optimizer's step. Gradients are accumulated and clipped (METHODS 0, order of a step).
   virtual void beforeStep(const StepInfo&, Optimizer&) {}

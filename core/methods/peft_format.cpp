@@ -55,8 +55,7 @@ Error badConfig(const std::string& key, const std::string& found, const std::str
 }
 
 // Switches of PEFT that change what an adapter computes and that are not built here.
-constexpr const char* kForeignSwitches[] = {"use_dora",
-                                            "use_bdlora",
+constexpr const char* kForeignSwitches[] = {"use_bdlora",
                                             "use_qalora",
                                             "lora_bias",
                                             "velora_config",
@@ -82,6 +81,48 @@ Result<std::vector<std::string>> stringList(const json& config, const char* key)
     out.push_back(entry.get<std::string>());
   }
   return out;
+}
+
+Result<double> numberOf(const json& config, const char* key, double standard) {
+  auto found = config.find(key);
+  if (found == config.end() || found->is_null()) return standard;
+  if (!found->is_number()) return badConfig(key, found->dump(), "a number", "Correct the file.");
+  return found->get<double>();
+}
+
+Result<int64_t> rankOf(const json& config, const char* key, double standard) {
+  auto rank = numberOf(config, key, standard);
+  if (!rank) return rank.error();
+  if (!(*rank >= 1 && *rank <= 65536 && *rank == std::floor(*rank)))
+    return badConfig(key, fmt::format("{}", *rank), "a whole number 1 … 65536", "Correct the file.");
+  return static_cast<int64_t>(*rank);
+}
+
+// AdaLoRA counts its phases in steps of its own run; here they are shares of whatever run goes on from it.
+Result<void> readAdaLora(const json& config, MethodSettings& s) {
+  auto rank = rankOf(config, "init_r", 12), target = rankOf(config, "target_r", 8);
+  for (const auto* value : {&rank, &target})
+    if (!*value) return value->error();
+  s.rank = *rank;
+  if (!(s.alpha > 0)) s.alpha = static_cast<double>(s.rank);
+  s.options["target_rank"] = std::min(*target, *rank);
+  auto total = numberOf(config, "total_step", 0), first = numberOf(config, "tinit", 0),
+       last = numberOf(config, "tfinal", 0), interval = numberOf(config, "deltaT", 1);
+  for (const auto* value : {&total, &first, &last, &interval})
+    if (!*value) return value->error();
+  if (*total > 0 && *first >= 0 && *last >= 0 && *first + *last < *total) {
+    s.options["initial_share"] = *first / *total;
+    s.options["final_share"] = *last / *total;
+  }
+  s.options["mask_interval"] = static_cast<int64_t>(std::clamp(*interval, 1.0, 1e9));
+  for (const auto& [theirs, ours, standard] :
+       {std::tuple{"beta1", "importance_smoothing", 0.85}, std::tuple{"beta2", "deviation_smoothing", 0.85},
+        std::tuple{"orth_reg_weight", "orthogonality", 0.5}}) {
+    auto value = numberOf(config, theirs, standard);
+    if (!value) return value.error();
+    s.options[ours] = *value;
+  }
+  return {};
 }
 
 }  // namespace
@@ -149,13 +190,18 @@ std::string plainPeftName(const std::string& name) {
   for (const char* wrapper : {".modules_to_save.default", ".modules_to_save", ".base_layer"})
     if (const size_t at = out.find(std::string(wrapper) + "."); at != std::string::npos)
       out.erase(at, std::string_view(wrapper).size());
-  for (const char* factor : {".lora_A", ".lora_B"}) {
-    const size_t at = out.find(factor);
+  for (const char* part : {".lora_A", ".lora_B", ".lora_magnitude_vector", ".lora_E"}) {
+    const size_t at = out.find(part);
     if (at == std::string::npos) continue;
-    const size_t end = at + std::string_view(factor).size();
-    if (end == out.size()) out += ".weight";  // the LoRA authors' library has no module around a factor
-    // "….lora_A.default.weight"
-    if (const size_t last = out.rfind(".weight"); last != std::string::npos && last > end && out.size() == last + 7) out.erase(end, last - end);
+    const size_t end = at + std::string_view(part).size();
+    // "….lora_A.default.weight", "….lora_A" (the LoRA authors' library and AdaLoRA have no module around a factor),
+    // "….lora_magnitude_vector.weight": what stands behind the part says which adapter, not which tensor.
+    const std::string behind = out.substr(end);
+    const bool named = behind.empty() || (behind.front() == '.' && !behind.ends_with(".bias") &&
+                                          (behind.find('.', 1) == std::string::npos || behind.ends_with(".weight")));
+    if (!named) continue;
+    out.resize(end);
+    if (part == std::string_view(".lora_A") || part == std::string_view(".lora_B")) out += ".weight";
   }
   return out;
 }
@@ -164,35 +210,38 @@ Result<MethodSettings> settingsFromPeftConfig(const json& config) {
   if (!config.is_object())
     return badConfig("", config.type_name(), "an object", "Give the file that PEFT or this program wrote.");
   const auto type = config.find("peft_type");
-  if (type == config.end() || !type->is_string() || *type != "LORA")
-    return badConfig("peft_type", type == config.end() ? "nothing" : type->dump(), "LORA",
-                     "Only adapters of LoRA and rsLoRA (RoRA) can be loaded; merge others into their base model with PEFT.");
+  const bool adaLora = type != config.end() && *type == "ADALORA";
+  if (type == config.end() || (*type != "LORA" && !adaLora))
+    return badConfig("peft_type", type == config.end() ? "nothing" : type->dump(), "LORA or ADALORA",
+                     "Only adapters of LoRA, rsLoRA (RoRA), DoRA and AdaLoRA can be loaded; merge others into their base "
+                     "model with PEFT.");
   for (const char* key : kForeignSwitches)
     if (auto found = config.find(key); found != config.end() && isSet(*found))
-      return badConfig(key, found->dump(), "off", "This kind of adapter is not built here; use plain LoRA or rsLoRA.");
+      return badConfig(key, found->dump(), "off", "This kind of adapter is not built here; use LoRA, rsLoRA, DoRA or AdaLoRA.");
 
   MethodSettings s;
   auto flag = [&](const char* key) {
     auto found = config.find(key);
     return found != config.end() && found->is_boolean() && found->get<bool>();
   };
-  s.name = flag("use_rslora") ? "rora" : "lora";
-  auto number = [&](const char* key, double standard) -> Result<double> {
-    auto found = config.find(key);
-    if (found == config.end() || found->is_null()) return standard;
-    if (!found->is_number()) return badConfig(key, found->dump(), "a number", "Correct the file.");
-    return found->get<double>();
-  };
-  auto rank = number("r", 8), alpha = number("lora_alpha", 8), dropout = number("lora_dropout", 0);
-  for (const auto* value : {&rank, &alpha, &dropout})
+  s.name = flag("use_dora") ? "dora" : flag("use_rslora") ? "rora" : "lora";
+  if (flag("use_dora") && flag("use_rslora")) s.options["scaling"] = "root_rank";
+  auto rank = rankOf(config, "r", 8);
+  if (!rank && !adaLora) return rank.error();
+  auto alpha = numberOf(config, "lora_alpha", 8), dropout = numberOf(config, "lora_dropout", 0);
+  for (const auto* value : {&alpha, &dropout})
     if (!*value) return value->error();
-  if (!(*rank >= 1 && *rank <= 65536 && *rank == std::floor(*rank)))
-    return badConfig("r", fmt::format("{}", *rank), "a whole number 1 … 65536", "Correct the file.");
-  s.rank = static_cast<int64_t>(*rank);
   s.alpha = *alpha;
   s.dropout = *dropout;
+  if (adaLora) {
+    s.name = "adalora";
+    s.options.erase("scaling");
+    if (auto read = readAdaLora(config, s); !read) return read.error();
+  } else {
+    s.rank = *rank;
+  }
   if (auto bias = config.find("bias"); bias != config.end() && bias->is_string()) s.bias = bias->get<std::string>();
-  if (auto init = config.find("init_lora_weights"); init != config.end() && init->is_string()) {
+  if (auto init = config.find("init_lora_weights"); !adaLora && init != config.end() && init->is_string()) {
     const std::string start = *init;
     // These starts take something out of the base weights, which a plain base model still has.
     for (const char* changing : {"pissa", "olora", "corda", "loftq", "lora_ga"})
@@ -219,7 +268,8 @@ Result<MethodSettings> settingsFromPeftConfig(const json& config) {
   }
   for (const char* key : {"rank_pattern", "alpha_pattern"}) {
     auto patterns = config.find(key);
-    if (patterns == config.end() || patterns->is_null()) continue;
+    // AdaLoRA's pattern tells which ranks its file left out; the tensors tell how many.
+    if (adaLora || patterns == config.end() || patterns->is_null()) continue;
     if (!patterns->is_object())
       return badConfig(key, patterns->type_name(), "an object of numbers", "Correct the file.");
     for (const auto& [pattern, value] : patterns->items()) {

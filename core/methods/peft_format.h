@@ -25,8 +25,8 @@ nlohmann::json peftConfig(const PeftConfigInput& input);
 // puts around saved modules and adapted layers.
 std::string plainPeftName(const std::string& name);
 
-// Settings of the method ("lora", or "rora" with use_rslora) that an adapter_config.json describes. Kinds of adapters
-// that are not built here (DoRA, AdaLoRA, …) are refused by name.
+// Settings of the method ("lora", "rora" with use_rslora, "dora" with use_dora, "adalora") that an
+// adapter_config.json describes. Kinds of adapters that are not built here (LoHa, IA3, …) are refused by name.
 Result<MethodSettings> settingsFromPeftConfig(const nlohmann::json& config);
 
 // Writes adapter_config.json and adapter_model.safetensors into `folder` (created when absent).

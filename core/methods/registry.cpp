@@ -1,34 +1,73 @@
 #include "core/methods/registry.h"
 
 #include "core/methods/full.h"
-#include "core/methods/lora.h"
-#include "core/methods/reflora.h"
-#include "core/methods/reflora_s.h"
+#include "core/methods/low_rank.h"
 
 namespace rankscope {
 
 namespace {
 
-int64_t countLowRank(int64_t out, int64_t in, bool, int64_t rank) { return rank * (out + in); }
-int64_t countFull(int64_t out, int64_t in, bool hasBias, int64_t) { return out * in + (hasBias ? out : 0); }
-double noScale(int64_t, double) { return 1.0; }
+SiteCost fullCost(const MethodSettings&, const SiteShape& site, int64_t) {
+  return {site.outFeatures * site.inFeatures + (site.hasBias ? site.outFeatures : 0)};
+}
+double noScale(const MethodSettings&, int64_t, double) { return 1.0; }
+
+SiteCost lowRankCost(const MethodSettings& settings, const SiteShape& site, int64_t rank) {
+  auto parts = makeParts(settings);
+  if (!parts) return {};  // said by attach() and validation
+  SiteCost cost;
+  cost.trained = rank * site.outFeatures + (parts->rule->trainsA() ? rank * site.inFeatures : 0);
+  if (parts->form->extraName()) {
+    int64_t extra = 1;
+    for (const int64_t size : parts->form->extraShape(site.outFeatures, rank)) extra *= size;
+    cost.trained += extra;
+  }
+  cost.state = parts->rule->stateAt(site.outFeatures, site.inFeatures, rank);
+  cost.keepsOutput = parts->form->keepsOutput();
+  cost.keepsWeight = parts->start->changesBase();
+  return cost;
+}
+
+double lowRankScale(const MethodSettings& settings, int64_t rank, double alpha) {
+  auto parts = makeParts(settings);
+  return parts ? updateScale(parts->names, rank, alpha) : 1.0;
+}
+
+MethodEntry lowRank(const char* name, const char* title, const char* paper) {
+  return {name, title, paper, true, makeLowRank, lowRankCost, lowRankScale};
+}
+
+MethodSettings presetOf(const MethodEntry& entry) {
+  MethodSettings settings;
+  settings.name = entry.name;
+  return settings;
+}
 
 }  // namespace
 
-// THE list of methods.
+int64_t MethodEntry::countAtSite(int64_t outFeatures, int64_t inFeatures, bool hasBias, int64_t rank) const {
+  SiteShape site;
+  site.outFeatures = outFeatures;
+  site.inFeatures = inFeatures;
+  site.hasBias = hasBias;
+  return costAtSite(presetOf(*this), site, rank).trained;
+}
+
+double MethodEntry::effectiveScale(int64_t rank, double alpha) const { return scale(presetOf(*this), rank, alpha); }
+
+// THE list of methods. Parts of the low-rank ones: core/config/method_parts.cpp.
 const std::vector<MethodEntry>& methodEntries() {
   static const std::vector<MethodEntry> entries{
-      {"full", "Full fine-tuning", "every parameter, AdamW", false, makeFull, countFull, noScale},
-      {"lora", "LoRA", "Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, ICLR 2022", true, makeLora,
-       countLowRank, loraScaling},
-      {"rora", "RoRA",
-       "Liu et al., RoRA: Efficient Fine-Tuning of LLM with Reliability Optimization for Rank Adaptation, 2025", true,
-       makeRora, countLowRank, roraScaling},
-      {"reflora", "RefLoRA",
-       "Zhang et al., RefLoRA: Refactored Low-Rank Adaptation for Efficient Fine-Tuning, NeurIPS 2025", true,
-       makeRefLora, countLowRank, loraScaling},
-      {"reflora_s", "RefLoRA-S", "Zhang et al., RefLoRA, NeurIPS 2025 (scalar form)", true, makeRefLoraS, countLowRank,
-       loraScaling},
+      {"full", "Full fine-tuning", "every parameter, AdamW", false, makeFull, fullCost, noScale},
+      lowRank("lora", "LoRA", "Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, ICLR 2022"),
+      lowRank("rora", "RoRA",
+              "Liu et al., RoRA: Efficient Fine-Tuning of LLM with Reliability Optimization for Rank Adaptation, 2025"),
+      lowRank("reflora", "RefLoRA",
+              "Zhang et al., RefLoRA: Refactored Low-Rank Adaptation for Efficient Fine-Tuning, NeurIPS 2025"),
+      lowRank("reflora_s", "RefLoRA-S", "Zhang et al., RefLoRA, NeurIPS 2025 (scalar form)"),
+      lowRank("dora", "DoRA", "Liu et al., DoRA: Weight-Decomposed Low-Rank Adaptation, ICML 2024"),
+      lowRank("adalora", "AdaLoRA",
+              "Zhang et al., AdaLoRA: Adaptive Budget Allocation for Parameter-Efficient Fine-Tuning, ICLR 2023"),
   };
   return entries;
 }

@@ -3,16 +3,28 @@
 
 namespace rankscope {
 
+// What a method adds at one site, for counts and memory estimates.
+struct SiteCost {
+  int64_t trained = 0;       // parameters; biases and the head not counted (METHODS "Count")
+  int64_t state = 0;         // float32 values kept beside the optimizer's
+  bool keepsOutput = false;  // the site's output is kept for backward as well
+  bool keepsWeight = false;  // W0 stays beside a changed base weight
+};
+
 struct MethodEntry {
   std::string name;   // "reflora": the value of method.name
   std::string title;  // "RefLoRA"
   std::string paper;  // citation, one line
   bool lowRank = true;
   std::unique_ptr<Method> (*make)(MethodSettings settings);
-  // Trainable parameters of one site under this method, biases and head not counted (METHODS "Count").
-  int64_t (*countAtSite)(int64_t outFeatures, int64_t inFeatures, bool hasBias, int64_t rank);
+  // Under settings whose options may have chosen other parts than the preset's.
+  SiteCost (*costAtSite)(const MethodSettings& settings, const SiteShape& site, int64_t rank);
   // Factor on BA that `rank` and `alpha` give: alpha/r, alpha/sqrt(r), 1.
-  double (*effectiveScale)(int64_t rank, double alpha);
+  double (*scale)(const MethodSettings& settings, int64_t rank, double alpha);
+
+  // Of the preset itself.
+  int64_t countAtSite(int64_t outFeatures, int64_t inFeatures, bool hasBias, int64_t rank) const;
+  double effectiveScale(int64_t rank, double alpha) const;
 };
 const std::vector<MethodEntry>& methodEntries();
 Result<const MethodEntry*> findMethod(const std::string& name);

@@ -47,6 +47,7 @@ std::string shapeText(const at::Tensor& tensor) {
 
 struct Factors {
   at::Tensor A, B;
+  at::Tensor magnitude;  // DoRA's
   double scaling = 1;
 };
 
@@ -60,28 +61,45 @@ Result<std::map<std::string, Factors>> readAdapter(const std::filesystem::path& 
   if (!source) return source.error();
   std::map<std::string, Factors> factors;
   try {
-    if (config->value("use_dora", false))
-      return Error{ErrorCode::BadInput, "this adapter scales its rows beside the low-rank update", pathText(configFile),
-                   "use_dora: true", "a LoRA adapter without use_dora", "Merge it first and compare the merged model."};
-    const auto r = config->at("r").get<int64_t>();
+    const bool dora = config->value("use_dora", false);
+    const bool adaLora = config->value("peft_type", std::string()) == "ADALORA";
+    const auto r = config->at(adaLora ? "init_r" : "r").get<int64_t>();
     const auto alpha = config->at("lora_alpha").get<double>();
     const bool rootScaling = config->value("use_rslora", false);
     for (const std::string& name : source->names()) {
-      const std::string tail = ".lora_A.weight";
+      // AdaLoRA's factors have no module around them.
+      const std::string ending = adaLora ? "" : ".weight", tail = ".lora_A" + ending;
       if (!name.starts_with(kPeftPrefix) || !name.ends_with(tail)) continue;
       const std::string site = name.substr(kPeftPrefix.size(), name.size() - kPeftPrefix.size() - tail.size());
-      const auto A = source->tensor(name, at::kDouble);
+      auto A = source->tensor(name, at::kDouble);
       if (!A) return A.error();
-      const auto B = source->tensor(kPeftPrefix + site + ".lora_B.weight", at::kDouble);
+      const auto B = source->tensor(kPeftPrefix + site + ".lora_B" + ending, at::kDouble);
       if (!B) return B.error();
       if (A->dim() != 2 || B->dim() != 2 || B->size(1) != A->size(0))
         return Error{ErrorCode::BadInput, "the factors of an adapter do not fit each other", site,
                      fmt::format("A of {} dimensions, B of {}", A->dim(), B->dim()), "A [r, in] and B [out, r]",
                      "Save the adapter again."};
+      if (adaLora) {
+        if (A->size(0) == 0) continue;  // every rank of this site was pruned
+        const auto entries = source->tensor(kPeftPrefix + site + ".lora_E", at::kDouble);
+        if (!entries) return entries.error();
+        if (entries->dim() != 2 || entries->size(0) != A->size(0) || entries->size(1) != 1)
+          return Error{ErrorCode::BadInput, "an adapter's E does not fit its factors", site, shapeText(*entries),
+                       fmt::format("{} × 1", A->size(0)), "Save the adapter again."};
+        factors[site] = {*A * *entries, *B, {}, alpha / (static_cast<double>(r) + 1e-5)};
+        continue;
+      }
       const auto siteRank = byPattern<int64_t>(*config, "rank_pattern", site, r);
       const auto siteAlpha = byPattern<double>(*config, "alpha_pattern", site, alpha);
       const auto rank = static_cast<double>(siteRank);
-      factors[site] = {*A, *B, siteAlpha / (rootScaling ? std::sqrt(rank) : rank)};
+      Factors& read = factors[site] = {*A, *B, {}, siteAlpha / (rootScaling ? std::sqrt(rank) : rank)};
+      if (!dora) continue;
+      const auto magnitude = source->tensor(kPeftPrefix + site + ".lora_magnitude_vector", at::kDouble);
+      if (!magnitude) return magnitude.error();
+      if (magnitude->dim() != 1 || magnitude->size(0) != B->size(0))
+        return Error{ErrorCode::BadInput, "an adapter's magnitudes do not fit its factors", site,
+                     shapeText(*magnitude), std::to_string(B->size(0)), "Save the adapter again."};
+      read.magnitude = *magnitude;
     }
   } catch (const nlohmann::json::exception& problem) {
     return Error{ErrorCode::BadInput, "adapter_config.json cannot be used", pathText(configFile), problem.what(),
@@ -159,7 +177,9 @@ Result<RunSpectrum> computeRunSpectrum(const RunSpectrumRequest& request,
                      fmt::format("B A of shape [{}, {}]", pair.B.size(0), pair.A.size(1)),
                      fmt::format("[{}, {}]", before->size(0), before->size(1)),
                      "Give the base model that the run was trained on."};
-      site = lowRankSpectrum(svd, pair.A, pair.B, pair.scaling, request.settings);
+      site = pair.magnitude.defined()
+                 ? doraSpectrum(svd, *before, pair.A, pair.B, pair.scaling, pair.magnitude, request.settings)
+                 : lowRankSpectrum(svd, pair.A, pair.B, pair.scaling, request.settings);
     } else {
       const auto after = readWeight(*tuned, *findWeight(*tuned, shape.name), shape);
       if (!after) return after.error();

@@ -43,6 +43,14 @@ SiteSpectrum start(const BaseSvd& base) {
   return result;
 }
 
+void describeFactors(SiteSpectrum& result, const at::Tensor& A, const at::Tensor& B) {
+  const at::Tensor a = A.to(at::kDouble), b = B.to(at::kDouble);
+  result.rank = a.size(0);
+  result.normA = a.norm().item<double>();
+  result.normB = b.norm().item<double>();
+  result.balanceGap = (a.matmul(a.t()) - b.t().matmul(b)).norm().item<double>();
+}
+
 // Part of X [d, r] outside the span of the orthonormal columns of U [d, n], as an orthonormal basis times coefficients:
 // the coefficients [r', r], r' = min(d − n, r). Twice is enough for orthogonality to working precision.
 at::Tensor outsideCoefficients(const at::Tensor& U, const at::Tensor& X) {
@@ -67,11 +75,7 @@ SiteSpectrum lowRankSpectrum(const BaseSvd& base, const at::Tensor& A, const at:
   const int64_t n = base.S.size(0);
   const at::Tensor a = A.to(at::kDouble), b = B.to(at::kDouble) * scaling;
   SiteSpectrum result = start(base);
-  result.rank = a.size(0);
-  const at::Tensor unscaled = B.to(at::kDouble);
-  result.normA = a.norm().item<double>();
-  result.normB = unscaled.norm().item<double>();
-  result.balanceGap = (a.matmul(a.t()) - unscaled.t().matmul(unscaled)).norm().item<double>();
+  describeFactors(result, A, B);
 
   // ΔW = B A through two thin QRs and an r × r SVD; the factors are rebalanced to P Qᵀ with equal norms, and directions
   // that carry nothing are dropped.
@@ -95,6 +99,15 @@ SiteSpectrum lowRankSpectrum(const BaseSvd& base, const at::Tensor& A, const at:
   const at::Tensor P = at::cat({base.U.t().matmul(left), outsideCoefficients(base.U, left)}, 0);
   const at::Tensor Q = at::cat({base.V.t().matmul(right), outsideCoefficients(base.V, right)}, 0);
   describeVectors(result, leadingTriplets(base.S, P, Q, settings.k), n, settings.heatmapColumns);
+  return result;
+}
+
+SiteSpectrum doraSpectrum(const BaseSvd& base, const at::Tensor& before, const at::Tensor& A, const at::Tensor& B,
+                          double scaling, const at::Tensor& magnitude, const SpectrumSettings& settings) {
+  const at::Tensor v = before.to(at::kDouble) + B.to(at::kDouble).matmul(A.to(at::kDouble)) * scaling;
+  const at::Tensor norms = at::linalg_vector_norm(v, 2, at::IntArrayRef{1}).clamp_min(1e-300);
+  SiteSpectrum result = fullSpectrum(base, before, v * (magnitude.to(at::kDouble) / norms).unsqueeze(1), settings);
+  describeFactors(result, A, B);
   return result;
 }
 

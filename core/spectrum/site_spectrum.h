@@ -16,6 +16,9 @@ struct SpectrumSettings {
 // ΔW = scaling · B A, A [r, in], B [out, r].
 SiteSpectrum lowRankSpectrum(const BaseSvd& base, const at::Tensor& A, const at::Tensor& B, double scaling,
                              const SpectrumSettings& settings);
+// DoRA: W' = diag(m/‖V‖_row) V with V = W0 + scaling · B A and magnitudes m [out].
+SiteSpectrum doraSpectrum(const BaseSvd& base, const at::Tensor& before, const at::Tensor& A, const at::Tensor& B,
+                          double scaling, const at::Tensor& magnitude, const SpectrumSettings& settings);
 // Any W [out, in] of the same shape (full fine-tuning, merged models).
 SiteSpectrum fullSpectrum(const BaseSvd& base, const at::Tensor& before, const at::Tensor& after,
                           const SpectrumSettings& settings);

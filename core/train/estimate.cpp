@@ -76,6 +76,9 @@ struct Counts {
   int64_t factors = 0, whole = 0;  // trained: in factors, and in parameters of the model itself
   int64_t sites = 0;
   std::vector<int64_t> rankAt;  // of each of the model's sites, 0 where nothing is adapted
+  std::vector<int64_t> keptAt;  // columns that each site keeps for backward besides
+  int64_t state = 0;            // float32 values that the method keeps beside the optimizer's
+  int64_t keptWeights = 0;      // weights that stay beside those that the method has changed
 };
 
 // Parameters that are not linear weights of blocks: embeddings, norms, biases and the head, from the checkpoint's headers
@@ -101,6 +104,7 @@ Result<Counts> countTrainable(const MethodSettings& settings, const MethodEntry&
                               int64_t parameters, int64_t headParameters) {
   Counts counts;
   counts.rankAt.assign(sites.size(), 0);
+  counts.keptAt.assign(sites.size(), 0);
   if (!entry.lowRank) {
     counts.whole = parameters;
     return counts;
@@ -115,7 +119,11 @@ Result<Counts> countTrainable(const MethodSettings& settings, const MethodEntry&
     if (!matches(*targets, *layers, site)) continue;
     const int64_t* special = findPattern(settings.rankPattern, site.name);
     const int64_t rank = special ? *special : settings.rank;
-    counts.factors += entry.countAtSite(site.outFeatures, site.inFeatures, site.hasBias, rank);
+    const SiteCost cost = entry.costAtSite(settings, site, rank);
+    counts.factors += cost.trained;
+    counts.state += cost.state;
+    if (cost.keepsOutput) counts.keptAt[i] = site.outFeatures;
+    if (cost.keepsWeight) counts.keptWeights += site.outFeatures * site.inFeatures;
     counts.rankAt[i] = rank;
     ++counts.sites;
     if (settings.bias == "lora_only" && site.hasBias) counts.whole += site.outFeatures;
@@ -130,13 +138,13 @@ Result<Counts> countTrainable(const MethodSettings& settings, const MethodEntry&
 }
 
 PassModel passModel(const RunConfig& config, const MethodEntry& entry, const Sizes& sizes,
-                    const std::vector<SiteShape>& sites, const std::vector<int64_t>& rankAt, at::ScalarType dtype) {
+                    const std::vector<SiteShape>& sites, const Counts& counts, at::ScalarType dtype) {
   PassModel pass;
   pass.hidden = sizes.hidden;
   pass.heads = sizes.heads;
   pass.vocabulary = sizes.vocab;
   pass.full = !entry.lowRank;
-  pass.blocks = blockShapes(sites, rankAt, sizes.inner, pass.full);
+  pass.blocks = blockShapes(sites, counts.rankAt, counts.keptAt, sizes.inner, pass.full);
   while (!pass.full && pass.firstTrained < pass.blocks.size() && pass.blocks[pass.firstTrained].ranks == 0)
     ++pass.firstTrained;
   pass.checkpointing = config.flag("train.gradient_checkpointing");
@@ -298,7 +306,7 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
   Result<Counts> counts = countTrainable(*settings, **entry, *sites, estimate.parameters, headParameters);
   if (!counts) return counts.error();
   estimate.trainable = counts->factors + counts->whole;
-  estimate.effectiveScale = (*entry)->lowRank ? (*entry)->effectiveScale(settings->rank, settings->alpha) : 1;
+  estimate.effectiveScale = (*entry)->lowRank ? (*entry)->scale(*settings, settings->rank, settings->alpha) : 1;
 
   const int64_t maxLength = config.integer("data.max_length"), batch = config.integer("train.batch_size");
   const int64_t tokens = data && data->largestBatchTokens > 0 ? data->largestBatchTokens : images ? batch : batch * maxLength;
@@ -312,7 +320,7 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
     estimate.steps = config.integer("train.max_steps");
   }
 
-  PassModel pass = passModel(config, **entry, sizes, *sites, counts->rankAt, *dtype);
+  PassModel pass = passModel(config, **entry, sizes, *sites, *counts, *dtype);
   pass.decoder = std::find((*family)->heads.begin(), (*family)->heads.end(), HeadKind::CausalLm) != (*family)->heads.end();
   pass.languageHead = *head == HeadKind::CausalLm || *head == HeadKind::MaskedLm;
   pass.maskedHead = *head == HeadKind::MaskedLm;
@@ -332,9 +340,10 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
   if (data) fixed.program += (data->tokens + data->evalTokens) * kDataBytesPerToken;
   // Full fine-tuning keeps W0 beside the masters, for the size of the update; both in float32.
   const int64_t held = (pass.full ? 4 : pass.computeBytes) * base;
-  fixed.weights = held;
+  fixed.weights = held + pass.computeBytes * counts->keptWeights;
   fixed.adapter = 4 * estimate.trainable;
-  fixed.optimizer = (adam ? 8 : config.real("optim.momentum") > 0 ? 4 : 0) * estimate.trainable;
+  fixed.optimizer = (adam ? 8 : config.real("optim.momentum") > 0 ? 4 : 0) * estimate.trainable +
+                    4 * counts->state;
   if (images)
     estimate.memory = imageRunMemory(*image, pass, fixed, estimate.trainable, tokens, data);
   else

@@ -80,7 +80,8 @@ Result<void> setMethod(RunConfig& config, const MethodSettings& settings) {
                                                             {"method.modules_to_save", settings.modulesToSave}};
   for (const auto& [key, value] : values)
     if (auto set = config.set(key, value); !set) return set;
-  if (settings.options.contains("init")) return config.set("method.init", settings.options["init"]);
+  for (const auto& [key, value] : settings.options.items())
+    if (auto set = config.set("method." + key, value); !set) return set;
   return {};
 }
 

@@ -69,8 +69,8 @@ int64_t lossBuffers(const PassModel& model, const PassShape& batch, bool gradien
 
 }  // namespace
 
-std::vector<BlockShape> blockShapes(const std::vector<SiteShape>& sites, const std::vector<int64_t>& rankAt, int64_t inner,
-                                    bool full) {
+std::vector<BlockShape> blockShapes(const std::vector<SiteShape>& sites, const std::vector<int64_t>& rankAt,
+                                    const std::vector<int64_t>& keptAt, int64_t inner, bool full) {
   std::vector<BlockShape> blocks;
   for (size_t first = 0; first < sites.size();) {
     size_t end = first;
@@ -87,6 +87,7 @@ std::vector<BlockShape> blockShapes(const std::vector<SiteShape>& sites, const s
       const bool trains = full || rank > 0;
       block.weights += map;
       block.ranks += rank;
+      block.keptOutputs += keptAt[i];
       block.widestSide = std::max({block.widestSide, site.inFeatures, site.outFeatures});
       block.widestMap = std::max(block.widestMap, map);
       block.widestRanks = std::max(block.widestRanks, rank);
@@ -129,7 +130,7 @@ PassMemory trainingPass(const PassModel& model, const PassShape& batch) {
     const BlockShape& block = model.blocks[i];
     const int64_t rows = i + 1 == model.blocks.size() ? lastRows : tokens;
     // Log-sums of the attention and the norms' deviations are float32.
-    const int64_t own = c * (tokens * (keptBeforeMixing(model, block) + block.ranks) + rows * keptBehindMixing(model, block)) +
+    const int64_t own = c * (tokens * (keptBeforeMixing(model, block) + block.ranks + block.keptOutputs) + rows * keptBehindMixing(model, block)) +
                         tokens * kFloatBytes * (model.heads + 2);
     const int64_t backward = rows * c * backwardColumns(model, block);
     // When a block's backward begins, the blocks behind it have given back what they kept.

@@ -21,6 +21,7 @@ struct BlockShape {
   int64_t widestSide = 0;    // the largest number of columns that goes in or comes out
   int64_t ranks = 0, widestRanks = 0;  // Σ r over the block's adapters, and in one product
   int64_t weights = 0;       // Σ out · in
+  int64_t keptOutputs = 0;   // columns that a method's own form keeps of its sites' outputs
   bool trainsAttention = false, trainsInner = false, trainsDown = false;  // their inputs are kept for the factors' gradients
 };
 
@@ -55,9 +56,10 @@ struct PassMemory {  // bytes at the fullest moment
 };
 
 // Roles are told by shape: what reads `inner` columns is the map down, what writes them an inner map, and of the others
-// the last of a block is the attention's output. `rankAt[i]` is the rank at sites[i], 0 where nothing is adapted.
-std::vector<BlockShape> blockShapes(const std::vector<SiteShape>& sites, const std::vector<int64_t>& rankAt, int64_t inner,
-                                    bool full);
+// the last of a block is the attention's output. `rankAt[i]` is the rank at sites[i], 0 where nothing is adapted;
+// `keptAt[i]` the columns that the method keeps there besides.
+std::vector<BlockShape> blockShapes(const std::vector<SiteShape>& sites, const std::vector<int64_t>& rankAt,
+                                    const std::vector<int64_t>& keptAt, int64_t inner, bool full);
 
 PassMemory trainingPass(const PassModel& model, const PassShape& batch);
 PassMemory evaluationPass(const PassModel& model, const PassShape& batch);

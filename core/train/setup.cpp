@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <thread>
 
 #include "core/config/files.h"
@@ -117,10 +118,14 @@ Result<MethodSettings> methodSettingsOf(const RunConfig& config, const ModelFami
   for (const auto& [name, alpha] : config.map("method.alpha_pattern")) settings.alphaPattern[name] = alpha;
   settings.bias = config.str("method.bias");
   settings.modulesToSave = config.list("method.modules_to_save");
-  // The method's own options: whatever applies under its name and is not one of the common ones above.
-  for (const char* key : {"method.init", "method.warmup_steps", "method.interval"}) {
-    const OptionSpec* option = findOption(key);
-    if (option && applies(*option, config)) settings.options[std::string(key).substr(7)] = config.value(key);
+  // The method's own options: whatever applies to it and is not one of the common ones above.
+  constexpr std::string_view kGroup = "method.";
+  constexpr std::array<std::string_view, 10> kCommon = {"name",         "rank",          "alpha", "dropout",        "target_modules",
+                                                        "layers",       "rank_pattern",  "bias",  "alpha_pattern",  "modules_to_save"};
+  for (const OptionSpec& option : optionTable()) {
+    if (option.key.rfind(kGroup, 0) != 0 || !applies(option, config)) continue;
+    const std::string key = option.key.substr(kGroup.size());
+    if (std::find(kCommon.begin(), kCommon.end(), key) == kCommon.end()) settings.options[key] = config.value(option.key);
   }
   return settings;
 }

@@ -85,6 +85,8 @@ Result<StepResult> StepEngine::run(int64_t step, int64_t totalSteps, const std::
     // A batch without any labelled position has no gradient to give.
     if (loss.requires_grad()) loss.backward();
   }
+  // Not part of the loss that is reported, which is then the same thing for every method.
+  if (const at::Tensor term = m_method.lossTerm(); term.defined()) term.backward();
 
   Result<double> norm = clipGradients(m_parameters, m_settings.maxGradNorm);
   if (!norm) {

@@ -26,7 +26,7 @@ struct StepSettings {
 
 struct StepResult {
   bool abandoned = false;  // `between` asked to leave; nothing was updated
-  double loss = 0;         // mean over the labels of the whole step
+  double loss = 0;         // mean over the labels of the whole step, without what the method adds to it
   double gradNorm = 0;     // before clipping
   double learningRate = 0;
   int64_t tokens = 0;

@@ -6,7 +6,9 @@
 
 #include "core/config/option_spec.h"
 #include "core/config/run_config.h"
+#include "core/config/method_parts.h"
 #include "core/eval/registry.h"
+#include "core/methods/low_rank_parts.h"
 #include "core/methods/registry.h"
 #include "core/optim/registry.h"
 #include "core/optim/schedule.h"
@@ -43,6 +45,38 @@ class ArchRegistries : public QObject {
       QVERIFY(config.set("method.name", entry.name).ok());
       QCOMPARE(applies(*findOption("method.rank"), config), entry.lowRank);
     }
+  }
+
+  // Parts of low-rank methods: what can be chosen is built, and every preset's parts are there.
+  void methodParts() {
+    const auto builtParts = [](const auto& entries) {
+      std::set<std::string> names = namesOf(entries);
+      names.insert("auto");
+      return joined(names);
+    };
+    QCOMPARE(joined(choicesOf("method.form")), builtParts(siteForms()));
+    QCOMPARE(joined(choicesOf("method.init")), builtParts(lowRankStarts()));
+    QCOMPARE(joined(choicesOf("method.rule")), builtParts(trainingRules()));
+    for (const MethodEntry& entry : methodEntries()) {
+      const MethodParts* preset = presetParts(entry.name);
+      QCOMPARE(preset != nullptr, entry.lowRank);
+      if (!preset) continue;
+      QVERIFY2(!partsProblem(*preset), entry.name.c_str());
+      MethodSettings settings;
+      settings.name = entry.name;
+      QVERIFY2(makeParts(settings).ok(), entry.name.c_str());
+    }
+  }
+
+  // An option of a rule applies wherever the rule is, by the method's name or by choice.
+  void optionsFollowTheParts() {
+    RunConfig config;
+    QVERIFY(config.assign({"method.name=reflora"}).empty());
+    QVERIFY(applies(*findOption("method.warmup_steps"), config));
+    QVERIFY(config.assign({"method.rule=plain"}).empty());
+    QVERIFY(!applies(*findOption("method.warmup_steps"), config));
+    QVERIFY(config.assign({"method.name=dora", "method.rule=reflora"}).empty());
+    QVERIFY(applies(*findOption("method.warmup_steps"), config));
   }
 
   void optimizersAndSchedules() {

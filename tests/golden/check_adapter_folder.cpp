@@ -27,7 +27,6 @@ NotBuilt checkAdapterFolder(const CaseEntry& entry, Findings& findings) {
   auto config = readJsonFile(entry.folder / "adapter_config.json");
   if (!config) throw ErrorException(config.error());
   if (text(*config, "peft_type") != "LORA") return text(*config, "peft_type");
-  if (config->is_object() && config->value("use_dora", nlohmann::json(false)) == true) return "DoRA";
   auto golden = trainingCaseOf(entry.folder);
   if (!golden) return "no training case of this name to compare with";
   GoldenModel opened = openModel(golden->modelFolder(), at::kFloat);

@@ -1,4 +1,4 @@
-#include "core/methods/reflora.h"
+#include "core/methods/rules/reflora.h"
 #include "kernels/reflora_ops.h"
 #include "tests/golden/check.h"
 

@@ -37,8 +37,7 @@ Wanted wantedMethod(const Case& golden, const Model& model) {
     return {full, std::nullopt};
   }
   const std::string type = text(*config, "peft_type");
-  if (type != "LORA") return {{}, type.empty() ? "an adapter of no type" : type};
-  if (numberOr(*config, "use_dora", 0) != 0 || config->value("use_dora", false)) return {{}, "DoRA"};
+  if (type != "LORA" && type != "ADALORA") return {{}, type.empty() ? "an adapter of no type" : type};
   if (auto init = config->find("init_lora_weights"); init != config->end() && init->is_string() && *init != "gaussian")
     return {{}, init->get<std::string>()};
   if (!golden.namesUnder("frozen/").empty()) return {{}, "only-B LoRA"};
@@ -166,7 +165,7 @@ class TrainingCheck {
       ForwardContext context;
       context.training = true;  // dropout is 0 in every case
       context.step = t;
-      const at::Tensor loss = m_model.loss(batch(t % m_batches), context);
+      const at::Tensor loss = lossOf(t % m_batches, context);
       m_findings.close(fmt::format("loss {}", t), loss.reshape({1}), m_losses[t].reshape({1}), lossTolerance);
       loss.backward();
       if (t == 0) compareGradients();
@@ -177,12 +176,13 @@ class TrainingCheck {
       optimizer.step(rate);
       m_method.afterStep(info, optimizer);
       compareParameters(t + 1);
+      compareEntries(t + 1);
     }
     {
       const at::NoGradGuard noGrad;
       ForwardContext context;
-      m_findings.close(fmt::format("loss {}", m_steps), m_model.loss(batch(0), context).reshape({1}),
-                       m_losses[m_steps].reshape({1}), lossTolerance);
+      m_findings.close(fmt::format("loss {}", m_steps), lossOf(0, context).reshape({1}), m_losses[m_steps].reshape({1}),
+                       lossTolerance);
     }
     compareLogits(fmt::format("logits{}", m_steps), "");
     compareMerged();
@@ -191,6 +191,26 @@ class TrainingCheck {
  private:
   PackedBatch batch(int64_t index) const {
     return pack(readBatch(m_golden, "batch/", index), m_model.head(), m_model.numLabels());
+  }
+
+  // With what the method adds, as the recordings have it.
+  at::Tensor lossOf(int64_t index, ForwardContext& context) {
+    const at::Tensor loss = m_model.loss(batch(index), context), term = m_method.lossTerm();
+    return term.defined() ? loss + term : loss;
+  }
+
+  // AdaLoRA's E of all modules by name, after the step's pruning.
+  void compareEntries(int64_t step) {
+    const std::string key = fmt::format("E_after_alloc/step{}", step);
+    if (!m_golden.has(key)) return;
+    std::map<std::string, at::Tensor> entries;
+    for (const OptimizedParameter& p : m_parameters)
+      if (p.name.ends_with(".lora_E")) entries[p.name] = p.tensor.detach().reshape(-1);
+    std::vector<at::Tensor> inOrder;
+    for (const auto& [name, value] : entries) inOrder.push_back(value);
+    const at::Tensor all = at::cat(inOrder), theirs = m_golden.get(key);
+    m_findings.close(key, all, theirs, {m_golden.tolerance("step20_atol", 5e-4), 0});
+    m_findings.equal(key + ", pruned", all.eq(0).sum().item<int64_t>(), theirs.eq(0).sum().item<int64_t>());
   }
 
   // Recorded values under a prefix, by our parameter's tensor.

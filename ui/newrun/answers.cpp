@@ -1,8 +1,8 @@
 #include "ui/newrun/answers.h"
 
 #include <QHash>
-#include <cmath>
 
+#include "core/config/method_parts.h"
 #include "ui/shell/answer_fields.h"
 
 namespace rankscope::ui {
@@ -178,9 +178,11 @@ std::vector<ValidationIssue> readIssues(const json& answer) {
   return issues;
 }
 
-std::optional<double> effectiveScale(const std::string& method, double rank, double alpha) {
-  if (method == "full" || rank < 1) return std::nullopt;
-  return method == "rora" ? alpha / std::sqrt(rank) : alpha / rank;
+std::optional<double> effectiveScale(const RunConfig& config) {
+  const auto parts = partsOf(config);
+  const int64_t rank = config.integer("method.rank");
+  if (!parts || rank < 1) return std::nullopt;
+  return updateScale(*parts, rank, config.real("method.alpha"));
 }
 
 }  // namespace rankscope::ui

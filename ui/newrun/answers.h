@@ -92,7 +92,7 @@ CheckOutcome readCheck(const nlohmann::json& answer);
 
 std::vector<ValidationIssue> readIssues(const nlohmann::json& answer);
 
-// α/r and its kin, as the methods define it (METHODS 2-5); none for full fine-tuning, which has no factors.
-std::optional<double> effectiveScale(const std::string& method, double rank, double alpha);
+// Factor on the update under a config (core/config/method_parts.h); none for a method without factors.
+std::optional<double> effectiveScale(const RunConfig& config);
 
 }  // namespace rankscope::ui

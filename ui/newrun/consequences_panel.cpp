@@ -222,7 +222,7 @@ void ConsequencesPanel::refresh() {
   } else {
     m_trainable->setText(none);
   }
-  const auto scale = effectiveScale(config.str("method.name"), double(config.integer("method.rank")), config.real("method.alpha"));
+  const auto scale = effectiveScale(config);
   m_scale->setText(scale ? locale.toString(*scale, 'g', 4) : tr("the weights themselves train"));
   if (m_estimate && m_estimate->steps > 0) {
     m_steps->setText(m_estimate->stepsPerEpoch > 0

@@ -12,6 +12,8 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 
+#include "core/config/method_parts.h"
+#include "ui/newrun/answers.h"
 #include "ui/newrun/option_field.h"
 #include "ui/newrun/option_form.h"
 #include "ui/newrun/rank_slider.h"
@@ -209,7 +211,6 @@ void MethodPage::refresh() {
   m_scale->setVisible(lowRank);
   m_sites->setVisible(m_draft->applies("method.target_modules"));
   const qint64 rank = config.integer("method.rank");
-  const double alpha = config.real("method.alpha");
   m_rank->setRank(rank);
   QStringList mistakes;
   for (const auto* issue : m_draft->issuesOf("method.rank")) mistakes << errorText(issue->error);
@@ -219,10 +220,9 @@ void MethodPage::refresh() {
   makeChanged(m_rank->edit(), m_draft->isChanged("method.rank"));
   m_rankRevert->setVisible(m_draft->isChanged("method.rank"));
   m_methodRevert->setVisible(m_draft->isChanged("method.name"));
-  if (const auto scale = effectiveScale(name.toStdString(), double(rank), alpha)) {
+  if (const auto scale = effectiveScale(config)) {
     const QLocale locale;
-    const QString how = name == "rora" ? QStringLiteral("α/√r") : QStringLiteral("α/r");
-    m_scale->setText(tr("Update scaled by %1 = %2").arg(how, locale.toString(*scale, 'g', 4)));
+    m_scale->setText(tr("Update scaled by %1 = %2").arg(QString::fromUtf8(updateScaleText(*partsOf(config))), locale.toString(*scale, 'g', 4)));
   }
 }
 

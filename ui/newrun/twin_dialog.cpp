@@ -47,7 +47,7 @@ TwinDialog::TwinDialog(const RunConfig& config, QWidget* parent) : QDialog(paren
     auto* help = new QLabel;
     QString text = translatedOption(choice.help);
     const RunConfig twin = twinOf(config, choice.value);
-    if (const auto scale = effectiveScale(choice.value, double(twin.integer("method.rank")), twin.real("method.alpha"))) {
+    if (const auto scale = effectiveScale(twin)) {
       text += tr(" (scale %1)").arg(locale.toString(*scale, 'g', 4));
     }
     help->setText(text);

@@ -229,10 +229,10 @@ class TrainerLibrary : public QObject {
     json page = serve(m_home, {question(1, "library.describe", {{"path", folder.string()}})})[1];
     QCOMPARE(page["base"]["path"], json("models:tiny-llama"));
     QCOMPARE(page["tensors"].size(), size_t{2});
-    config({{"use_dora", true}, {"base_model_name_or_path", "nobody/nothing"}});
+    config({{"use_bdlora", true}, {"base_model_name_or_path", "nobody/nothing"}});
     page = serve(m_home, {question(1, "library.describe", {{"path", folder.string()}})})[1];
-    QCOMPARE(page["problems"].size(), size_t{2});  // DoRA; and the base model is not here
-    QVERIFY(page["problem"].get<std::string>().find("use_dora") != std::string::npos);
+    QCOMPARE(page["problems"].size(), size_t{2});  // a kind that is not built; and the base model is not here
+    QVERIFY(page["problem"].get<std::string>().find("use_bdlora") != std::string::npos);
     // Nobody asked for adapters: the pickers see models only.
     list = serve(m_home, {question(1, "models.scan", json::object())})[1];
     QVERIFY(!named(list, "tiny-adapter"));

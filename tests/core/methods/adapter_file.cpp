@@ -169,6 +169,42 @@ class AdapterFileTest : public QObject {
                         [](const std::string& r) { return r.find("embed_tokens") != std::string::npos; }));
   }
 
+  // As PEFT writes DoRA: magnitudes beside the factors, here with root scaling and another class's prefixes.
+  void doraAdapter() {
+    FakeModel model;
+    NamedTensors tensors = factors(model, allSites("q_proj"));
+    std::map<std::string, at::Tensor> magnitudes;
+    for (const std::string& site : allSites("q_proj")) {
+      magnitudes[site] = numbers({model.site(site).outFeatures}, site + "m").abs() + 0.1;
+      tensors.emplace_back(kPrefix + site.substr(6) + ".lora_magnitude_vector", magnitudes[site]);
+    }
+    for (auto& [name, tensor] : tensors)
+      if (name.find("lora_magnitude") == std::string::npos)
+        name = kPrefix + name.substr(std::string_view(kPrefix).size() + 6);
+    const Folder folder;
+    folder.config({{"use_dora", true}, {"use_rslora", true}});
+    folder.tensors(tensors);
+    const auto method = loadAdapterFolder(folder.path(), model);
+    QVERIFY2(method.ok(), method.ok() ? "" : method.error().message().c_str());
+    QCOMPARE((*method)->settings().name, std::string("dora"));
+    FakeModel byHand;
+    for (const FactorPair& pair : (*method)->factorPairs()) {
+      QCOMPARE(pair.scaling, 4 / std::sqrt(2.0));
+      const LinearSite& site = byHand.site(pair.site->name);
+      const at::Tensor v = site.weight + pair.B.detach().mm(pair.A.detach()) * pair.scaling;
+      const at::Tensor scale = magnitudes[site.name] / at::linalg_vector_norm(v, 2, at::IntArrayRef{1});
+      byHand.replaceSiteWeight(site, v * scale.unsqueeze(1));
+    }
+    byHand.rebind();
+    QVERIFY(at::allclose(logitsOf(model), logitsOf(byHand), 1e-4, 1e-5));
+    // And out again as it came in.
+    const auto config = (*method)->adapterConfig(model, "");
+    QVERIFY(config["use_dora"] == true && config["use_rslora"] == true);
+    const auto written = (*method)->adapterTensors();
+    for (const auto& [site, magnitude] : magnitudes)
+      QVERIFY(at::equal(written.at(kPrefix + site + ".lora_magnitude_vector"), magnitude));
+  }
+
   // What save_pretrained wrote before safetensors.
   void pickledAdapter() {
     using namespace archive;
@@ -217,21 +253,21 @@ class AdapterFileTest : public QObject {
     QTest::addColumn<QString>("change");
     QTest::addColumn<QString>("tensor");
     QTest::addColumn<QString>("words");
-    QTest::newRow("AdaLoRA") << R"({"peft_type":"ADALORA"})"
-                             << ""
-                             << "ADALORA";
+    QTest::newRow("AdaLoRA without its tensors") << R"({"peft_type":"ADALORA"})"
+                                                 << ""
+                                                 << "ADALORA without lora_E";
     QTest::newRow("IA3") << R"({"peft_type":"IA3"})"
                          << ""
                          << "IA3";
-    QTest::newRow("DoRA") << R"({"use_dora":true})"
-                          << ""
-                          << "use_dora";
-    QTest::newRow("DoRA's tensors") << "{}"
-                                    << "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector.weight"
-                                    << "DoRA";
-    QTest::newRow("AdaLoRA's tensors") << "{}"
-                                       << "base_model.model.model.layers.0.self_attn.q_proj.lora_E"
-                                       << "AdaLoRA";
+    QTest::newRow("DoRA without its tensors") << R"({"use_dora":true})"
+                                              << ""
+                                              << "use_dora without lora_magnitude_vector";
+    QTest::newRow("DoRA's tensors alone") << "{}"
+                                          << "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector"
+                                          << "lora_magnitude_vector without use_dora";
+    QTest::newRow("AdaLoRA's tensors alone") << "{}"
+                                             << "base_model.model.model.layers.0.self_attn.q_proj.lora_E"
+                                             << "lora_E without peft_type ADALORA";
     QTest::newRow("embedding") << "{}"
                                << "base_model.model.model.embed_tokens.lora_embedding_A"
                                << "embedding";

@@ -107,6 +107,7 @@ class PeftFormat : public QObject {
     QTest::newRow("reflora") << "reflora" << 5;
     QTest::newRow("reflora from a random start") << "reflora" << 0;
     QTest::newRow("reflora_s from a random start") << "reflora_s" << 0;
+    QTest::newRow("dora") << "dora" << 1;
   }
   void folderRoundTrip() {
     QFETCH(QString, name);
@@ -140,15 +141,23 @@ class PeftFormat : public QObject {
              std::string("classifier.weight"));
     QCOMPARE(plainPeftName("base_model.model.a.q_proj.base_layer.bias"), std::string("a.q_proj.bias"));
     QCOMPARE(plainPeftName("a.q_proj.lora_B.weight"), std::string("a.q_proj.lora_B.weight"));
+    QCOMPARE(plainPeftName("a.q_proj.lora_B.bias"), std::string("a.q_proj.lora_B.bias"));
+    for (const char* ending : {"", ".weight", ".default", ".default.weight"})
+      QCOMPARE(plainPeftName(std::string("a.q_proj.lora_magnitude_vector") + ending),
+               std::string("a.q_proj.lora_magnitude_vector"));
+    QCOMPARE(plainPeftName("a.q_proj.lora_A.default"), std::string("a.q_proj.lora_A.weight"));
+    QCOMPARE(plainPeftName("a.q_proj.lora_E.default"), std::string("a.q_proj.lora_E"));
   }
 
   void foreignConfigs_data() {
     QTest::addColumn<QString>("change");
     QTest::addColumn<QString>("where");
-    QTest::newRow("another type") << R"({"peft_type":"ADALORA"})"
+    QTest::newRow("another type") << R"({"peft_type":"LOHA"})"
                                   << "peft_type";
-    QTest::newRow("dora") << R"({"use_dora":true})"
-                          << "use_dora";
+    QTest::newRow("a switch that is not built here") << R"({"use_bdlora":true})"
+                                                      << "use_bdlora";
+    QTest::newRow("AdaLoRA of no rank") << R"({"peft_type":"ADALORA","init_r":0})"
+                                        << "init_r";
     QTest::newRow("rank 0") << R"({"r":0})"
                             << "r";
     QTest::newRow("rank is text") << R"({"r":"eight"})"

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "core/methods/reflora.h"
+#include "core/methods/rules/reflora.h"
 #include "core/methods/registry.h"
 #include "core/methods/seeded_start.h"
 #include "core/optim/registry.h"

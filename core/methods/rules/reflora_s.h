@@ -7,10 +7,10 @@
 
 #include <memory>
 
-#include "core/methods/method.h"
+#include "core/methods/low_rank_parts.h"
 
 namespace rankscope {
 
-std::unique_ptr<Method> makeRefLoraS(MethodSettings settings);
+Result<std::unique_ptr<TrainingRule>> makeRefLoraSRule(const MethodSettings& settings);
 
 }  // namespace rankscope

@@ -1,25 +1,24 @@
-#include "core/methods/reflora.h"
+#include "core/methods/rules/reflora.h"
 
 #include <limits>
 
-#include "core/methods/low_rank.h"
+#include "core/methods/rules/warmup.h"
 #include "kernels/reflora_ops.h"
 
 namespace rankscope {
 
 namespace {
 
-constexpr int64_t kDefaultWarmup = 100;
-
-class RefLora final : public LowRankMethod {
+class RefLoraRule final : public TrainingRule {
  public:
-  explicit RefLora(MethodSettings settings) : LowRankMethod(std::move(settings), LowRankScaling::ByRank) {}
+  explicit RefLoraRule(const Warmup& warmup) : m_warmup(warmup) {}
+
+  bool needsRandomB() const override { return m_warmup.steps == 0; }
 
   void beforeStep(const StepInfo& info, Optimizer&) override {
-    const int64_t sinceWarmup = info.step - warmup();
-    if (sinceWarmup < 0 || sinceWarmup % interval() != 0) return;
+    if (!m_warmup.actsAt(info.step)) return;
     std::vector<at::Tensor> a, b, gradA, gradB;
-    for (const AdaptedSite& adapted : adaptedSites()) {
+    for (const AdaptedSite& adapted : sites()) {
       if (!adapted.a.grad().defined() || !adapted.b.grad().defined()) continue;
       a.push_back(adapted.a);
       b.push_back(adapted.b);
@@ -29,30 +28,17 @@ class RefLora final : public LowRankMethod {
     if (!a.empty()) kernels::refloraPrecondition(a, b, gradA, gradB, refloraEpsilon(a.front().scalar_type()));
   }
 
- protected:
-  bool redrawsStart() const override { return warmup() == 0; }
-
-  Result<void> checkOptions() const override {
-    if (auto w = countOption("warmup_steps", kDefaultWarmup, 0); !w) return w.error();
-    if (auto k = countOption("interval", 1, 1); !k) return k.error();
-    return {};
-  }
-
  private:
-  // Checked in attach().
-  int64_t warmup() const {
-    auto w = countOption("warmup_steps", kDefaultWarmup, 0);
-    return w ? *w : kDefaultWarmup;
-  }
-  int64_t interval() const {
-    auto k = countOption("interval", 1, 1);
-    return k ? *k : 1;
-  }
+  Warmup m_warmup;
 };
 
 }  // namespace
 
-std::unique_ptr<Method> makeRefLora(MethodSettings settings) { return std::make_unique<RefLora>(std::move(settings)); }
+Result<std::unique_ptr<TrainingRule>> makeRefLoraRule(const MethodSettings& settings) {
+  auto warmup = Warmup::of(settings);
+  if (!warmup) return warmup.error();
+  return newPart<TrainingRule, RefLoraRule>(*warmup);
+}
 
 double refloraEpsilon(at::ScalarType dtype) {
   return dtype == at::kDouble ? std::numeric_limits<double>::epsilon()

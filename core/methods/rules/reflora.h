@@ -9,11 +9,11 @@
 #include <memory>
 #include <utility>
 
-#include "core/methods/method.h"
+#include "core/methods/low_rank_parts.h"
 
 namespace rankscope {
 
-std::unique_ptr<Method> makeRefLora(MethodSettings settings);
+Result<std::unique_ptr<TrainingRule>> makeRefLoraRule(const MethodSettings& settings);
 
 // Machine epsilon of the factors' dtype: what is added to the square roots of eigenvalues.
 double refloraEpsilon(at::ScalarType dtype);

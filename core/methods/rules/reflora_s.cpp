@@ -1,47 +1,27 @@
-#include "core/methods/reflora_s.h"
+#include "core/methods/rules/reflora_s.h"
 
 #include <cmath>
 
-#include "core/methods/low_rank.h"
+#include "core/methods/rules/warmup.h"
 
 namespace rankscope {
 
 namespace {
 
-constexpr int64_t kDefaultWarmup = 100;
-
-class RefLoraS final : public LowRankMethod {
+class RefLoraSRule final : public TrainingRule {
  public:
-  explicit RefLoraS(MethodSettings settings) : LowRankMethod(std::move(settings), LowRankScaling::ByRank) {}
+  explicit RefLoraSRule(const Warmup& warmup) : m_warmup(warmup) {}
 
+  bool needsRandomB() const override { return m_warmup.steps == 0; }
   void onStart(Optimizer& optimizer) override { call(0, optimizer); }
   void afterStep(const StepInfo& info, Optimizer& optimizer) override { call(info.step + 1, optimizer); }
 
- protected:
-  bool redrawsStart() const override { return warmup() == 0; }
-
-  Result<void> checkOptions() const override {
-    if (auto w = countOption("warmup_steps", kDefaultWarmup, 0); !w) return w.error();
-    if (auto k = countOption("interval", 1, 1); !k) return k.error();
-    return {};
-  }
-
  private:
-  int64_t warmup() const {
-    auto w = countOption("warmup_steps", kDefaultWarmup, 0);
-    return w ? *w : kDefaultWarmup;
-  }
-  int64_t interval() const {
-    auto k = countOption("interval", 1, 1);
-    return k ? *k : 1;
-  }
-
   // `number` 0 is the call at set-up, n the one after optimizer step n.
   void call(int64_t number, Optimizer& optimizer) {
-    const int64_t sinceWarmup = number - warmup();
-    if (sinceWarmup < 0 || sinceWarmup % interval() != 0) return;
+    if (!m_warmup.actsAt(number)) return;
     const at::NoGradGuard noGrad;
-    for (AdaptedSite& adapted : adaptedSites()) rescale(adapted, optimizer);
+    for (AdaptedSite& adapted : sites()) rescale(adapted, optimizer);
   }
 
   static void rescale(AdaptedSite& adapted, Optimizer& optimizer) {
@@ -62,12 +42,16 @@ class RefLoraS final : public LowRankMethod {
   static void scale(at::Tensor moment, double factor) {
     if (moment.defined()) moment.mul_(factor);
   }
+
+  Warmup m_warmup;
 };
 
 }  // namespace
 
-std::unique_ptr<Method> makeRefLoraS(MethodSettings settings) {
-  return std::make_unique<RefLoraS>(std::move(settings));
+Result<std::unique_ptr<TrainingRule>> makeRefLoraSRule(const MethodSettings& settings) {
+  auto warmup = Warmup::of(settings);
+  if (!warmup) return warmup.error();
+  return newPart<TrainingRule, RefLoraSRule>(*warmup);
 }
 
 }  // namespace rankscope

@@ -1,0 +1,103 @@
+#include "core/methods/forms/dora.h"
+
+#include "core/methods/lora_adapter.h"
+#include "kernels/dora_ops.h"
+#include "kernels/ops.h"
+
+namespace rankscope {
+
+namespace {
+
+class DoraAdapter final : public SiteAdapter {
+ public:
+  explicit DoraAdapter(const AdaptedSite& adapted, double dropout)
+      : m_site(*adapted.site),
+        m_term{adapted.a, adapted.b, adapted.scaling, 0},
+        m_magnitude(adapted.extra),
+        m_dropout(dropout) {}
+
+  at::Tensor forward(const LinearSite& site, const at::Tensor& x, ForwardContext& context) const override {
+    const at::Tensor& norms = rowNorms();
+    if (!context.training || m_dropout <= 0)
+      return kernels::rescaleColumns(lowRankForward(site, x, m_term, context), site.bias, m_magnitude, norms);
+    // With x̃ the dropped input: (x − x̃) Wᵀ + bias + c (x̃ Wᵀ + s x̃ Aᵀ Bᵀ).
+    const uint64_t seed = kernels::dropoutSeed(context.dropoutSeed, context.step, context.microBatch);
+    const at::Tensor dropped = kernels::dropout(x, m_dropout, seed, context.nextPlace++);
+    LinearSite unbiased;
+    unbiased.weight = site.weight;
+    const at::Tensor adapted = lowRankForward(unbiased, dropped, m_term, context);
+    return site.baseForward(x - dropped) + kernels::rescaleColumns(adapted, {}, m_magnitude, norms);
+  }
+
+  at::Tensor deltaWeight() const override {
+    const at::NoGradGuard noGrad;
+    const at::Tensor share = (m_magnitude.detach() / rowNorms()).unsqueeze(1);
+    const at::Tensor weight = baseWeight(m_site).to(share.scalar_type());
+    return m_term.b.detach().mm(m_term.a.detach()).mul_(m_term.scaling).mul_(share).addcmul_(weight, share - 1);
+  }
+
+  void forgetNorms() { m_normed.norms = at::Tensor(); }
+
+ private:
+  // Formed again only when a factor or the base weight has changed: micro-batches and evaluations share them.
+  const at::Tensor& rowNorms() const {
+    const at::Tensor weight = baseWeight(m_site);
+    const bool sameWeight = m_normed.weight.defined() && m_normed.weightVersion == weight._version() &&
+                            m_normed.weight.const_data_ptr() == weight.const_data_ptr();
+    if (!sameWeight) m_normed = {weight, kernels::rowSquares(weight), {}, weight._version()};
+    const Versions now{m_term.a._version(), m_term.b._version()};
+    if (!m_normed.norms.defined() || m_normed.factors != now) {
+      m_normed.norms = kernels::doraRowNorms(weight, m_normed.squares, m_term.a, m_term.b, m_term.scaling);
+      m_normed.factors = now;
+    }
+    return m_normed.norms;
+  }
+
+  using Versions = std::pair<int64_t, int64_t>;
+  struct Normed {
+    at::Tensor weight, squares, norms;  // the weight is held: its address cannot come to mean another
+    int64_t weightVersion = 0;
+    Versions factors{0, 0};
+  };
+
+  const LinearSite& m_site;  // owns this
+  LowRankTerm m_term;
+  at::Tensor m_magnitude;
+  double m_dropout;
+  mutable Normed m_normed;
+};
+
+class DoraForm final : public SiteForm {
+ public:
+  const char* extraName() const override { return "lora_magnitude_vector"; }
+  std::vector<int64_t> extraShape(int64_t outFeatures, int64_t) const override { return {outFeatures}; }
+  bool keepsOutput() const override { return true; }
+
+  void startExtra(AdaptedSite& adapted) const override {
+    const at::Tensor weight = baseWeight(*adapted.site);
+    adapted.extra.copy_(
+        kernels::doraRowNorms(weight, kernels::rowSquares(weight), adapted.a, adapted.b, adapted.scaling));
+  }
+
+  std::shared_ptr<SiteAdapter> adapter(const AdaptedSite& adapted, double dropout) const override {
+    return std::make_shared<DoraAdapter>(adapted, dropout);
+  }
+
+  void aboutToMove(const AdaptedSite& adapted) const override {
+    static_cast<DoraAdapter&>(*adapted.site->adapter).forgetNorms();
+  }
+
+  FactorPair factors(const AdaptedSite& adapted) const override {
+    FactorPair pair = SiteForm::factors(adapted);
+    pair.magnitude = adapted.extra;
+    return pair;
+  }
+
+  void describe(nlohmann::json& config) const override { config["use_dora"] = true; }
+};
+
+}  // namespace
+
+Result<std::unique_ptr<SiteForm>> makeDoraForm(const MethodSettings&) { return newPart<SiteForm, DoraForm>(); }
+
+}  // namespace rankscope

@@ -1,0 +1,134 @@
+#pragma once
+// The parts a low-rank method is composed of (core/config/method_parts.h says which go together). Each part is one small
+// file pair in forms/, starts/ or rules/ and one line in low_rank_parts.cpp; low_rank.cpp holds what all share: sites,
+// files, checkpoints, merging. Training thread only.
+//
+// Where later methods fit: a start that needs gradients of real batches (LoRA-GA) draws through the same draw(), called
+// once more when the gradients are there; a rule that keeps full-size moments (LoRA-Pro) or steps by itself (LoRA-RITE)
+// moves the factors in beforeStep() and clears their gradients, by which the optimizer passes them over, and keeps its
+// own state in state(); a base format (NF4) is behind baseWeight().
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/config/method_parts.h"
+#include "core/methods/method.h"
+
+namespace rankscope {
+
+struct AdaptedSite {
+  LinearSite* site = nullptr;
+  int64_t rank = 0;
+  double alpha = 0;
+  double scaling = 1;
+  at::Tensor a, b;            // [r, in], [out, r]
+  at::Tensor extra;           // what the form trains beside them; else undefined
+  at::Tensor startA, startB;  // where the start was taken out of the weight
+  at::Tensor originalWeight;  // then: W0
+};
+
+// The frozen weight of a site as a dense matrix [out, in].
+at::Tensor baseWeight(const LinearSite& site);
+
+// What a site computes from its factors.
+class SiteForm {
+ public:
+  virtual ~SiteForm() = default;
+  // A tensor that trains beside A and B: its name after the site's ("lora_magnitude_vector"), its shape, and its first
+  // value once A, B and the base weight have theirs.
+  virtual const char* extraName() const { return nullptr; }
+  virtual std::vector<int64_t> extraShape(int64_t /*outFeatures*/, int64_t /*rank*/) const { return {}; }
+  virtual void startExtra(AdaptedSite&) const {}
+  virtual std::shared_ptr<SiteAdapter> adapter(const AdaptedSite& adapted, double dropout) const = 0;
+  // Before the optimizer moves the site's tensors: what was derived from them is out of date then. (Its fused operators do
+  // not count as changes in a tensor's version.)
+  virtual void aboutToMove(const AdaptedSite&) const {}
+  // The pair for probes and exports: its update is s B A (with the start's, where it left the weight).
+  virtual FactorPair factors(const AdaptedSite& adapted) const;
+  // Whether the site's output is kept for backward besides what LoRA keeps.
+  virtual bool keepsOutput() const { return false; }
+  // Whether ranks can be left out one by one (a row of A, an entry of the extra tensor, a column of B): files may then hold
+  // fewer of them than the site has.
+  virtual bool prunes() const { return false; }
+  // PEFT: what the config says beside LoRA's keys, and the end of the factors' names in files.
+  virtual void describe(nlohmann::json& /*config*/) const {}
+  virtual const char* factorEnding() const { return ".weight"; }
+};
+
+// First values of A and B.
+class LowRankStart {
+ public:
+  virtual ~LowRankStart() = default;
+  // s B A is taken out of the weight, so that the function at step 0 is the base model's although B is not 0.
+  virtual bool changesBase() const { return false; }
+  // Why this start cannot be had at a site.
+  virtual Result<void> check(const LinearSite& /*site*/, int64_t /*rank*/) const { return {}; }
+  virtual void draw(AdaptedSite& adapted, uint64_t seed) const = 0;
+};
+
+// What happens around the optimizer's step.
+class TrainingRule {
+ public:
+  virtual ~TrainingRule() = default;
+  // Once, when the sites have their first values; they stay where they are as long as the method lives.
+  void bind(std::vector<AdaptedSite>& sites) {
+    m_sites = &sites;
+    bound();
+  }
+  virtual bool trainsA() const { return true; }
+  // B must not be 0 at the start; where the chosen start leaves it 0, both factors are drawn and taken out of the weight.
+  virtual bool needsRandomB() const { return false; }
+  // Learning rates and decay of what trains, by name.
+  virtual void adjust(std::vector<OptimizedParameter>&) const {}
+  virtual at::Tensor lossTerm() const { return {}; }
+  virtual void onStart(Optimizer&) {}
+  virtual void beforeStep(const StepInfo&, Optimizer&) {}
+  virtual void afterStep(const StepInfo&, Optimizer&) {}
+  // Tensors that checkpoints carry, restored in place.
+  virtual std::vector<OptimizedParameter> state() const { return {}; }
+  // Of a form that prunes: which ranks of a site a file holds, bool [r] (undefined: all); told of a file that held `ranks`.
+  virtual at::Tensor kept(size_t /*site*/) const { return {}; }
+  virtual void pruned(size_t /*site*/, int64_t /*ranks*/) {}
+  // PEFT: what the config says of the rule.
+  virtual void describe(nlohmann::json& /*config*/) const {}
+  // float32 values kept at one site beside the optimizer's.
+  virtual int64_t stateAt(int64_t /*outFeatures*/, int64_t /*inFeatures*/, int64_t /*rank*/) const { return 0; }
+
+ protected:
+  virtual void bound() {}
+  std::vector<AdaptedSite>& sites() const { return *m_sites; }
+
+ private:
+  std::vector<AdaptedSite>* m_sites = nullptr;
+};
+
+struct LowRankParts {
+  MethodParts names;
+  std::unique_ptr<SiteForm> form;
+  std::unique_ptr<LowRankStart> start;
+  std::unique_ptr<TrainingRule> rule;
+};
+
+// Parts by the preset of settings.name and by options form, init, rule and scaling. The error names an option of a part
+// that is out of range, or why the parts do not go together.
+Result<LowRankParts> makeParts(const MethodSettings& settings);
+
+// THE lists of parts, by the values of method.form, method.init and method.rule.
+template <typename Part>
+struct PartEntry {
+  std::string name;
+  Result<std::unique_ptr<Part>> (*make)(const MethodSettings& settings);
+};
+template <typename Base, typename Part, typename... Arguments>
+Result<std::unique_ptr<Base>> newPart(Arguments&&... arguments) {
+  return std::unique_ptr<Base>(std::make_unique<Part>(std::forward<Arguments>(arguments)...));
+}
+const std::vector<PartEntry<SiteForm>>& siteForms();
+const std::vector<PartEntry<LowRankStart>>& lowRankStarts();
+const std::vector<PartEntry<TrainingRule>>& trainingRules();
+
+}  // namespace rankscope

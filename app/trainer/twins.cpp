@@ -10,6 +10,7 @@
 
 #include "app/trainer/commands.h"
 #include "app/trainer/config_arguments.h"
+#include "core/config/method_parts.h"
 #include "core/config/task_heads.h"
 #include "core/methods/registry.h"
 #include "core/runlog/event_search.h"
@@ -24,7 +25,7 @@ namespace {
 
 struct TwinsArguments {
   ConfigArguments config;
-  std::vector<std::string> methods = {"lora", "rora", "reflora", "full"};
+  std::vector<std::string> methods = usualTwins();
 };
 
 struct TwinResult {

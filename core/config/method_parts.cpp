@@ -24,6 +24,9 @@ const std::vector<Preset>& presets() {
       {"reflora_s", {"plain", "kaiming", "reflora_s", "rank"}},
       {"dora", {"dora", "kaiming", "plain", "rank"}},
       {"adalora", {"svd", "normal", "adalora", "rank"}},
+      {"pissa", {"plain", "pissa", "plain", "rank"}},
+      {"loraplus", {"plain", "kaiming", "loraplus", "rank"}},
+      {"only_b", {"plain", "orthonormal", "only_b", "rank"}},
   };
   return all;
 }
@@ -39,6 +42,11 @@ const MethodParts* presetParts(std::string_view method) {
   for (const Preset& preset : presets())
     if (method == preset.method) return &preset.parts;
   return nullptr;
+}
+
+const std::vector<std::string>& usualTwins() {
+  static const std::vector<std::string> methods = {"lora", "rora", "reflora", "full"};
+  return methods;
 }
 
 std::string MethodParts::*partOfKey(std::string_view key) {
@@ -83,8 +91,9 @@ std::optional<Error> partsProblem(const MethodParts& parts) {
     return refused("method.init", "this start fits AdaLoRA's form only", parts.start, "another start",
                    "With A and B both random and no E the model would not begin as the base model; choose redraw to "
                    "take their product out of the base weight.");
-  if (svd && parts.rule != "adalora" && parts.rule != "plain")
-    return refused("method.rule", "this training rule does not fit AdaLoRA's form", parts.rule, "adalora or plain",
+  if (svd && parts.rule != "adalora" && parts.rule != "plain" && parts.rule != "loraplus")
+    return refused("method.rule", "this training rule does not fit AdaLoRA's form", parts.rule,
+                   "adalora, plain or loraplus",
                    "The rule works on pairs A, B, and the factors here are three: A, E and B. Choose another form.");
   if (!svd && parts.rule == "adalora")
     return refused("method.rule", "AdaLoRA's rule needs AdaLoRA's form", parts.form, "method.form = svd",

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "core/config/result.h"
 
@@ -24,6 +25,9 @@ struct MethodParts {
 
 // Null for a method that is not low-rank (full, …).
 const MethodParts* presetParts(std::string_view method);
+
+// The methods that a comparison takes unless others are named.
+const std::vector<std::string>& usualTwins();
 
 // One part by its option's key ("method.rule"); null for other keys.
 std::string MethodParts::*partOfKey(std::string_view key);

@@ -99,7 +99,7 @@ Result<AdaptedSite> LowRankMethod::makeSite(const Model& model, LinearSite& site
                  site.name,
                  "a site with a weight of its own",
                  "Leave this site out, or choose a start with B = 0 (for RefLoRA, method.warmup_steps of 1 or more)."};
-  if (auto possible = m_parts.start->check(site, adapted.rank); !possible) return possible.error();
+  if (auto possible = m_parts.start->check(adapted); !possible) return possible.error();
   const auto options = site.weight.options().dtype(trainingDtype(model)).requires_grad(false);
   adapted.a = at::empty({adapted.rank, site.inFeatures}, options);
   adapted.b = at::empty({site.outFeatures, adapted.rank}, options);
@@ -143,7 +143,12 @@ Result<void> LowRankMethod::attach(Model& model) {
 
 // First values of a site's tensors, and of its base weight where the start changes it.
 void LowRankMethod::drawStart(AdaptedSite& adapted) {
-  m_parts.start->draw(adapted, m_settings.seed);
+  if (m_settings.stateFollows && m_parts.start->followsFromWeight()) {
+    adapted.a.zero_();
+    adapted.b.zero_();
+  } else {
+    m_parts.start->draw(adapted, m_settings.seed);
+  }
   if (m_parts.start->changesBase()) {
     adapted.startA = adapted.a.clone();
     adapted.startB = adapted.b.clone();
@@ -281,14 +286,16 @@ std::map<std::string, at::Tensor> LowRankMethod::adapterTensors() const {
   return out;
 }
 
-// Factors of rank 2r carry their start in the second half.
+// Factors of rank 2r carry their start in the second half; those of rank r began at the start that is there already, where
+// it follows from the base weight.
 Result<void> LowRankMethod::splitStart(AdaptedSite& adapted, std::map<std::string, at::Tensor>& byName,
                                        std::vector<OptimizedParameter>& targets) const {
-  targets.push_back({startNameA(adapted), adapted.startA});
-  targets.push_back({startNameB(adapted), adapted.startB});
   const int64_t r = adapted.rank;
   const auto a = byName.find(nameA(adapted)), b = byName.find(nameB(adapted));
   if (a == byName.end() || b == byName.end()) return {};  // reported by copyInto
+  if (m_parts.start->followsFromWeight() && a->second.dim() == 2 && a->second.size(0) == r) return {};
+  targets.push_back({startNameA(adapted), adapted.startA});
+  targets.push_back({startNameB(adapted), adapted.startB});
   if (a->second.dim() != 2 || b->second.dim() != 2 || a->second.size(0) != 2 * r || b->second.size(1) != 2 * r)
     return Error{ErrorCode::BadInput,
                  "The adapter does not carry its start",

@@ -5,9 +5,13 @@
 #include "core/methods/forms/svd.h"
 #include "core/methods/method_options.h"
 #include "core/methods/rules/adalora.h"
+#include "core/methods/rules/loraplus.h"
+#include "core/methods/rules/only_b.h"
 #include "core/methods/rules/plain.h"
 #include "core/methods/rules/reflora.h"
 #include "core/methods/rules/reflora_s.h"
+#include "core/methods/starts/orthonormal.h"
+#include "core/methods/starts/pissa.h"
 #include "core/methods/starts/random.h"
 
 namespace rankscope {
@@ -25,13 +29,15 @@ const std::vector<PartEntry<SiteForm>>& siteForms() {
 
 const std::vector<PartEntry<LowRankStart>>& lowRankStarts() {
   static const std::vector<PartEntry<LowRankStart>> entries{
-      {"kaiming", makeKaimingStart}, {"gaussian", makeGaussianStart}, {"redraw", makeRedrawStart}, {"normal", makeNormalStart}};
+      {"kaiming", makeKaimingStart}, {"gaussian", makeGaussianStart}, {"redraw", makeRedrawStart},
+      {"normal", makeNormalStart},   {"pissa", makePissaStart},       {"orthonormal", makeOrthonormalStart}};
   return entries;
 }
 
 const std::vector<PartEntry<TrainingRule>>& trainingRules() {
   static const std::vector<PartEntry<TrainingRule>> entries{
-      {"plain", makePlainRule}, {"reflora", makeRefLoraRule}, {"reflora_s", makeRefLoraSRule}, {"adalora", makeAdaLoraRule}};
+      {"plain", makePlainRule}, {"reflora", makeRefLoraRule}, {"reflora_s", makeRefLoraSRule},
+      {"adalora", makeAdaLoraRule}, {"loraplus", makeLoraPlusRule}, {"only_b", makeOnlyBRule}};
   return entries;
 }
 

@@ -65,8 +65,10 @@ class LowRankStart {
   virtual ~LowRankStart() = default;
   // s B A is taken out of the weight, so that the function at step 0 is the base model's although B is not 0.
   virtual bool changesBase() const { return false; }
-  // Why this start cannot be had at a site.
-  virtual Result<void> check(const LinearSite& /*site*/, int64_t /*rank*/) const { return {}; }
+  // The start follows from the base weight, so that an adapter's file without it means the same one.
+  virtual bool followsFromWeight() const { return false; }
+  // Why this start cannot be had at a site, of which site, rank and scaling are set.
+  virtual Result<void> check(const AdaptedSite&) const { return {}; }
   virtual void draw(AdaptedSite& adapted, uint64_t seed) const = 0;
 };
 

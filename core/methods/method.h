@@ -30,6 +30,8 @@ struct MethodSettings {
   std::string bias = "none";               // none | all | lora_only
   std::vector<std::string> modulesToSave;  // besides the task head, which always trains
   uint64_t seed = 0;
+  // The trained tensors and the method's state are loaded next: a start that takes long to find need not be found.
+  bool stateFollows = false;
   // The method's own keys: {"warmup_steps": 100, "interval": 1, "init": "kaiming"}; a key absent has its default.
   nlohmann::json options = nlohmann::json::object();
 };

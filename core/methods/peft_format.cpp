@@ -1,7 +1,9 @@
 #include "core/methods/peft_format.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <tuple>
 
 #include "core/config/atomic_file.h"
 #include "core/config/json_text.h"
@@ -125,6 +127,27 @@ Result<void> readAdaLora(const json& config, MethodSettings& s) {
   return {};
 }
 
+// A PiSSA adapter that was not converted: its base is the residual, which follows from the base weights. "pissa_niter_16"
+// took so many rounds of subspace iteration.
+Result<void> readPissa(const std::string& start, MethodSettings& s) {
+  constexpr std::string_view kRounds = "pissa_niter_";
+  int64_t rounds = 0;
+  if (start.starts_with(kRounds)) {
+    const auto [end, failure] =
+        std::from_chars(start.data() + kRounds.size(), start.data() + start.size(), rounds);
+    if (failure != std::errc() || end != start.data() + start.size() || rounds < 1 || rounds > 1000)
+      return badConfig("init_lora_weights", start, "pissa, or pissa_niter_ with 1 … 1000 rounds", "Correct the file.");
+    s.options["svd_iterations"] = rounds;
+  } else if (start != "pissa") {
+    return badConfig("init_lora_weights", start, "pissa or pissa_niter_16", "Correct the file.");
+  }
+  if (s.name == "lora")
+    s.name = "pissa";
+  else
+    s.options["init"] = "pissa";
+  return {};
+}
+
 }  // namespace
 
 json peftConfig(const PeftConfigInput& input) {
@@ -243,10 +266,13 @@ Result<MethodSettings> settingsFromPeftConfig(const json& config) {
   if (auto bias = config.find("bias"); bias != config.end() && bias->is_string()) s.bias = bias->get<std::string>();
   if (auto init = config.find("init_lora_weights"); !adaLora && init != config.end() && init->is_string()) {
     const std::string start = *init;
-    // These starts take something out of the base weights, which a plain base model still has.
-    for (const char* changing : {"pissa", "olora", "corda", "loftq", "lora_ga"})
+    if (start.rfind("pissa", 0) == 0) {
+      if (auto read = readPissa(start, s); !read) return read.error();
+    }
+    // These starts take something out of the base weights that cannot be found again from them.
+    for (const char* changing : {"olora", "corda", "loftq", "lora_ga"})
       if (start.rfind(changing, 0) == 0)
-        return badConfig("init_lora_weights", start, "true, false, gaussian, orthogonal or eva",
+        return badConfig("init_lora_weights", start, "true, false, gaussian, orthogonal, eva or pissa",
                          "Its start was taken out of the base weights: convert it to LoRA first, with PEFT's "
                          "save_pretrained(…, path_initial_model_for_weight_conversion=…).");
     if (start == "gaussian") s.options["init"] = "gaussian";

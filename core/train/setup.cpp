@@ -237,6 +237,7 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
   setup.head = *head;
   Result<MethodSettings> methodSettings = methodSettingsOf(config, **family);
   if (!methodSettings) return methodSettings.error();
+  methodSettings->stateFollows = options.stateFollows;
 
   Result<DataSettings> dataSettings = DataSettings::fromConfig(config, places);
   if (!dataSettings && options.data) return dataSettings.error();

@@ -29,6 +29,7 @@ struct SetupOptions {
   bool method = true;     // false: the plain model
   bool optimizer = true;  // false: nothing will be trained
   std::vector<std::string> labels;  // known classes, when the data is not read
+  bool stateFollows = false;  // a checkpoint is loaded into the method next
   int threads = 0;    // of an earlier life; 0: as the config says
   std::string computeDtype;  // of an earlier life; empty: as the config says
   const std::atomic<bool>* cancel = nullptr;

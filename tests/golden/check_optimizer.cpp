@@ -62,7 +62,7 @@ Trajectory readTrajectory(const Case& golden) {
   Trajectory out;
   const auto& meta = golden.meta();
   const auto& hyper = meta.contains("hyper") ? meta["hyper"] : meta;
-  out.learningRate = number(hyper, "lr");
+  out.learningRate = hyper.contains("lr_A") ? number(hyper, "lr_A") : number(hyper, "lr");
   out.optimizer = innerOptimizer(hyper);
   size_t count = 0;
   while (golden.has(pairKey(count, "A"))) ++count;
@@ -196,14 +196,16 @@ void closedLoop(const Case& golden, const Trajectory& trajectory, Model& model, 
 NotBuilt checkOptimizer(const Case& golden, Findings& findings) {
   const auto& meta = golden.meta();
   const std::string method = text(meta, "method"), what = text(meta, "what");
-  if (method != "RefLoRA" && method != "RefLoRA-S" && method != "LoRA")
+  const bool plus = method == "peft-loraplus";
+  if (method != "RefLoRA" && method != "RefLoRA-S" && method != "LoRA" && !plus)
     return method.empty() ? "a method of no name" : method;
 
   Trajectory trajectory = readTrajectory(golden);
   // Both forms are recorded under the paper's name; the description tells the scalar one.
   const bool scalarForm =
       method == "RefLoRA-S" || what.rfind("RefLoRA-S", 0) == 0 || golden.name().find("reflora_s_") != std::string::npos;
-  trajectory.method.name = method == "LoRA" ? "lora" : scalarForm ? "reflora_s" : "reflora";
+  trajectory.method.name = plus ? "loraplus" : method == "LoRA" ? "lora" : scalarForm ? "reflora_s" : "reflora";
+  if (plus) trajectory.method.options["lr_ratio"] = number(meta.contains("hyper") ? meta["hyper"] : meta, "ratio");
 
   const Tolerance tolerance{golden.tolerance("A_B_atol", 2e-4), golden.tolerance("A_B_rtol", 2e-3)};
   const Tolerance looser{tolerance.absolute * kClosedLoopFactor, tolerance.relative * kClosedLoopFactor};

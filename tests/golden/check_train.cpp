@@ -38,12 +38,14 @@ Wanted wantedMethod(const Case& golden, const Model& model) {
   }
   const std::string type = text(*config, "peft_type");
   if (type != "LORA" && type != "ADALORA") return {{}, type.empty() ? "an adapter of no type" : type};
-  if (auto init = config->find("init_lora_weights"); init != config->end() && init->is_string() && *init != "gaussian")
+  const auto init = config->find("init_lora_weights");
+  const bool pissa = init != config->end() && *init == "pissa";
+  if (!pissa && init != config->end() && init->is_string() && *init != "gaussian")
     return {{}, init->get<std::string>()};
-  if (!golden.namesUnder("frozen/").empty()) return {{}, "only-B LoRA"};
-  if (!golden.namesUnder("base/").empty()) return {{}, "LoRA on altered base weights"};
+  if (!pissa && !golden.namesUnder("base/").empty()) return {{}, "LoRA on altered base weights"};
   auto settings = settingsFromPeftConfig(*config);
   if (!settings) return {{}, settings.error().message()};
+  if (!golden.namesUnder("frozen/").empty()) settings->name = "only_b";
   // The head is always among what trains; the names PEFT lists for it are not modules of their own here.
   auto& saved = settings->modulesToSave;
   const auto head = model.headParameters();
@@ -144,6 +146,8 @@ class TrainingCheck {
   }
 
   void run() {
+    compareBase();
+    setFrozen();
     setInit();
     if (const double trained = numberOr(m_golden.meta(), "trainable_parameters", -1); trained >= 0) {
       int64_t count = 0;
@@ -220,6 +224,37 @@ class TrainingCheck {
       const std::string plain = plainPeftName(name.substr(prefix.size()));
       use(name, findParameter(m_parameters, m_model, plain), m_golden.get(name));
     }
+  }
+
+  // What a start left of the base weights. Its factors are compared as the product that they took out: singular vectors
+  // share a free sign.
+  void compareBase() {
+    const Tolerance tolerance{1e-6, 0};
+    std::map<std::string, at::Tensor> products;
+    for (const FactorPair& pair : m_method.factorPairs())
+      products[pair.site->name] = pair.B.detach().mm(pair.A.detach());
+    for (const std::string& name : m_golden.namesUnder("base/")) {
+      const std::string site = plainPeftName(name.substr(5)).substr(0, plainPeftName(name.substr(5)).rfind('.'));
+      m_findings.close(name, m_model.parameters().at(site + ".weight"), m_golden.get(name), tolerance);
+      const std::string factors = "init/" + std::string(kPeftPrefix) + site;
+      if (products.count(site) && m_golden.has(factors + ".lora_A.weight"))
+        m_findings.close("start of " + site, products[site],
+                         m_golden.get(factors + ".lora_B.weight").mm(m_golden.get(factors + ".lora_A.weight")),
+                         tolerance);
+    }
+  }
+
+  // Factors that do not train are state of the method.
+  void setFrozen() {
+    const auto names = m_golden.namesUnder("frozen/");
+    if (names.empty()) return;
+    auto state = m_method.state();
+    for (const std::string& name : names) {
+      const std::string plain = plainPeftName(name.substr(7));
+      if (!state.count(plain)) malformed("a recorded frozen factor is none here", plain, "a tensor of the method's state");
+      state[plain] = m_golden.get(name);
+    }
+    if (auto ok = m_method.loadState(state); !ok) throw ErrorException(ok.error());
   }
 
   void setInit() {

@@ -41,7 +41,11 @@ struct Combination {
 constexpr Combination kCombinations[] = {{"dora", R"({"rule":"reflora"})"},
                                          {"dora", R"({"rule":"reflora_s","scaling":"root_rank"})"},
                                          {"dora", R"({"init":"redraw"})"},
+                                         {"dora", R"({"init":"pissa","rule":"loraplus"})"},
                                          {"rora", R"({"init":"redraw"})"},
+                                         {"pissa", R"({"rule":"reflora","svd_iterations":4})"},
+                                         {"only_b", R"({"init":"pissa","form":"dora"})"},
+                                         {"adalora", R"({"rule":"loraplus"})"},
                                          {"reflora", R"({"init":"gaussian","scaling":"root_rank"})"}};
 
 struct Training {

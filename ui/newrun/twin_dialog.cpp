@@ -6,7 +6,9 @@
 #include <QLocale>
 #include <QPushButton>
 #include <QVBoxLayout>
+#include <algorithm>
 
+#include "core/config/method_parts.h"
 #include "ui/newrun/answers.h"
 #include "ui/newrun/run_draft.h"
 #include "ui/theme/theme.h"
@@ -43,7 +45,8 @@ TwinDialog::TwinDialog(const RunConfig& config, QWidget* parent) : QDialog(paren
     if (choice.value == own) continue;
     auto* box = new QCheckBox(translatedOption(choice.title));
     box->setObjectName("twin:" + QString::fromStdString(choice.value));
-    box->setChecked(true);
+    const auto& usual = usualTwins();
+    box->setChecked(std::find(usual.begin(), usual.end(), choice.value) != usual.end());
     auto* help = new QLabel;
     QString text = translatedOption(choice.help);
     const RunConfig twin = twinOf(config, choice.value);

@@ -7,6 +7,8 @@
 #include <array>
 #include <cmath>
 
+#include "core/config/option_spec.h"
+
 namespace rankscope::ui {
 
 namespace {
@@ -141,6 +143,8 @@ QString stateTitle(const QString& state) {
 QString methodTitle(const QString& method) {
   for (const MethodLook& look : kMethods)
     if (method == QLatin1String(look.name)) return QLatin1String(look.title);
+  for (const OptionChoice& choice : findOption("method.name")->choices)
+    if (method.toStdString() == choice.value) return QString::fromStdString(choice.title);
   return method;
 }
 

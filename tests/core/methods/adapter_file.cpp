@@ -271,9 +271,9 @@ class AdapterFileTest : public QObject {
     QTest::newRow("embedding") << "{}"
                                << "base_model.model.model.embed_tokens.lora_embedding_A"
                                << "embedding";
-    QTest::newRow("PiSSA not converted") << R"({"init_lora_weights":"pissa_niter_16"})"
-                                         << ""
-                                         << "init_lora_weights";
+    QTest::newRow("PiSSA of no rounds") << R"({"init_lora_weights":"pissa_niter_x"})"
+                                        << ""
+                                        << "init_lora_weights";
     QTest::newRow("OLoRA not converted") << R"({"init_lora_weights":"olora"})"
                                          << ""
                                          << "init_lora_weights";

@@ -13,6 +13,7 @@
 
 #include "core/store/store.h"
 #include "tests/support/ui_fixture.h"
+#include "core/config/method_parts.h"
 #include "ui/newrun/consequences_panel.h"
 #include "ui/newrun/newrun_view.h"
 #include "ui/newrun/run_draft.h"
@@ -233,9 +234,9 @@ class NewRunViewTest : public QObject {
       jobs = static_cast<int>(list->size());
       QSet<QString> methods;
       for (const auto& job : *list) methods << QString::fromStdString(job.spec.config["method"]["name"].get<std::string>());
-      QCOMPARE(methods.size(), static_cast<qsizetype>(findOption("method.name")->choices.size()));
+      QCOMPARE(methods.size(), static_cast<qsizetype>(usualTwins().size()));
     });
-    QTRY_COMPARE(jobs, 1 + static_cast<int>(findOption("method.name")->choices.size()));
+    QTRY_COMPARE(jobs, 1 + static_cast<int>(usualTwins().size()));
   }
 
   void theDraftSurvivesACrash() {

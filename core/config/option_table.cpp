@@ -181,7 +181,8 @@ std::string appliesText(const OptionSpec& option) {
       if (i > 0) values += i + 1 == when.values.size() ? " or " : ", ";
       values += when.values[i].empty() ? "empty" : when.values[i];
     }
-    text += fmt::format("{} is {}{}", other ? other->key : when.key, when.negated ? "not " : "", values);
+    text += fmt::format("{} is {}{}{}", other ? other->key : when.key, when.negated ? "not " : "", values,
+                        partOfKey(when.key) ? " (chosen, or the method's own)" : "");
   }
   return text;
 }

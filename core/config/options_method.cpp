@@ -198,11 +198,11 @@ std::vector<OptionSpec> methodOptions() {
        .title = "Rate of B over A",
        .defaultValue = 16.0,
        .min = 0,
-       .minOpen = true,
        .max = 1e6,
+       .minOpen = true,
        .appliesTo = {{"method.rule", {"loraplus"}}},
        .help = "Learning rate of B (and of biases, norm weights and magnitudes) as a multiple of A's, which is the "
-               "optimizer's. 1 is plain LoRA.",
+               "optimizer's and wants to be several times smaller than for LoRA. A ratio of 1 is plain LoRA.",
        .paper = "LoRA+ (Hayou et al. 2024), section 4",
        .group = "method",
        .logScale = true},

@@ -205,8 +205,8 @@ Result<AdapterFile> readAdapter(const fs::path& path, std::optional<double> alph
   if (!ranks) return ranks.error();
   if (auto agree = checkKind(adapter, configured, path); !agree) return agree.error();
   if (adapter.settings.options.contains("svd_iterations"))
-    adapter.remarks.push_back("its start came from a random sketch of the base weights, which is drawn anew here: outputs "
-                              "agree as far as the sketch had converged");
+    adapter.remarks.push_back("its start came from a random sketch of the base weights that no file keeps: it is drawn "
+                              "anew, as PEFT does, and outputs agree as far as the sketch had converged");
   if (!configured)
     if (auto made = settingsFromTensors(adapter, *ranks, alpha, weights); !made) return made.error();
   return adapter;

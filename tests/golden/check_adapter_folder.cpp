@@ -26,7 +26,8 @@ std::optional<Case> trainingCaseOf(const std::filesystem::path& folder) {
 NotBuilt checkAdapterFolder(const CaseEntry& entry, Findings& findings) {
   auto config = readJsonFile(entry.folder / "adapter_config.json");
   if (!config) throw ErrorException(config.error());
-  if (text(*config, "peft_type") != "LORA") return text(*config, "peft_type");
+  const std::string type = text(*config, "peft_type");
+  if (type != "LORA" && type != "ADALORA") return type;
   auto golden = trainingCaseOf(entry.folder);
   if (!golden) return "no training case of this name to compare with";
   GoldenModel opened = openModel(golden->modelFolder(), at::kFloat);

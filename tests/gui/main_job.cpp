@@ -1,7 +1,6 @@
 // The main job by mouse and keyboard alone: a preset, another model and other data, column roles, the training's length,
 // then twins of all four headline methods through the queue, watched until the last has finished and seen in Compare. The
 // command line that the page shows is run too, and must give the same weights to the last bit.
-#include <QCheckBox>
 #include <QDialog>
 #include <QDialogButtonBox>
 #include <QFile>

@@ -46,7 +46,7 @@ class AdaLoraRule final : public TrainingRule {
     at::Tensor sum;
     for (const AdaptedSite& adapted : sites())
       for (const at::Tensor& gram : {adapted.a.mm(adapted.a.t()), adapted.b.t().mm(adapted.b)}) {
-        const at::Tensor distance = at::frobenius_norm(gram - at::eye(gram.size(0), gram.options()), {0, 1});
+        const at::Tensor distance = at::linalg_vector_norm(gram - at::eye(gram.size(0), gram.options()));
         sum = sum.defined() ? sum + distance : distance;
       }
     return sum.defined() ? sum * (m_options.orthogonality / (2.0 * static_cast<double>(sites().size()))) : sum;

@@ -62,9 +62,16 @@ class ConfigValidate : public QObject {
     row("method.name=lroa", "method.name", "Did you mean lora?");
     row("method.name=LoRA", "method.name", "Did you mean lora?");
     row("optim.schedule=exponential", "optim.schedule", "linear, cosine, constant");
-    row("method.interval=2", "method.interval", "method.name is reflora");
+    row("method.interval=2", "method.interval", "method.rule is reflora (chosen, or the method's own)");
     row("method.warmup_steps=5", "method.warmup_steps", "reflora or reflora_s");
     row("method.name=full;method.target_modules=q_proj", "method.target_modules", "not full");
+    row("method.rule=adalora", "method.rule", "needs AdaLoRA's form");
+    row("method.name=adalora;method.init=kaiming", "method.init", "normal");
+    row("method.name=adalora;method.rule=reflora", "method.rule", "works on pairs");
+    row("method.name=adalora;method.scaling=root_rank", "method.scaling", "scaling of its own");
+    row("method.name=adalora;method.rank_pattern=q_proj=4", "method.rank_pattern", "not adalora");
+    row("method.init=normal", "method.init", "AdaLoRA's form only");
+    row("method.lr_ratio=4", "method.lr_ratio", "method.rule is loraplus");
     row("method.name=full;method.rank=4", "method.rank", "not full");
     row("optim.momentum=0.9", "optim.momentum", "optim.name is sgd");
     row("optim.name=sgd;optim.beta1=0.5", "optim.beta1", "optim.name is adamw");

@@ -1,5 +1,6 @@
 // Metrics of given outputs, without a model: SQuAD's scripts, classification and regression, multiple choice by given
-// likelihoods. What of a case has no function here (choices against their likelihood alone, average precision) is not compared.
+// likelihoods. What of a case has no function here (choices against their likelihood alone, average precision) is not
+// compared.
 
 #include <cmath>
 #include <limits>
@@ -91,20 +92,19 @@ void compareV1(const json& meta, const AskedQuestions& asked, const Tolerance& t
 
 void compareAnswers(const std::string& what, const AnswerScores& scores, const json& wanted, const Tolerance& tolerance,
                     Findings& findings) {
-  const std::pair<const char*, double> values[] = {
-      {"exact", scores.exact},
-      {"f1", scores.f1},
-      {"total", static_cast<double>(scores.total)},
-      {"HasAns_exact", scores.hasAnswerExact},
-      {"HasAns_f1", scores.hasAnswerF1},
-      {"HasAns_total", static_cast<double>(scores.hasAnswer)},
-      {"NoAns_exact", scores.noAnswerExact},
-      {"NoAns_f1", scores.noAnswerF1},
-      {"NoAns_total", static_cast<double>(scores.unanswerable)},
-      {"best_exact", scores.bestExact},
-      {"best_exact_thresh", scores.bestExactThreshold},
-      {"best_f1", scores.bestF1},
-      {"best_f1_thresh", scores.bestF1Threshold}};
+  const std::pair<const char*, double> values[] = {{"exact", scores.exact},
+                                                   {"f1", scores.f1},
+                                                   {"total", static_cast<double>(scores.total)},
+                                                   {"HasAns_exact", scores.hasAnswerExact},
+                                                   {"HasAns_f1", scores.hasAnswerF1},
+                                                   {"HasAns_total", static_cast<double>(scores.hasAnswer)},
+                                                   {"NoAns_exact", scores.noAnswerExact},
+                                                   {"NoAns_f1", scores.noAnswerF1},
+                                                   {"NoAns_total", static_cast<double>(scores.unanswerable)},
+                                                   {"best_exact", scores.bestExact},
+                                                   {"best_exact_thresh", scores.bestExactThreshold},
+                                                   {"best_f1", scores.bestF1},
+                                                   {"best_f1_thresh", scores.bestF1Threshold}};
   for (const auto& [key, value] : values)
     if (wanted.contains(key)) findings.close(what + ", " + key, value, number(wanted, key), tolerance);
 }
@@ -120,12 +120,15 @@ void compareV2(const json& meta, AskedQuestions asked, const Tolerance& toleranc
     compareAnswers(name, valueOf(scoreAnswersV2(questions)), wanted, tolerance, findings);
   }
   for (size_t i = 0; i < asked.ids.size(); ++i)
-    compareAnswers(asked.ids[i], [&] {
-      AnswerScores one = valueOf(scoreAnswersV2({&asked.questions[i], 1}));
-      one.exact /= 100;
-      one.f1 /= 100;
-      return one;
-    }(), meta.at("questions").at(asked.ids[i]), tolerance, findings);
+    compareAnswers(
+        asked.ids[i],
+        [&] {
+          AnswerScores one = valueOf(scoreAnswersV2({&asked.questions[i], 1}));
+          one.exact /= 100;
+          one.f1 /= 100;
+          return one;
+        }(),
+        meta.at("questions").at(asked.ids[i]), tolerance, findings);
   for (AnsweredQuestion& question : asked.questions) question.prediction.clear();
   compareAnswers("nothing answered", valueOf(scoreAnswersV2(asked.questions)), meta.at("values_all_empty_predictions"),
                  tolerance, findings);
@@ -137,8 +140,10 @@ NotBuilt checkAnswers(const Case& golden, Findings& findings) try {
   const json& meta = golden.meta();
   const Tolerance tolerance{allowedOf(meta, "default"), 0};
   const AskedQuestions asked = askedIn(meta.at("inputs"));
-  if (text(meta.at("inputs").at("dataset"), "version") == "1.1") compareV1(meta, asked, tolerance, findings);
-  else compareV2(meta, asked, tolerance, findings);
+  if (text(meta.at("inputs").at("dataset"), "version") == "1.1")
+    compareV1(meta, asked, tolerance, findings);
+  else
+    compareV2(meta, asked, tolerance, findings);
   return std::nullopt;
 } catch (const json::exception& e) {
   malformed("the case is not one of answers", e.what(), "SQuAD's data and predictions");
@@ -164,8 +169,10 @@ NotBuilt checkPredictions(const Case& golden, Findings& findings) try {
       const Result<double> value = entry.compute(predictions);
       if (!wanted->is_object()) findings.close(what, valueOf(value), figure(*wanted), tolerance);
       // Refused there. A squared error of what is not finite is not finite here.
-      else if (entry.name == "mse" && value) findings.equal(what + ", finite", std::isfinite(*value) ? 1 : 0, 0);
-      else findings.equal(what + ", refused", value ? 0 : 1, 1);
+      else if (entry.name == "mse" && value)
+        findings.equal(what + ", finite", std::isfinite(*value) ? 1 : 0, 0);
+      else
+        findings.equal(what + ", refused", value ? 0 : 1, 1);
     }
   }
   return std::nullopt;

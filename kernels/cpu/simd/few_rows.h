@@ -1,7 +1,7 @@
 #pragma once
-// Products of a few rows with a large float32 matrix, as generation asks for token by token: the matrix is read once, as
-// it lies, where a matrix library would first rearrange it for a product that is over by then. A row's result does not
-// depend on the rows beside it.
+// Products of a few rows with a large float32 matrix, as generation asks for token by token: the matrix is read once,
+// as it lies, where a matrix library would first rearrange it for a product that is over by then. A row's result does
+// not depend on the rows beside it.
 
 #include <cstdint>
 

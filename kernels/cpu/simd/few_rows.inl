@@ -70,7 +70,8 @@ inline void columns(const float* x, int64_t rows, int64_t in, const float* w, fl
 void product(const float* x, int64_t rows, int64_t in, const float* weight, int64_t begin, int64_t end, int64_t outs,
              float* y) {
   int64_t n = begin;
-  for (; n + kBlockColumns <= end; n += kBlockColumns) columns<kBlockColumns>(x, rows, in, weight + n * in, y + n, outs);
+  for (; n + kBlockColumns <= end; n += kBlockColumns)
+    columns<kBlockColumns>(x, rows, in, weight + n * in, y + n, outs);
   for (; n < end; ++n) columns<1>(x, rows, in, weight + n * in, y + n, outs);
 }
 

@@ -1,6 +1,6 @@
-// Answers to questions through every family with a span head, from SQuAD's file to a saved model: the answer's characters
-// become the right tokens under each tokenizer's offsets, the loss falls and answers are found, a stopped run goes on bit
-// for bit, and the saved head has transformers' names.
+// Answers to questions through every family with a span head, from SQuAD's file to a saved model: the answer's
+// characters become the right tokens under each tokenizer's offsets, the loss falls and answers are found, a stopped
+// run goes on bit for bit, and the saved head has transformers' names.
 #include <ATen/ATen.h>
 
 #include <QtTest/QtTest>
@@ -36,9 +36,10 @@ fs::path writeQuestions(const Home& home, bool silent) {
       answers.push_back({{"text", kPlaces[i % 2 ? placeA : placeB]},
                          {"answer_start", context.find(std::string(kNames[asked]) + " is at the ") + 15}});
     paragraphs.push_back({{"context", context},
-                          {"qas", {{{"id", std::to_string(i)},
-                                    {"question", std::string("where is ") + kNames[asked] + " ?"},
-                                    {"answers", answers}}}}});
+                          {"qas",
+                           {{{"id", std::to_string(i)},
+                             {"question", std::string("where is ") + kNames[asked] + " ?"},
+                             {"answers", answers}}}}});
   }
   const fs::path file = home.places.home / "squad.json";
   write(file, nlohmann::json{{"version", "v1.1"}, {"data", {{{"title", "t"}, {"paragraphs", paragraphs}}}}}.dump());

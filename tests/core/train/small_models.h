@@ -1,6 +1,6 @@
 #pragma once
-// Models of two small layers for tests of training: random weights, and a vocabulary of a few words in the form in which
-// each family has its tokenizer. Needs nothing outside the tree.
+// Models of two small layers for tests of training: random weights, and a vocabulary of a few words in the form in
+// which each family has its tokenizer. Needs nothing outside the tree.
 
 #include <filesystem>
 #include <fstream>
@@ -79,11 +79,18 @@ inline void writeUnigram(const std::filesystem::path& folder) {
   const char* special[] = {"[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"};
   for (size_t id = 0; id < 5; ++id) {
     pieces.push_back({special[id], 0.0});
-    added.push_back({{"id", id}, {"content", special[id]}, {"special", true}, {"normalized", false},
-                     {"single_word", false}, {"lstrip", false}, {"rstrip", false}});
+    added.push_back({{"id", id},
+                     {"content", special[id]},
+                     {"special", true},
+                     {"normalized", false},
+                     {"single_word", false},
+                     {"lstrip", false},
+                     {"rstrip", false}});
   }
   for (const std::string& word : knownWords()) pieces.push_back({"\u2581" + word, -3.0});
-  const auto token = [](const char* name, int type) { return json{{"SpecialToken", {{"id", name}, {"type_id", type}}}}; };
+  const auto token = [](const char* name, int type) {
+    return json{{"SpecialToken", {{"id", name}, {"type_id", type}}}};
+  };
   const auto text = [](const char* name, int type) { return json{{"Sequence", {{"id", name}, {"type_id", type}}}}; };
   const json mark{{"type", "Metaspace"}, {"replacement", "\u2581"}, {"prepend_scheme", "always"}, {"split", true}};
   write(folder / "tokenizer.json",
@@ -101,18 +108,29 @@ inline void writeUnigram(const std::filesystem::path& folder) {
                  {"[SEP]", {{"id", "[SEP]"}, {"ids", {2}}, {"tokens", {"[SEP]"}}}}}}}},
              {"model", {{"type", "Unigram"}, {"unk_id", 3}, {"vocab", pieces}, {"byte_fallback", false}}}}
             .dump());
-  write(folder / "tokenizer_config.json",
-        json{{"tokenizer_class", "DebertaV2Tokenizer"}, {"cls_token", "[CLS]"}, {"sep_token", "[SEP]"},
-             {"pad_token", "[PAD]"}, {"unk_token", "[UNK]"}, {"mask_token", "[MASK]"}}
-            .dump());
+  write(folder / "tokenizer_config.json", json{{"tokenizer_class", "DebertaV2Tokenizer"},
+                                               {"cls_token", "[CLS]"},
+                                               {"sep_token", "[SEP]"},
+                                               {"pad_token", "[PAD]"},
+                                               {"unk_token", "[UNK]"},
+                                               {"mask_token", "[MASK]"}}
+                                              .dump());
 }
 
 // config.json of an encoder; `more` on top.
 inline void writeEncoder(const std::filesystem::path& folder, const char* type, const nlohmann::json& more) {
-  nlohmann::json config{{"model_type", type},         {"vocab_size", 29},         {"hidden_size", 32},
-                        {"num_hidden_layers", 2},     {"num_attention_heads", 2}, {"intermediate_size", 64},
-                        {"max_position_embeddings", 66}, {"type_vocab_size", 2},  {"hidden_act", "gelu"},
-                        {"layer_norm_eps", 1e-12},    {"hidden_dropout_prob", 0.0}, {"attention_probs_dropout_prob", 0.0}};
+  nlohmann::json config{{"model_type", type},
+                        {"vocab_size", 29},
+                        {"hidden_size", 32},
+                        {"num_hidden_layers", 2},
+                        {"num_attention_heads", 2},
+                        {"intermediate_size", 64},
+                        {"max_position_embeddings", 66},
+                        {"type_vocab_size", 2},
+                        {"hidden_act", "gelu"},
+                        {"layer_norm_eps", 1e-12},
+                        {"hidden_dropout_prob", 0.0},
+                        {"attention_probs_dropout_prob", 0.0}};
   config.update(more);
   write(folder / "config.json", config.dump());
 }
@@ -128,7 +146,8 @@ inline const std::vector<SmallModel>& smallModels() {
   static const std::vector<SmallModel> models = {
       {"bert", "BertForQuestionAnswering", "bert.embeddings.word_embeddings.weight",
        [](const auto& folder) {
-         writeWordPieces(folder, {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}, {{"tokenizer_class", "BertTokenizer"}});
+         writeWordPieces(folder, {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"},
+                         {{"tokenizer_class", "BertTokenizer"}});
          writeEncoder(folder, "bert", nlohmann::json::object());
        }},
       {"roberta", "RobertaForQuestionAnswering", "roberta.embeddings.word_embeddings.weight",
@@ -139,8 +158,13 @@ inline const std::vector<SmallModel>& smallModels() {
       {"mpnet", "MPNetForQuestionAnswering", "mpnet.embeddings.word_embeddings.weight",
        [](const auto& folder) {
          writeWordPieces(folder, {"<s>", "<pad>", "</s>", "[UNK]", "<mask>"},
-                         {{"tokenizer_class", "MPNetTokenizer"}, {"bos_token", "<s>"}, {"eos_token", "</s>"},
-                          {"cls_token", "<s>"}, {"sep_token", "</s>"}, {"unk_token", "[UNK]"}, {"pad_token", "<pad>"},
+                         {{"tokenizer_class", "MPNetTokenizer"},
+                          {"bos_token", "<s>"},
+                          {"eos_token", "</s>"},
+                          {"cls_token", "<s>"},
+                          {"sep_token", "</s>"},
+                          {"unk_token", "[UNK]"},
+                          {"pad_token", "<pad>"},
                           {"mask_token", "<mask>"}});
          writeEncoder(folder, "mpnet", {{"pad_token_id", 1}, {"relative_attention_num_buckets", 32}});
        }},
@@ -148,25 +172,39 @@ inline const std::vector<SmallModel>& smallModels() {
        [](const auto& folder) {
          writeUnigram(folder);
          writeEncoder(folder, "deberta-v2",
-                      {{"type_vocab_size", 0}, {"relative_attention", true}, {"pos_att_type", {"p2c", "c2p"}},
-                       {"norm_rel_ebd", "layer_norm"}, {"share_att_key", true}, {"position_biased_input", false},
+                      {{"type_vocab_size", 0},
+                       {"relative_attention", true},
+                       {"pos_att_type", {"p2c", "c2p"}},
+                       {"norm_rel_ebd", "layer_norm"},
+                       {"share_att_key", true},
+                       {"position_biased_input", false},
                        {"position_buckets", 16}});
        }},
       {"deberta-v2", "DebertaV2ForQuestionAnswering", "deberta.embeddings.word_embeddings.weight",
        [](const auto& folder) {
          writeUnigram(folder);
          writeEncoder(folder, "deberta-v2",
-                      {{"relative_attention", true}, {"pos_att_type", "c2p|p2c"}, {"norm_rel_ebd", "layer_norm"},
-                       {"position_buckets", 16}, {"conv_kernel_size", 3}, {"conv_act", "gelu"}});
+                      {{"relative_attention", true},
+                       {"pos_att_type", "c2p|p2c"},
+                       {"norm_rel_ebd", "layer_norm"},
+                       {"position_buckets", 16},
+                       {"conv_kernel_size", 3},
+                       {"conv_act", "gelu"}});
        }},
-      {"gpt2", "GPT2ForQuestionAnswering", "transformer.wte.weight",
-       [](const auto& folder) {
+      {"gpt2", "GPT2ForQuestionAnswering", "transformer.wte.weight", [](const auto& folder) {
          writeBytePairs(folder, {"<|endoftext|>"}, "GPT2Tokenizer");
-         write(folder / "config.json",
-               nlohmann::json{{"model_type", "gpt2"}, {"vocab_size", 120}, {"n_embd", 32}, {"n_layer", 2}, {"n_head", 2},
-                              {"n_positions", 64}, {"attn_pdrop", 0.0}, {"embd_pdrop", 0.0}, {"resid_pdrop", 0.0},
-                              {"bos_token_id", 0}, {"eos_token_id", 0}}
-                   .dump());
+         write(folder / "config.json", nlohmann::json{{"model_type", "gpt2"},
+                                                      {"vocab_size", 120},
+                                                      {"n_embd", 32},
+                                                      {"n_layer", 2},
+                                                      {"n_head", 2},
+                                                      {"n_positions", 64},
+                                                      {"attn_pdrop", 0.0},
+                                                      {"embd_pdrop", 0.0},
+                                                      {"resid_pdrop", 0.0},
+                                                      {"bos_token_id", 0},
+                                                      {"eos_token_id", 0}}
+                                           .dump());
        }}};
   return models;
 }
@@ -184,8 +222,8 @@ inline std::string smallModel(const Home& home, const std::string& name) {
 
 inline RunConfig smallRunConfig(const std::vector<std::string>& assignments) {
   RunConfig config;
-  for (const char* each : {"model.random_init=true", "train.batch_size=8", "train.threads=1", "train.compute_dtype=fp32",
-                           "optim.learning_rate=0.003", "data.max_length=32", "seed=3"})
+  for (const char* each : {"model.random_init=true", "train.batch_size=8", "train.threads=1",
+                           "train.compute_dtype=fp32", "optim.learning_rate=0.003", "data.max_length=32", "seed=3"})
     for (const ValidationIssue& issue : config.assign({each})) qWarning("%s", issue.error.message().c_str());
   for (const ValidationIssue& issue : config.assign(assignments)) qWarning("%s", issue.error.message().c_str());
   return config;

@@ -19,6 +19,7 @@
 #include <QTableView>
 #include <QToolButton>
 #include <QVBoxLayout>
+#include <numeric>
 
 #include "core/config/places.h"
 #include "ui/library/library_details.h"
@@ -34,12 +35,15 @@
 namespace rankscope::ui {
 namespace {
 
-// A column is as wide as its heading and its texts, within these bounds; where there is no room, down to the least.
+// A column is as wide as its heading and its texts, within these bounds; where there is no room, down to the least, but for
+// figures, which are shown whole.
 struct ColumnWidth {
   int least, most;
+  bool whole = false;
 };
-constexpr ColumnWidth kWidths[LibraryModel::ColumnCount] = {{100, 280}, {64, 170}, {60, 120}, {48, 90}, {60, 110},
-                                                            {60, 140},  {56, 130}, {48, 110}, {56, 240}};
+constexpr ColumnWidth kWidths[LibraryModel::ColumnCount] = {{130, 280}, {64, 170}, {60, 120, true}, {40, 90, true}, {60, 110, true},
+                                                            {60, 140, true}, {56, 130}, {48, 110}, {56, 240}};
+constexpr int kHeading = 32, kSortedHeading = 46;  // px beside a heading's text, without and with the arrow
 
 // A path says most at its ends.
 class PathDelegate : public QStyledItemDelegate {
@@ -218,33 +222,35 @@ void LibraryView::buildActions() {
   connect(m_details, &LibraryDetailsPanel::copyAsked, m_copy, &QAction::trigger);
 }
 
-// Texts that may be cut short give up what is missing, each in proportion to what it can spare; the last column takes what
-// is left. Widths that were set by hand stay.
+// Texts that may be cut short give up what is missing, each in proportion to what it can spare; where that is not enough,
+// what the page beside the table tells anyway leaves it. The last column takes what is left. Widths set by hand stay.
 void LibraryView::fitColumns() {
-  int missing = -m_table->viewport()->width(), spare = 0;
-  int wanted[LibraryModel::ColumnCount];
   const auto* header = m_table->horizontalHeader();
-  const auto isText = [](int column) {
-    return column != LibraryModel::Parameters && column != LibraryModel::Size && column != LibraryModel::Shape && column != LibraryModel::Type;
-  };
-  const auto spareOf = [&](int column) {
-    return m_ownWidths.contains(column) || !isText(column) ? 0 : wanted[column] - space::scaled(kWidths[column].least);
-  };
+  const QFontMetrics metrics(header->font());
+  int wanted[LibraryModel::ColumnCount], least[LibraryModel::ColumnCount], needed = 0;
   for (int i = 0; i < LibraryModel::ColumnCount; ++i) {
-    const int texts = std::max(static_cast<QAbstractItemView*>(m_table)->sizeHintForColumn(i), header->sectionSizeHint(i));
-    wanted[i] = m_ownWidths.contains(i) ? m_table->columnWidth(i)
-                                        : std::clamp(texts, space::scaled(kWidths[i].least), space::scaled(kWidths[i].most));
-    missing += wanted[i];
-    spare += spareOf(i);
+    const int heading = metrics.horizontalAdvance(m_rows->headerData(i, Qt::Horizontal, Qt::DisplayRole).toString()) +
+                        (header->sortIndicatorSection() == i ? kSortedHeading : kHeading);
+    const int texts = std::max(static_cast<QAbstractItemView*>(m_table)->sizeHintForColumn(i), heading);
+    const bool own = m_ownWidths.contains(i);
+    wanted[i] = own ? m_table->columnWidth(i) : std::clamp(texts, space::scaled(kWidths[i].least), space::scaled(kWidths[i].most));
+    least[i] = own || kWidths[i].whole ? wanted[i] : space::scaled(kWidths[i].least);
+    needed += least[i];
   }
-  missing = std::clamp(missing, 0, spare);
-  int taken = 0, seen = 0;
   m_fitting = true;
+  const int room = m_table->viewport()->width();
+  for (const int column : {LibraryModel::Licence, LibraryModel::Tokenizer, LibraryModel::Shape}) {
+    const bool leaves = needed > room;
+    m_table->setColumnHidden(column, leaves);
+    if (leaves) needed -= std::exchange(least[column], 0), wanted[column] = 0;
+  }
+  const int spare = std::accumulate(std::begin(wanted), std::end(wanted), 0) - needed;
+  const int missing = std::clamp(spare + needed - room, 0, spare);
+  int taken = 0, seen = 0;
   for (int i = 0; i < LibraryModel::ColumnCount; ++i) {
-    if (m_ownWidths.contains(i)) continue;
-    seen += spareOf(i);
+    seen += wanted[i] - least[i];
     const int upTo = spare > 0 ? static_cast<int>(static_cast<qint64>(missing) * seen / spare) : 0;
-    m_table->setColumnWidth(i, wanted[i] - (upTo - taken));
+    if (!m_table->isColumnHidden(i) && !m_ownWidths.contains(i)) m_table->setColumnWidth(i, wanted[i] - (upTo - taken));
     taken = upTo;
   }
   m_fitting = false;

@@ -1,5 +1,6 @@
 #include "ui/runs/details_panel.h"
 
+#include "core/config/option_spec.h"
 #include "core/config/task_heads.h"
 #include "core/store/store.h"
 #include "ui/plots/plot.h"
@@ -12,6 +13,7 @@
 #include "ui/shell/work_unit.h"
 #include "ui/theme/theme.h"
 
+#include <QCoreApplication>
 #include <QFormLayout>
 #include <QHBoxLayout>
 #include <QLabel>
@@ -349,7 +351,10 @@ void DetailsPanel::show(const RunRow& row) {
   set("method", method);
   set("model", qs(row.modelName));
   set("data", qs(row.dataName) + (row.task.empty() ? QString() : QStringLiteral("  (%1)").arg(qs(row.task).replace(QLatin1Char('_'), QLatin1Char(' ')))));
-  set("chat", qs(row.chatTemplate));
+  QString chat = qs(row.chatTemplate);
+  for (const OptionChoice& choice : findOption("data.chat_template")->choices)
+    if (choice.value == row.chatTemplate) chat = QCoreApplication::translate("options", choice.title.c_str());
+  set("chat", chat);
   m_facts->setRowVisible(m_factLabels.value(QStringLiteral("chat")), !row.chatTemplate.empty());
   set("best", std::isfinite(row.bestValue) ? tr("%1 = %2 at step %3").arg(shortMetric(qs(row.bestMetric)), formatNumber(row.bestValue, 5), formatInteger(row.bestStep)) : QString());
   set("losses", tr("train %1, eval %2").arg(formatNumber(row.lastTrainLoss), formatNumber(row.lastEvalLoss)));

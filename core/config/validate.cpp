@@ -194,6 +194,16 @@ class Checker {
         !usable("method.scaling"))
       return;
     if (const auto problem = partsProblem(*parts)) m_issues.push_back({problem->where, *problem});
+    if (usable("method.target_rank") && usable("method.rank") &&
+        m_config.integer("method.target_rank") > m_config.integer("method.rank"))
+      add("method.target_rank", "the target rank is above the first", m_config.valueText("method.target_rank"),
+          fmt::format("at most {}, which is method.rank", m_config.integer("method.rank")),
+          "AdaLoRA starts with the larger rank, such as one and a half times the target, and prunes.");
+    if (usable("method.initial_share") && usable("method.final_share") &&
+        m_config.real("method.initial_share") + m_config.real("method.final_share") >= 1)
+      add("method.final_share", "AdaLoRA has no steps left in which to prune",
+          fmt::format("{} and {}", m_config.real("method.initial_share"), m_config.real("method.final_share")),
+          "together less than 1", "Lower method.initial_share or method.final_share.");
   }
 
   void checkSteps() {

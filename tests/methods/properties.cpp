@@ -126,14 +126,14 @@ class MethodProperties : public QObject {
 
  private:
   // Every method and combination, with warm-up 2 and, where it has one, with the start of warm-up 0.
-  void everyMethod() {
+  void everyMethod(std::vector<at::ScalarType> dtypes = {at::kFloat, at::kBFloat16, at::kDouble}) {
     QTest::addColumn<QString>("name");
     QTest::addColumn<QString>("options");
     QTest::addColumn<int>("warmup");
     QTest::addColumn<int>("dtype");
-    const auto add = [](const std::string& name, const char* options) {
+    const auto add = [&](const std::string& name, const char* options) {
       for (int warmup : {2, 0})
-        for (auto dtype : {at::kFloat, at::kBFloat16, at::kDouble}) {
+        for (auto dtype : dtypes) {
           const bool hasWarmup = (name + options).find("reflora") != std::string::npos;
           if (warmup == 0 && !hasWarmup) continue;
           QTest::addRow("%s %s%s %s", name.c_str(), options, warmup == 0 ? ", warm-up 0" : "", c10::toString(dtype))
@@ -241,6 +241,46 @@ class MethodProperties : public QObject {
       QVERIFY2(!entry.tensor.requires_grad(), entry.name.c_str());
       QVERIFY2(!entry.tensor.grad().defined(), entry.name.c_str());
     }
+  }
+
+  // Finite differences. DoRA's factors have another gradient by design: its norm is held constant (tests/core/methods/dora.cpp).
+  void gradientsAreSlopesOfTheLoss_data() { everyMethod({at::kDouble}); }
+  void gradientsAreSlopesOfTheLoss() {
+    const Row r = row();
+    Training training(r.settings, r.dtype);
+    training.start();
+    training.run(0, 3);
+    training.backward(3);
+    const auto loss = [&] {
+      const at::NoGradGuard noGrad;
+      ForwardContext context;
+      const at::Tensor own = training.model.loss(fakeBatch(training.model, 1), context, 0);
+      const at::Tensor term = training.method->lossTerm();
+      return (term.defined() ? own + term : own).item<double>();
+    };
+    std::set<std::string> constantNorm;
+    for (const FactorPair& pair : training.method->factorPairs())
+      if (pair.magnitude.defined())
+        constantNorm.insert({pair.site->name + ".lora_A.weight", pair.site->name + ".lora_B.weight"});
+    int64_t looked = 0;
+    for (const auto& p : training.method->trainable()) {
+      if (constantNorm.count(p.name)) continue;
+      at::Tensor values = p.tensor.detach().view(-1);
+      const at::Tensor grad = p.tensor.grad().view(-1);
+      for (const int64_t i : {int64_t{0}, values.size(0) / 2, values.size(0) - 1}) {
+        constexpr double kStep = 1e-5;
+        const double before = values[i].item<double>();
+        values[i].fill_(before + kStep);
+        const double above = loss();
+        values[i].fill_(before - kStep);
+        const double slope = (above - loss()) / (2 * kStep), ours = grad[i].item<double>();
+        values[i].fill_(before);
+        QVERIFY2(std::abs(slope - ours) < 1e-8 + 1e-6 * std::abs(slope),
+                 fmt::format("{}[{}]: {} and {}", p.name, i, ours, slope).c_str());
+        ++looked;
+      }
+    }
+    QVERIFY(looked >= 6);
   }
 
   void frozenParametersStayToTheBit_data() { everyMethod(); }

@@ -338,6 +338,7 @@ void RunsView::loadNames() {
 void RunsView::onActivated() {
   m_model->refresh();
   loadNames();
+  m_details->showRuns(selection().ids());  // chosen before this view was there
   m_table->view()->setFocus(Qt::OtherFocusReason);
 }
 

@@ -40,11 +40,13 @@ struct MethodLook {
   const char* title;
   int hue;
 };
-constexpr std::array<MethodLook, 5> kMethods = {{{"lora", "LoRA", 0},
+constexpr std::array<MethodLook, 7> kMethods = {{{"lora", "LoRA", 0},
                                                  {"rora", "RoRA", 1},
                                                  {"reflora", "RefLoRA", 2},
                                                  {"full", "Full", 3},
-                                                 {"reflora_s", "RefLoRA-S", 4}}};
+                                                 {"reflora_s", "RefLoRA-S", 4},
+                                                 {"dora", "DoRA", 5},
+                                                 {"adalora", "AdaLoRA", 6}}};
 
 int hueOf(const QString& method) {
   for (const MethodLook& look : kMethods)

@@ -157,18 +157,32 @@ struct Pairs {
   op::MaskArgs mask;
 };
 
+void saveWeight(AutogradContext* ctx, const op::FrozenWeight& weight) {
+  if (!weight.coded.defined()) {
+    ctx->saved_data["weight"] = weight.plain;
+    return;
+  }
+  ctx->saved_data["parts"] = c10::List<at::Tensor>(op::fourBitParts(weight.coded));
+  ctx->saved_data["shape"] = c10::List<int64_t>(op::fourBitShape(weight.coded));
+}
+op::FrozenWeight savedWeight(AutogradContext* ctx) {
+  if (const auto plain = ctx->saved_data.find("weight"); plain != ctx->saved_data.end())
+    return plain->second.toTensor();
+  return op::fourBitOfParts(ctx->saved_data["parts"].toTensorVector(), ctx->saved_data["shape"].toIntVector());
+}
+
 // Inputs in order: x, bias (when there is one), all A, all B. The weight is frozen and kept by reference only.
 class LowRankLinear : public torch::autograd::Function<LowRankLinear> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& x, const OptionalTensor& bias, at::TensorList a,
-                            at::TensorList b, const at::Tensor* weight, const Pairs& pairs) {
+                            at::TensorList b, const op::FrozenWeight* weight, const Pairs& pairs) {
     const auto in = x.contiguous();
     auto [y, u] = op::lowRankLinear(in, *weight, bias, {a, b, pairs.rows, pairs.scalings, pairs.mask});
     variable_list kept{a.empty() ? at::Tensor() : in, u};
     for (const auto& t : a) kept.push_back(t);
     for (const auto& t : b) kept.push_back(t);
     ctx->save_for_backward(std::move(kept));
-    ctx->saved_data["weight"] = *weight;
+    saveWeight(ctx, *weight);
     ctx->saved_data["rows"] = c10::List<int64_t>(pairs.rows);
     ctx->saved_data["scalings"] = c10::List<double>(pairs.scalings);
     ctx->saved_data["bias"] = bias.has_value();
@@ -185,7 +199,7 @@ class LowRankLinear : public torch::autograd::Function<LowRankLinear> {
     const bool hasBias = ctx->saved_data["bias"].toBool();
     const auto gradY = grads[0].contiguous();
     auto [gradX, gradA, gradB] = op::lowRankLinearBackward(
-        gradY, saved[0].defined() ? saved[0] : gradY, ctx->saved_data["weight"].toTensor(),
+        gradY, saved[0].defined() ? saved[0] : gradY, savedWeight(ctx),
         saved[1].defined() ? saved[1] : gradY, {a, b, rows, scalings, savedMask(ctx)}, ctx->needs_input_grad(0));
     variable_list result{orUndefinedIf(gradX, ctx->needs_input_grad(0))};
     if (hasBias)
@@ -310,7 +324,7 @@ at::Tensor packedAttention(const at::Tensor& qkv, const std::vector<int64_t>& st
 at::Tensor linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   if (!supported(x) || x.dim() != 2) return reference::linear(x, weight, bias);
   if (wantsGrad(weight)) return TrainedLinear::apply(x, weight, maybe(bias));
-  const auto held = weight.to(x.scalar_type());
+  const op::FrozenWeight held(weight.to(x.scalar_type()));
   return LowRankLinear::apply(x, maybe(bias), at::TensorList(), at::TensorList(), &held, Pairs{});
 }
 
@@ -319,7 +333,8 @@ at::Tensor loraLinear(const at::Tensor& x, const at::Tensor& weight, const at::T
   if (!supported(x) || x.dim() != 2 || weight.scalar_type() != x.scalar_type() || wantsGrad(weight))
     return reference::loraLinear(x, weight, bias, a, b, scaling, dropoutP, seed, place);
   const at::Tensor as[] = {a}, bs[] = {b};
-  return LowRankLinear::apply(x, maybe(bias), at::TensorList(as), at::TensorList(bs), &weight,
+  const op::FrozenWeight held(weight);
+  return LowRankLinear::apply(x, maybe(bias), at::TensorList(as), at::TensorList(bs), &held,
                               Pairs{{0, weight.size(0)}, {scaling}, maskArgs(dropoutP, seed, place)});
 }
 
@@ -341,7 +356,23 @@ at::Tensor loraLinearGroup(const at::Tensor& x, const at::Tensor& weight, const 
     row += outs[i];
   }
   TORCH_CHECK(row == weight.size(0), "the stacked weight has ", weight.size(0), " rows, its parts ", row);
-  return LowRankLinear::apply(x, maybe(bias), at::TensorList(as), at::TensorList(bs), &weight, pairs);
+  const op::FrozenWeight held(weight);
+  return LowRankLinear::apply(x, maybe(bias), at::TensorList(as), at::TensorList(bs), &held, pairs);
+}
+
+at::Tensor fourBitLoraLinear(const at::Tensor& x, const FourBitWeight& weight, const at::Tensor& bias,
+                             const at::Tensor& a, const at::Tensor& b, double scaling, double dropoutP, uint64_t seed,
+                             uint64_t place) {
+  if (!supported(x) || x.dim() != 2) {
+    const auto plain = dequantiseFourBit(weight, x.scalar_type());
+    return a.defined() ? reference::loraLinear(x, plain, bias, a, b, scaling, dropoutP, seed, place)
+                       : reference::linear(x, plain, bias);
+  }
+  const op::FrozenWeight held(weight);
+  if (!a.defined()) return LowRankLinear::apply(x, maybe(bias), at::TensorList(), at::TensorList(), &held, Pairs{});
+  const at::Tensor as[] = {a}, bs[] = {b};
+  return LowRankLinear::apply(x, maybe(bias), at::TensorList(as), at::TensorList(bs), &held,
+                              Pairs{{0, weight.out}, {scaling}, maskArgs(dropoutP, seed, place)});
 }
 
 at::Tensor linearCrossEntropy(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& labels,

@@ -27,6 +27,11 @@ TORCH_LIBRARY_FRAGMENT(rankscope, m) {
         " float p, int seed, int place) -> (Tensor, Tensor)");
   m.def("low_rank_linear_backward(Tensor grad_y, Tensor x, Tensor weight, Tensor u, Tensor[] a, Tensor[] b, int[] rows,"
         " float[] scalings, float p, int seed, int place, bool need_x) -> (Tensor, Tensor, Tensor[])");
+  m.def("four_bit_linear(Tensor x, Tensor[] weight, int[] shape, Tensor? bias, Tensor[] a, Tensor[] b, int[] rows,"
+        " float[] scalings, float p, int seed, int place) -> (Tensor, Tensor)");
+  m.def("four_bit_linear_backward(Tensor grad_y, Tensor x, Tensor[] weight, int[] shape, Tensor u, Tensor[] a,"
+        " Tensor[] b, int[] rows, float[] scalings, float p, int seed, int place, bool need_x)"
+        " -> (Tensor, Tensor, Tensor[])");
   m.def("weight_gradient(Tensor grad_y, Tensor x) -> Tensor");
   m.def("linear_cross_entropy(Tensor hidden, Tensor weight, Tensor labels, float factor, bool hidden_grad,"
         " bool weight_grad) -> (Tensor, Tensor, Tensor)");
@@ -148,22 +153,37 @@ at::Tensor attentionBackward(const at::Tensor& gradOut, const at::Tensor& qkv, c
                    args.causal, args.scale, args.mask.p, args.mask.seed, args.mask.place, args.window);
 }
 
-Two lowRankLinear(const at::Tensor& x, const at::Tensor& weight, const OptionalTensor& bias, const LowRankArgs& args) {
-  static const auto h =
+Two lowRankLinear(const at::Tensor& x, const FrozenWeight& weight, const OptionalTensor& bias,
+                  const LowRankArgs& args) {
+  static const auto plain =
       find<Two(const at::Tensor&, const at::Tensor&, const OptionalTensor&, at::TensorList, at::TensorList,
                at::IntArrayRef, at::ArrayRef<double>, double, int64_t, int64_t)>("rankscope::low_rank_linear");
-  return callBelow(h, x, weight, bias, args.a, args.b, args.rows, args.scalings, args.mask.p, args.mask.seed,
-                   args.mask.place);
+  static const auto coded =
+      find<Two(const at::Tensor&, at::TensorList, at::IntArrayRef, const OptionalTensor&, at::TensorList,
+               at::TensorList, at::IntArrayRef, at::ArrayRef<double>, double, int64_t, int64_t)>(
+          "rankscope::four_bit_linear");
+  if (weight.coded.defined())
+    return callBelow(coded, x, fourBitParts(weight.coded), fourBitShape(weight.coded), bias, args.a, args.b, args.rows,
+                     args.scalings, args.mask.p, args.mask.seed, args.mask.place);
+  return callBelow(plain, x, weight.plain, bias, args.a, args.b, args.rows, args.scalings, args.mask.p,
+                   args.mask.seed, args.mask.place);
 }
 
-LowRankGradients lowRankLinearBackward(const at::Tensor& gradY, const at::Tensor& x, const at::Tensor& weight,
+LowRankGradients lowRankLinearBackward(const at::Tensor& gradY, const at::Tensor& x, const FrozenWeight& weight,
                                        const at::Tensor& u, const LowRankArgs& args, bool needX) {
-  static const auto h = find<LowRankGradients(const at::Tensor&, const at::Tensor&, const at::Tensor&,
-                                              const at::Tensor&, at::TensorList, at::TensorList, at::IntArrayRef,
-                                              at::ArrayRef<double>, double, int64_t, int64_t, bool)>(
+  static const auto plain = find<LowRankGradients(const at::Tensor&, const at::Tensor&, const at::Tensor&,
+                                                  const at::Tensor&, at::TensorList, at::TensorList, at::IntArrayRef,
+                                                  at::ArrayRef<double>, double, int64_t, int64_t, bool)>(
       "rankscope::low_rank_linear_backward");
-  return callBelow(h, gradY, x, weight, u, args.a, args.b, args.rows, args.scalings, args.mask.p, args.mask.seed,
-                   args.mask.place, needX);
+  static const auto coded =
+      find<LowRankGradients(const at::Tensor&, const at::Tensor&, at::TensorList, at::IntArrayRef, const at::Tensor&,
+                            at::TensorList, at::TensorList, at::IntArrayRef, at::ArrayRef<double>, double, int64_t,
+                            int64_t, bool)>("rankscope::four_bit_linear_backward");
+  if (weight.coded.defined())
+    return callBelow(coded, gradY, x, fourBitParts(weight.coded), fourBitShape(weight.coded), u, args.a, args.b,
+                     args.rows, args.scalings, args.mask.p, args.mask.seed, args.mask.place, needX);
+  return callBelow(plain, gradY, x, weight.plain, u, args.a, args.b, args.rows, args.scalings, args.mask.p,
+                   args.mask.seed, args.mask.place, needX);
 }
 
 at::Tensor weightGradient(const at::Tensor& gradY, const at::Tensor& x) {

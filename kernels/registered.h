@@ -8,6 +8,8 @@
 #include <tuple>
 #include <vector>
 
+#include "kernels/four_bit_ops.h"
+
 namespace rankscope::kernels::op {
 
 using OptionalTensor = std::optional<at::Tensor>;
@@ -60,12 +62,25 @@ struct LowRankArgs {
   at::ArrayRef<double> scalings;
   MaskArgs mask;  // dropout of the low-rank input
 };
+// A weight that does not train: a plain matrix in x's dtype, or one kept in 4 bits.
+struct FrozenWeight {
+  at::Tensor plain;
+  FourBitWeight coded;
+
+  FrozenWeight(at::Tensor matrix) : plain(std::move(matrix)) {}  // NOLINT: a plain matrix is the usual case
+  FrozenWeight(FourBitWeight weight) : coded(std::move(weight)) {}  // NOLINT
+};
+// A 4-bit weight as an operator's arguments: its tensors, and {format, out, in, block}.
+std::vector<at::Tensor> fourBitParts(const FourBitWeight& weight);
+std::vector<int64_t> fourBitShape(const FourBitWeight& weight);
+FourBitWeight fourBitOfParts(at::TensorList parts, at::IntArrayRef shape);
+
 // -> y, u [T, Σ r] (the low-rank inputs' products x Aᵀ, kept for backward; empty without pairs)
-std::tuple<at::Tensor, at::Tensor> lowRankLinear(const at::Tensor& x, const at::Tensor& weight,
+std::tuple<at::Tensor, at::Tensor> lowRankLinear(const at::Tensor& x, const FrozenWeight& weight,
                                                  const OptionalTensor& bias, const LowRankArgs& args);
 // -> gradient of x (empty unless asked for), of all A stacked [Σ r, in], of each B
 std::tuple<at::Tensor, at::Tensor, std::vector<at::Tensor>> lowRankLinearBackward(
-    const at::Tensor& gradY, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& u,
+    const at::Tensor& gradY, const at::Tensor& x, const FrozenWeight& weight, const at::Tensor& u,
     const LowRankArgs& args, bool needX);
 // gradYᵀ x in float32.
 at::Tensor weightGradient(const at::Tensor& gradY, const at::Tensor& x);

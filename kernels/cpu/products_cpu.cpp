@@ -2,6 +2,8 @@
 // sum is rounded once, and the frozen part's result is not read again. Weights are packed for each call: with hundreds
 // of rows that costs a percent, and saves holding them twice.
 
+#include "kernels/cpu/four_bit_cpu.h"
+#include "kernels/cpu/frozen_panels.h"
 #include "kernels/cpu/packed_products.h"
 #include "kernels/cpu/simd/few_rows.h"
 #include "kernels/generic/generic.h"
@@ -17,11 +19,15 @@ using simd::Bf16;
 constexpr int64_t kFewRows = 16;
 
 enum Slot : size_t { kLeft, kRight, kLowLeft, kLowRight, kFactors, kPairPanels, kBlockB, kLowProduct };
+static_assert(kLowProduct < FrozenPanels::kSlot);
+
+bool packedInput(const at::Tensor& x, int64_t outs) {
+  return simd::available() && x.scalar_type() == at::kBFloat16 && x.dim() == 2 && x.size(0) >= kFewRows &&
+         x.is_contiguous() && x.size(1) % 2 == 0 && outs % 2 == 0;
+}
 
 bool packedPath(const at::Tensor& x, const at::Tensor& weight) {
-  return simd::available() && x.scalar_type() == at::kBFloat16 && weight.scalar_type() == at::kBFloat16 &&
-         x.dim() == 2 && x.size(0) >= kFewRows && x.is_contiguous() && weight.is_contiguous() &&
-         x.size(1) % 2 == 0 && weight.size(0) % 2 == 0;
+  return packedInput(x, weight.size(0)) && weight.scalar_type() == at::kBFloat16 && weight.is_contiguous();
 }
 
 const Bf16* bits(const at::Tensor& t) { return static_cast<const Bf16*>(t.data_ptr()); }
@@ -43,9 +49,8 @@ Low lowOf(at::TensorList a) {
   return low;
 }
 
-void checkArgs(const at::Tensor& x, const at::Tensor& weight, const op::LowRankArgs& args) {
-  TORCH_CHECK(x.dim() == 2 && weight.dim() == 2 && x.size(1) == weight.size(1), "linear: x ", x.sizes(), ", weight ",
-              weight.sizes());
+void checkArgs(const at::Tensor& x, int64_t outs, int64_t in, const op::LowRankArgs& args) {
+  TORCH_CHECK(x.dim() == 2 && x.size(1) == in, "linear: x ", x.sizes(), " for a weight of ", outs, " x ", in);
   TORCH_CHECK(args.b.size() == args.a.size() && args.rows.size() == 2 * args.a.size() &&
                   args.scalings.size() == args.a.size(),
               "linear: every low-rank pair needs its rows and its scaling");
@@ -53,7 +58,7 @@ void checkArgs(const at::Tensor& x, const at::Tensor& weight, const op::LowRankA
     const auto begin = args.rows[2 * i], end = args.rows[2 * i + 1];
     TORCH_CHECK(args.a[i].dim() == 2 && args.b[i].dim() == 2 && args.a[i].size(1) == x.size(1) &&
                     args.b[i].size(1) == args.a[i].size(0) && args.a[i].size(0) > 0 && begin >= 0 &&
-                    end <= weight.size(0) && args.b[i].size(0) == end - begin,
+                    end <= outs && args.b[i].size(0) == end - begin,
                 "linear: pair ", i, " is A ", args.a[i].sizes(), ", B ", args.b[i].sizes(), " for rows ", begin, " to ",
                 end);
     TORCH_CHECK(args.a[i].scalar_type() == at::kFloat && args.b[i].scalar_type() == at::kFloat,
@@ -84,9 +89,9 @@ const Bf16* blockB(const op::LowRankArgs& args, int64_t outs, const Low& low, Wo
   return block;
 }
 
-std::tuple<at::Tensor, at::Tensor> packedForward(const at::Tensor& x, const at::Tensor& weight,
+std::tuple<at::Tensor, at::Tensor> packedForward(const at::Tensor& x, const FrozenPanels& weight,
                                                  const OptionalTensor& bias, const op::LowRankArgs& args) {
-  const auto rows = x.size(0), in = x.size(1), outs = weight.size(0);
+  const auto rows = x.size(0), in = x.size(1), outs = weight.outs();
   const auto low = lowOf(args.a);
   auto& workspace = Workspace::ofThisThread();
   auto* left = workspace.slot<Bf16>(kLeft, simd::packedLeftSize(rows, in));
@@ -112,7 +117,7 @@ std::tuple<at::Tensor, at::Tensor> packedForward(const at::Tensor& x, const at::
       const auto tiles = simd::tilesOf(rows), panels = simd::panelsOf(outs);
       const auto begin = tiles * s / shares, end = tiles * (s + 1) / shares;
       simd::packLeft(bits(x), in, rows, in, begin, end, left);
-      simd::packRightTransposed(bits(weight), in, outs, in, panels * s / shares, panels * (s + 1) / shares, right);
+      weight.packForward(panels * s / shares, panels * (s + 1) / shares, right);
       if (low.ranks == 0) continue;
       const Bf16* from = left;
       if (dropped) {
@@ -141,10 +146,10 @@ std::tuple<at::Tensor, at::Tensor> packedForward(const at::Tensor& x, const at::
 
 std::tuple<at::Tensor, at::Tensor, std::vector<at::Tensor>> packedBackward(const at::Tensor& gradY,
                                                                            const at::Tensor& x,
-                                                                           const at::Tensor& weight,
+                                                                           const FrozenPanels& weight,
                                                                            const at::Tensor& u,
                                                                            const op::LowRankArgs& args, bool needX) {
-  const auto rows = gradY.size(0), outs = weight.size(0), in = weight.size(1);
+  const auto rows = gradY.size(0), outs = weight.outs(), in = weight.in();
   const auto low = lowOf(args.a);
   auto& workspace = Workspace::ofThisThread();
   auto* left = workspace.slot<Bf16>(kLeft, simd::packedLeftSize(rows, outs));
@@ -179,7 +184,7 @@ std::tuple<at::Tensor, at::Tensor, std::vector<at::Tensor>> packedBackward(const
       const auto begin = tiles * s / shares, end = tiles * (s + 1) / shares;
       simd::packLeft(bits(gradY), outs, rows, outs, begin, end, left);
       if (needX)
-        simd::packRight(bits(weight), in, in, outs, panels * s / shares, panels * (s + 1) / shares, right);
+        weight.packBackward(panels * s / shares, panels * (s + 1) / shares, right);
       for (size_t i = 0; i < args.b.size(); ++i) {
         // The tiles' pairs that belong to this pair's rows of the weight.
         simd::Segment segment{left + args.rows[2 * i] * simd::kTileRows, bPanels + bAt[i], args.b[i].size(0), outs};
@@ -256,13 +261,22 @@ std::tuple<at::Tensor, at::Tensor> fewRowsForward(const at::Tensor& x, const at:
   return {y, u};
 }
 
+FrozenPanels panelsOf(const at::Tensor& weight) { return {bits(weight), weight.size(0), weight.size(1)}; }
+FrozenPanels panelsOf(const FourBitWeight& weight) { return {viewOf(weight), weight.out, weight.in}; }
+
+// A pair of numbers never straddles two parts of the weight.
+bool evenRows(at::IntArrayRef rows) {
+  return std::all_of(rows.begin(), rows.end(), [](int64_t row) { return row % 2 == 0; });
+}
+
 std::tuple<at::Tensor, at::Tensor> lowRankLinear(const at::Tensor& x, const at::Tensor& weight,
                                                  const OptionalTensor& bias, at::TensorList a, at::TensorList b,
                                                  at::IntArrayRef rows, at::ArrayRef<double> scalings, double p,
                                                  int64_t seed, int64_t place) {
   const op::LowRankArgs args{a, b, rows, scalings, {p, seed, place}};
-  checkArgs(x, weight, args);
-  if (packedPath(x, weight)) return packedForward(x, weight, bias, args);
+  TORCH_CHECK(weight.dim() == 2, "linear: weight ", weight.sizes());
+  checkArgs(x, weight.size(0), weight.size(1), args);
+  if (packedPath(x, weight)) return packedForward(x, panelsOf(weight), bias, args);
   return fewRowsPath(x, weight) ? fewRowsForward(x, weight, bias, args) : generic::lowRankLinear(x, weight, bias, args);
 }
 
@@ -272,10 +286,33 @@ std::tuple<at::Tensor, at::Tensor, std::vector<at::Tensor>> lowRankLinearBackwar
     bool needX) {
   const op::LowRankArgs args{a, b, rows, scalings, {p, seed, place}};
   TORCH_CHECK(gradY.dim() == 2 && gradY.size(1) == weight.size(0), "linear backward: gradient ", gradY.sizes());
-  bool even = true;  // a pair of numbers never straddles two parts of the weight
-  for (const auto row : rows) even &= row % 2 == 0;
-  return even && packedPath(gradY, weight) ? packedBackward(gradY, x, weight, u, args, needX)
-                                           : generic::lowRankLinearBackward(gradY, x, weight, u, args, needX);
+  return evenRows(rows) && packedPath(gradY, weight)
+             ? packedBackward(gradY, x, panelsOf(weight), u, args, needX)
+             : generic::lowRankLinearBackward(gradY, x, weight, u, args, needX);
+}
+
+// With few rows, in float32, or without the instructions, the weight is given back whole for the length of the call.
+std::tuple<at::Tensor, at::Tensor> fourBitLinear(const at::Tensor& x, at::TensorList parts, at::IntArrayRef shape,
+                                                 const OptionalTensor& bias, at::TensorList a, at::TensorList b,
+                                                 at::IntArrayRef rows, at::ArrayRef<double> scalings, double p,
+                                                 int64_t seed, int64_t place) {
+  const op::LowRankArgs args{a, b, rows, scalings, {p, seed, place}};
+  const auto weight = op::fourBitOfParts(parts, shape);
+  checkArgs(x, weight.out, weight.in, args);
+  if (packedInput(x, weight.out)) return packedForward(x, panelsOf(weight), bias, args);
+  return generic::lowRankLinear(x, cpu::dequantiseFourBit(weight, x.scalar_type()), bias, args);
+}
+
+std::tuple<at::Tensor, at::Tensor, std::vector<at::Tensor>> fourBitLinearBackward(
+    const at::Tensor& gradY, const at::Tensor& x, at::TensorList parts, at::IntArrayRef shape, const at::Tensor& u,
+    at::TensorList a, at::TensorList b, at::IntArrayRef rows, at::ArrayRef<double> scalings, double p, int64_t seed,
+    int64_t place, bool needX) {
+  const op::LowRankArgs args{a, b, rows, scalings, {p, seed, place}};
+  const auto weight = op::fourBitOfParts(parts, shape);
+  TORCH_CHECK(gradY.dim() == 2 && gradY.size(1) == weight.out, "linear backward: gradient ", gradY.sizes());
+  if (evenRows(rows) && packedInput(gradY, weight.out))
+    return packedBackward(gradY, x, panelsOf(weight), u, args, needX);
+  return generic::lowRankLinearBackward(gradY, x, cpu::dequantiseFourBit(weight, gradY.scalar_type()), u, args, needX);
 }
 
 at::Tensor weightGradient(const at::Tensor& gradY, const at::Tensor& x) {
@@ -303,6 +340,8 @@ at::Tensor weightGradient(const at::Tensor& gradY, const at::Tensor& x) {
 void registerProducts(torch::Library& m) {
   m.impl("low_rank_linear", lowRankLinear);
   m.impl("low_rank_linear_backward", lowRankLinearBackward);
+  m.impl("four_bit_linear", fourBitLinear);
+  m.impl("four_bit_linear_backward", fourBitLinearBackward);
   m.impl("weight_gradient", weightGradient);
 }
 

@@ -38,6 +38,22 @@ std::tuple<at::Tensor, at::Tensor, std::vector<at::Tensor>> lowRankLinearBackwar
   return lowRankLinearBackward(gradY, x, weight, u, {a, b, rows, scalings, {p, seed, place}}, needX);
 }
 
+std::tuple<at::Tensor, at::Tensor> fourBitLinearOp(const at::Tensor& x, at::TensorList parts, at::IntArrayRef shape,
+                                                   const OptionalTensor& bias, at::TensorList a, at::TensorList b,
+                                                   at::IntArrayRef rows, at::ArrayRef<double> scalings, double p,
+                                                   int64_t seed, int64_t place) {
+  const auto weight = dequantiseFourBit(op::fourBitOfParts(parts, shape), x.scalar_type());
+  return lowRankLinear(x, weight, bias, {a, b, rows, scalings, {p, seed, place}});
+}
+
+std::tuple<at::Tensor, at::Tensor, std::vector<at::Tensor>> fourBitLinearBackwardOp(
+    const at::Tensor& gradY, const at::Tensor& x, at::TensorList parts, at::IntArrayRef shape, const at::Tensor& u,
+    at::TensorList a, at::TensorList b, at::IntArrayRef rows, at::ArrayRef<double> scalings, double p, int64_t seed,
+    int64_t place, bool needX) {
+  const auto weight = dequantiseFourBit(op::fourBitOfParts(parts, shape), gradY.scalar_type());
+  return lowRankLinearBackward(gradY, x, weight, u, {a, b, rows, scalings, {p, seed, place}}, needX);
+}
+
 }  // namespace
 
 void registerForCuda(torch::Library& m) {
@@ -45,6 +61,8 @@ void registerForCuda(torch::Library& m) {
   m.impl("attention_backward", attentionBackwardOp);
   m.impl("low_rank_linear", lowRankLinearOp);
   m.impl("low_rank_linear_backward", lowRankLinearBackwardOp);
+  m.impl("four_bit_linear", fourBitLinearOp);
+  m.impl("four_bit_linear_backward", fourBitLinearBackwardOp);
   m.impl("weight_gradient", weightGradient);
   m.impl("linear_cross_entropy", linearCrossEntropy);
 }

@@ -27,6 +27,11 @@ const std::vector<Preset>& presets() {
       {"pissa", {"plain", "pissa", "plain", "rank"}},
       {"loraplus", {"plain", "kaiming", "loraplus", "rank"}},
       {"only_b", {"plain", "orthonormal", "only_b", "rank"}},
+      {"lora_pro", {"plain", "kaiming", "lora_pro", "rank"}},
+      {"lora_rite", {"plain", "kaiming", "lora_rite", "rank"}},
+      {"preclora", {"plain", "kaiming", "scaled", "rank"}},
+      {"nora", {"plain", "nystrom", "plain", "rank"}},
+      {"nora_plus", {"plain", "nystrom", "nora_plus", "rank"}},
   };
   return all;
 }

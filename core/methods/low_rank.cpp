@@ -100,6 +100,7 @@ Result<AdaptedSite> LowRankMethod::makeSite(const Model& model, LinearSite& site
                  "a site with a weight of its own",
                  "Leave this site out, or choose a start with B = 0 (for RefLoRA, method.warmup_steps of 1 or more)."};
   if (auto possible = m_parts.start->check(adapted); !possible) return possible.error();
+  if (auto possible = m_parts.rule->check(adapted); !possible) return possible.error();
   const auto options = site.weight.options().dtype(trainingDtype(model)).requires_grad(false);
   adapted.a = at::empty({adapted.rank, site.inFeatures}, options);
   adapted.b = at::empty({site.outFeatures, adapted.rank}, options);
@@ -180,8 +181,9 @@ std::string LowRankMethod::extraName(const AdaptedSite& adapted) const {
 std::vector<OptimizedParameter> LowRankMethod::trainable() const {
   std::vector<OptimizedParameter> out;
   for (const AdaptedSite& adapted : m_sites) {
-    if (m_parts.rule->trainsA()) out.push_back({nameA(adapted), adapted.a});
-    out.push_back({nameB(adapted), adapted.b});
+    const bool moved = m_parts.rule->movesFactors();
+    if (m_parts.rule->trainsA()) out.push_back({nameA(adapted), adapted.a, 1.0, true, moved});
+    out.push_back({nameB(adapted), adapted.b, 1.0, true, moved});
     if (adapted.extra.defined()) out.push_back({extraName(adapted), adapted.extra});
   }
   out.insert(out.end(), m_whole.begin(), m_whole.end());

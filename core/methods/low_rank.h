@@ -21,6 +21,7 @@ class LowRankMethod final : public Method {
   std::vector<OptimizedParameter> trainable() const override;
   at::Tensor lossTerm() const override { return m_parts.rule->lossTerm(); }
   void onStart(Optimizer& optimizer) override { m_parts.rule->onStart(optimizer); }
+  void beforeClipping(const StepInfo& info) override { m_parts.rule->beforeClipping(info); }
   void beforeStep(const StepInfo& info, Optimizer& optimizer) override;
   void afterStep(const StepInfo& info, Optimizer& optimizer) override { m_parts.rule->afterStep(info, optimizer); }
   std::map<std::string, at::Tensor> state() const override;

@@ -5,11 +5,16 @@
 #include "core/methods/forms/svd.h"
 #include "core/methods/method_options.h"
 #include "core/methods/rules/adalora.h"
+#include "core/methods/rules/lora_pro.h"
+#include "core/methods/rules/lora_rite.h"
 #include "core/methods/rules/loraplus.h"
+#include "core/methods/rules/nora_plus.h"
 #include "core/methods/rules/only_b.h"
 #include "core/methods/rules/plain.h"
 #include "core/methods/rules/reflora.h"
 #include "core/methods/rules/reflora_s.h"
+#include "core/methods/rules/scaled.h"
+#include "core/methods/starts/nystrom.h"
 #include "core/methods/starts/orthonormal.h"
 #include "core/methods/starts/pissa.h"
 #include "core/methods/starts/random.h"
@@ -30,14 +35,17 @@ const std::vector<PartEntry<SiteForm>>& siteForms() {
 const std::vector<PartEntry<LowRankStart>>& lowRankStarts() {
   static const std::vector<PartEntry<LowRankStart>> entries{
       {"kaiming", makeKaimingStart}, {"gaussian", makeGaussianStart}, {"redraw", makeRedrawStart},
-      {"normal", makeNormalStart},   {"pissa", makePissaStart},       {"orthonormal", makeOrthonormalStart}};
+      {"normal", makeNormalStart},   {"pissa", makePissaStart},       {"orthonormal", makeOrthonormalStart},
+      {"nystrom", makeNystromStart}};
   return entries;
 }
 
 const std::vector<PartEntry<TrainingRule>>& trainingRules() {
   static const std::vector<PartEntry<TrainingRule>> entries{
       {"plain", makePlainRule}, {"reflora", makeRefLoraRule}, {"reflora_s", makeRefLoraSRule},
-      {"adalora", makeAdaLoraRule}, {"loraplus", makeLoraPlusRule}, {"only_b", makeOnlyBRule}};
+      {"adalora", makeAdaLoraRule}, {"loraplus", makeLoraPlusRule}, {"only_b", makeOnlyBRule},
+      {"scaled", makeScaledRule}, {"nora_plus", makeNoraPlusRule}, {"lora_pro", makeLoraProRule},
+      {"lora_rite", makeLoraRiteRule}};
   return entries;
 }
 

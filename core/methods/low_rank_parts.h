@@ -5,8 +5,7 @@
 //
 // Where later methods fit: a start that needs gradients of real batches (LoRA-GA) draws through the same draw(), called
 // once more when the gradients are there; a rule that keeps full-size moments (LoRA-Pro) or steps by itself (LoRA-RITE)
-// moves the factors in beforeStep() and clears their gradients, by which the optimizer passes them over, and keeps its
-// own state in state(); a base format (NF4) is behind baseWeight().
+// says so by movesFactors(), moves them in beforeStep(), and keeps its own state in state(); a base format (NF4) is behind baseWeight().
 
 #include <ATen/core/Tensor.h>
 
@@ -87,7 +86,13 @@ class TrainingRule {
   // Learning rates and decay of what trains, by name.
   virtual void adjust(std::vector<OptimizedParameter>&) const {}
   virtual at::Tensor lossTerm() const { return {}; }
+  // Whether the rule moves A and B itself, in beforeStep(), and clears their gradients: the optimizer then keeps nothing
+  // for them.
+  virtual bool movesFactors() const { return false; }
+  // Why the rule cannot work at a site.
+  virtual Result<void> check(const AdaptedSite&) const { return {}; }
   virtual void onStart(Optimizer&) {}
+  virtual void beforeClipping(const StepInfo&) {}
   virtual void beforeStep(const StepInfo&, Optimizer&) {}
   virtual void afterStep(const StepInfo&, Optimizer&) {}
   // Tensors that checkpoints carry, restored in place.

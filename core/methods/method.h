@@ -68,6 +68,8 @@ class Method {
   // number of micro-batches. Undefined: nothing.
   virtual at::Tensor lossTerm() const { return {}; }
 
+  // With the step's whole gradients, before they are clipped.
+  virtual void beforeClipping(const StepInfo&) {}
   // Around the optimizer's step. Gradients are accumulated and clipped (METHODS 0, order of a step).
   virtual void beforeStep(const StepInfo&, Optimizer&) {}
   virtual void afterStep(const StepInfo&, Optimizer&) {}

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace rankscope {
 
 namespace {
@@ -32,6 +34,20 @@ Result<double> realOption(const MethodSettings& settings, const char* key, doubl
   if (!found->is_number() || !(found->get<double>() >= low && found->get<double>() <= high))
     return outOfRange(key, *found, fmt::format("a number from {} to {}", low, high));
   return found->get<double>();
+}
+
+Result<bool> flagOption(const MethodSettings& settings, const char* key, bool standard) {
+  const nlohmann::json* found = find(settings, key);
+  if (!found) return standard;
+  if (!found->is_boolean()) return outOfRange(key, *found, "true or false");
+  return found->get<bool>();
+}
+
+Result<std::string> choiceOption(const MethodSettings& settings, const char* key, const std::string& standard,
+                                 const std::vector<std::string>& choices) {
+  const std::string chosen = textOption(settings, key, standard);
+  if (std::find(choices.begin(), choices.end(), chosen) != choices.end()) return chosen;
+  return outOfRange(key, chosen, fmt::format("{}", fmt::join(choices, ", ")));
 }
 
 std::string textOption(const MethodSettings& settings, const char* key, const std::string& standard) {

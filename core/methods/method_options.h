@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "core/methods/method.h"
 
@@ -12,6 +13,11 @@ namespace rankscope {
 Result<int64_t> countOption(const MethodSettings& settings, const char* key, int64_t standard, int64_t low);
 // A number in [low, high].
 Result<double> realOption(const MethodSettings& settings, const char* key, double standard, double low, double high);
+// true or false.
+Result<bool> flagOption(const MethodSettings& settings, const char* key, bool standard);
+// One of the texts.
+Result<std::string> choiceOption(const MethodSettings& settings, const char* key, const std::string& standard,
+                                 const std::vector<std::string>& choices);
 // A text; `standard` where the option is absent.
 std::string textOption(const MethodSettings& settings, const char* key, const std::string& standard);
 

@@ -22,6 +22,7 @@ SiteCost lowRankCost(const MethodSettings& settings, const SiteShape& site, int6
     for (const int64_t size : parts->form->extraShape(site.outFeatures, rank)) extra *= size;
     cost.trained += extra;
   }
+  if (parts->rule->movesFactors()) cost.movedByMethod = rank * (site.outFeatures + site.inFeatures);
   cost.state = parts->rule->stateAt(site.outFeatures, site.inFeatures, rank);
   cost.keepsOutput = parts->form->keepsOutput();
   cost.keepsWeight = parts->start->changesBase();
@@ -73,6 +74,14 @@ const std::vector<MethodEntry>& methodEntries() {
       lowRank("loraplus", "LoRA+", "Hayou et al., LoRA+: Efficient Low Rank Adaptation of Large Models, ICML 2024"),
       lowRank("only_b", "Only-B LoRA",
               "Shuttleworth et al., LoRA vs Full Fine-tuning: An Illusion of Equivalence, 2024"),
+      lowRank("lora_pro", "LoRA-Pro", "Wang et al., LoRA-Pro: Are Low-Rank Adapters Properly Optimized?, ICLR 2025"),
+      lowRank("lora_rite", "LoRA-RITE",
+              "Yen et al., LoRA Done RITE: Robust Invariant Transformation Equilibration for LoRA Optimization, ICLR 2025"),
+      lowRank("preclora", "PrecLoRA",
+              "Zhang and Pilanci, Riemannian Preconditioned LoRA for Fine-Tuning Foundation Models, ICML 2024"),
+      lowRank("nora", "NoRA", "Li et al., On the Crucial Role of Initialization for Matrix Factorization, ICLR 2025"),
+      lowRank("nora_plus", "NoRA+",
+              "Li et al., On the Crucial Role of Initialization for Matrix Factorization, ICLR 2025 (preconditioned)"),
   };
   return entries;
 }

@@ -17,6 +17,7 @@ struct OptimizedParameter {
   at::Tensor tensor;
   double learningRateScale = 1.0;  // LoRA+ gives lora_B its own
   bool decay = true;               // weight decay applies (off for biases and norms in full fine-tuning)
+  bool movedByMethod = false;      // the optimizer keeps nothing for it and passes it over
 };
 
 struct OptimizerSettings {
@@ -38,6 +39,7 @@ class Optimizer {
   // One update with the present gradients; parameters without a gradient are skipped. No autograd recording.
   virtual void step(double learningRate) = 0;
   virtual int64_t stepsTaken() const = 0;
+  virtual const OptimizerSettings& settings() const = 0;
   virtual MomentView moments(const at::Tensor& parameter) = 0;
   // Everything resume needs, by "<parameter name>.exp_avg" and the like; load checks names and shapes.
   virtual std::map<std::string, at::Tensor> state() const = 0;

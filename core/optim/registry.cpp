@@ -72,6 +72,7 @@ Result<std::unique_ptr<Optimizer>> makeOptimizer(std::vector<OptimizedParameter>
                    "float32 or float64",
                    "Report this with the run's config.json."};
   }
+  std::erase_if(parameters, [](const OptimizedParameter& p) { return p.movedByMethod; });
   return entry->make(std::move(parameters), settings);
 }
 

@@ -38,6 +38,7 @@ class Sgd final : public Optimizer {
   }
 
   int64_t stepsTaken() const override { return m_stepsTaken; }
+  const OptimizerSettings& settings() const override { return m_settings; }
 
   MomentView moments(const at::Tensor& parameter) override {
     const int64_t i = m_groups.find(parameter);

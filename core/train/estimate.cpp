@@ -77,6 +77,7 @@ struct Counts {
   int64_t sites = 0;
   std::vector<int64_t> rankAt;  // of each of the model's sites, 0 where nothing is adapted
   std::vector<int64_t> keptAt;  // columns that each site keeps for backward besides
+  int64_t movedByMethod = 0;    // of the factors
   int64_t state = 0;            // float32 values that the method keeps beside the optimizer's
   int64_t keptWeights = 0;      // weights that stay beside those that the method has changed
 };
@@ -122,6 +123,7 @@ Result<Counts> countTrainable(const MethodSettings& settings, const MethodEntry&
     const SiteCost cost = entry.costAtSite(settings, site, rank);
     counts.factors += cost.trained;
     counts.state += cost.state;
+    counts.movedByMethod += cost.movedByMethod;
     if (cost.keepsOutput) counts.keptAt[i] = site.outFeatures;
     if (cost.keepsWeight) counts.keptWeights += site.outFeatures * site.inFeatures;
     counts.rankAt[i] = rank;
@@ -342,7 +344,7 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
   const int64_t held = (pass.full ? 4 : pass.computeBytes) * base;
   fixed.weights = held + pass.computeBytes * counts->keptWeights;
   fixed.adapter = 4 * estimate.trainable;
-  fixed.optimizer = (adam ? 8 : config.real("optim.momentum") > 0 ? 4 : 0) * estimate.trainable +
+  fixed.optimizer = (adam ? 8 : config.real("optim.momentum") > 0 ? 4 : 0) * (estimate.trainable - counts->movedByMethod) +
                     4 * counts->state;
   if (images)
     estimate.memory = imageRunMemory(*image, pass, fixed, estimate.trainable, tokens, data);

@@ -88,6 +88,11 @@ Result<StepResult> StepEngine::run(int64_t step, int64_t totalSteps, const std::
   // Not part of the loss that is reported, which is then the same thing for every method.
   if (const at::Tensor term = m_method.lossTerm(); term.defined()) term.backward();
 
+  StepInfo info;
+  info.step = step;
+  info.totalSteps = totalSteps;
+  info.learningRate = m_settings.learningRate * m_schedule.factor(step);
+  m_method.beforeClipping(info);
   Result<double> norm = clipGradients(m_parameters, m_settings.maxGradNorm);
   if (!norm) {
     clearGradients();
@@ -97,10 +102,6 @@ Result<StepResult> StepEngine::run(int64_t step, int64_t totalSteps, const std::
   }
   result.gradNorm = *norm;
 
-  StepInfo info;
-  info.step = step;
-  info.totalSteps = totalSteps;
-  info.learningRate = m_settings.learningRate * m_schedule.factor(step);
   result.learningRate = info.learningRate;
   m_method.beforeStep(info, m_optimizer);
   m_optimizer.step(info.learningRate);

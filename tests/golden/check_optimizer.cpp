@@ -37,6 +37,11 @@ OptimizerSettings innerOptimizer(const nlohmann::json& hyper) {
   const std::string inner = text(hyper, "inner");
   OptimizerSettings out;
   out.weightDecay = numberOr(hyper, "weight_decay", 0);
+  if (const auto betas = hyper.find("betas"); betas != hyper.end() && betas->is_array() && betas->size() == 2) {
+    out.beta1 = (*betas)[0].get<double>();
+    out.beta2 = (*betas)[1].get<double>();
+    return out;
+  }
   if (inner.find("SGD") != std::string::npos) {
     out.name = "sgd";
     out.momentum = firstNumber(inner, R"(momentum[ =]*([0-9.eE+-]+))", 0);
@@ -92,6 +97,49 @@ Trajectory readTrajectory(const Case& golden) {
   return out;
 }
 
+bool isOtherRule(const std::string& method) {
+  return method == "LoRA-Pro" || method == "LoRA-RITE" || method == "PrecLoRA" || method == "peft-riemannian" ||
+         method == "NoRA" || method == "peft-loraplus";
+}
+
+// The method's name and options as the case's own words tell them.
+void chooseOtherRule(const Case& golden, const std::string& method, Trajectory& trajectory) {
+  const auto& hyper = golden.meta()["hyper"];
+  const std::string what = text(golden.meta(), "what");
+  MethodSettings& settings = trajectory.method;
+  settings.options = nlohmann::json::object();
+  const auto take = [&](const char* theirs, const char* ours) {
+    if (const auto found = hyper.find(theirs); found != hyper.end()) settings.options[ours] = *found;
+  };
+  if (method == "LoRA-Pro") {
+    settings.name = "lora_pro";
+    settings.options["counts_ahead"] = true;
+    settings.options["bf16_second_moment"] = golden.name().find("official_bf16") != std::string::npos;
+  } else if (method == "LoRA-RITE") {
+    settings.name = "lora_rite";
+    take("eps", "eps");
+    take("update_skipping", "update_skipping");
+    take("clip_unmagnified_grad", "clip_unmagnified");
+    take("balance_param", "balance");
+  } else if (method == "peft-loraplus") {
+    settings.name = "loraplus";
+    take("ratio", "lr_ratio");
+  } else if (method == "NoRA") {
+    settings.name = "nora_plus";
+    take("reg", "damping");
+  } else {
+    settings.name = "preclora";
+    take("reg", "damping");
+    const bool descent = what.rfind("scaled GD", 0) == 0;
+    if (descent) trajectory.optimizer.name = "sgd";
+    if (method == "PrecLoRA" && !descent) {
+      settings.options["variant"] = "released";
+      take("eps", "eps");
+      take("correct_bias", "correct_bias");
+    }
+  }
+}
+
 // A method and optimizer on a model, the factors set to the recorded start.
 struct Rig {
   std::unique_ptr<Method> method;
@@ -137,6 +185,7 @@ Rig makeRig(const Case& golden, const Trajectory& trajectory, Model& model) {
 
 void step(Rig& rig, const Trajectory& trajectory, int64_t t) {
   const StepInfo info{t, trajectory.steps, trajectory.learningRate};
+  rig.method->beforeClipping(info);
   rig.method->beforeStep(info, *rig.optimizer);
   rig.optimizer->step(trajectory.learningRate);
   rig.method->afterStep(info, *rig.optimizer);
@@ -196,16 +245,17 @@ void closedLoop(const Case& golden, const Trajectory& trajectory, Model& model, 
 NotBuilt checkOptimizer(const Case& golden, Findings& findings) {
   const auto& meta = golden.meta();
   const std::string method = text(meta, "method"), what = text(meta, "what");
-  const bool plus = method == "peft-loraplus";
-  if (method != "RefLoRA" && method != "RefLoRA-S" && method != "LoRA" && !plus)
-    return method.empty() ? "a method of no name" : method;
+  const bool known = method == "RefLoRA" || method == "RefLoRA-S" || method == "LoRA";
+  if (!known && !isOtherRule(method)) return method.empty() ? "a method of no name" : method;
 
   Trajectory trajectory = readTrajectory(golden);
   // Both forms are recorded under the paper's name; the description tells the scalar one.
   const bool scalarForm =
       method == "RefLoRA-S" || what.rfind("RefLoRA-S", 0) == 0 || golden.name().find("reflora_s_") != std::string::npos;
-  trajectory.method.name = plus ? "loraplus" : method == "LoRA" ? "lora" : scalarForm ? "reflora_s" : "reflora";
-  if (plus) trajectory.method.options["lr_ratio"] = number(meta.contains("hyper") ? meta["hyper"] : meta, "ratio");
+  if (known)
+    trajectory.method.name = method == "LoRA" ? "lora" : scalarForm ? "reflora_s" : "reflora";
+  else
+    chooseOtherRule(golden, method, trajectory);
 
   const Tolerance tolerance{golden.tolerance("A_B_atol", 2e-4), golden.tolerance("A_B_rtol", 2e-3)};
   const Tolerance looser{tolerance.absolute * kClosedLoopFactor, tolerance.relative * kClosedLoopFactor};

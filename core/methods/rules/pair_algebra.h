@@ -1,0 +1,24 @@
+#pragma once
+// The r×r algebra that rules on pairs (A, B) share, in float64: a Gram matrix of a float32 factor loses half the digits of
+// its small singular values, and B starts at 0. Matrices of one size are worked as one stack. No autograd recording.
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+namespace rankscope {
+
+at::Tensor gramOfA(const at::Tensor& a);  // A Aᵀ [r, r]
+at::Tensor gramOfB(const at::Tensor& b);  // Bᵀ B [r, r]
+
+// (M + damping I)⁻¹ of symmetric positive semi-definite matrices.
+std::vector<at::Tensor> dampedInverses(const std::vector<at::Tensor>& grams, double damping);
+// X with P X + X Q = C for symmetric positive semi-definite P, Q [r, r]; 0 along directions that neither reaches.
+std::vector<at::Tensor> solveSylvester(const std::vector<at::Tensor>& p, const std::vector<at::Tensor>& q,
+                                       const std::vector<at::Tensor>& c);
+
+// Small matrix times a factor or gradient, in the latter's dtype.
+at::Tensor leftTimes(const at::Tensor& small, const at::Tensor& wide);
+at::Tensor timesRight(const at::Tensor& tall, const at::Tensor& small);
+
+}  // namespace rankscope

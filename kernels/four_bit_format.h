@@ -22,7 +22,7 @@ constexpr int64_t kMapSize = 256;
 constexpr int64_t kScaleBlock = 256;  // maxima that share one scale under double quantisation
 
 // Levels by code. NF4: quantiles of the normal distribution, ascending. FP4: sign, two bits of exponent, one of
-// fraction; code 8 is a second zero that is never written.
+// fraction, with two zeros: small positive values take code 8, zero and small negative ones code 0, as bitsandbytes does.
 constexpr float kNormalLevels[kLevels] = {
     -1.0f,          -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f, -0.28444138169288635f,
     -0.18477343022823334f, -0.09105003625154495f, 0.0f,         0.07958029955625534f,  0.16093020141124725f,
@@ -32,18 +32,16 @@ constexpr float kFloatLevels[kLevels] = {0.0f,   0.0052083334885537624f,  0.6666
                                          0.0f,   -0.0052083334885537624f, -0.6666666865348816f, -1.0f,
                                          -0.3333333432674408f, -0.5f, -0.1666666716337204f, -0.25f};
 
-// The levels in ascending order with their codes, for the search of the nearest. 15 for FP4.
+// The levels in ascending order with their codes, for the search of the nearest.
 struct SortedLevels {
   float level[kLevels] = {};
   uint8_t code[kLevels] = {};
-  int64_t count = 0;
 };
 
-constexpr SortedLevels sorted(const float* levels, Format format) {
+constexpr SortedLevels sorted(const float* levels) {
   SortedLevels result;
   for (int64_t code = 0; code < kLevels; ++code) {
-    if (format == Format::FP4 && code == 8) continue;
-    int64_t at = result.count++;
+    int64_t at = code;
     for (; at > 0 && result.level[at - 1] > levels[code]; --at) {
       result.level[at] = result.level[at - 1];
       result.code[at] = result.code[at - 1];
@@ -57,7 +55,7 @@ constexpr SortedLevels sorted(const float* levels, Format format) {
 // Code of the level nearest to x in [-1, 1]: the number of midpoints below x.
 RS_FOUR_BIT_HD uint8_t nearest(float x, const SortedLevels& levels) {
   int64_t at = 0;
-  for (int64_t i = 0; i + 1 < levels.count; ++i)
+  for (int64_t i = 0; i + 1 < kLevels; ++i)
     at += x > 0.5f * (levels.level[i] + levels.level[i + 1]) ? 1 : 0;
   return levels.code[at];
 }

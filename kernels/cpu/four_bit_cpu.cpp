@@ -17,8 +17,8 @@ using four_bit::kScaleBlock;
 
 constexpr int64_t kGrain = int64_t{1} << 16;  // values a thread takes at a time; a multiple of every block
 
-constexpr four_bit::SortedLevels kSortedNormal = four_bit::sorted(four_bit::kNormalLevels, Format::NF4);
-constexpr four_bit::SortedLevels kSortedFloat = four_bit::sorted(four_bit::kFloatLevels, Format::FP4);
+constexpr four_bit::SortedLevels kSortedNormal = four_bit::sorted(four_bit::kNormalLevels);
+constexpr four_bit::SortedLevels kSortedFloat = four_bit::sorted(four_bit::kFloatLevels);
 
 int64_t partsOf(int64_t count, int64_t size) { return (count + size - 1) / size; }
 

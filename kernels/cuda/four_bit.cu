@@ -99,7 +99,7 @@ std::vector<at::Tensor> quantise(const at::Tensor& weight, int64_t format, int64
   auto packed = at::empty({(count + 1) / 2}, bytes), maxima = at::empty({blocks}, floats);
   const auto kind = static_cast<four_bit::Format>(format);
   const auto levels =
-      four_bit::sorted(kind == four_bit::Format::NF4 ? four_bit::kNormalLevels : four_bit::kFloatLevels, kind);
+      four_bit::sorted(kind == four_bit::Format::NF4 ? four_bit::kNormalLevels : four_bit::kFloatLevels);
   TORCH_CHECK(values.scalar_type() == at::kFloat || values.scalar_type() == at::kBFloat16,
               "4-bit weight: float32 or bfloat16 is needed, found ", values.scalar_type());
   if (values.scalar_type() == at::kFloat)

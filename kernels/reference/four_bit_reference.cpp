@@ -8,10 +8,7 @@ namespace {
 
 at::Tensor levelsOf(four_bit::Format format, const at::Device& device) {
   const float* levels = format == four_bit::Format::NF4 ? four_bit::kNormalLevels : four_bit::kFloatLevels;
-  std::vector<float> values(levels, levels + four_bit::kLevels);
-  // The second zero is never the nearest.
-  if (format == four_bit::Format::FP4) values[8] = std::numeric_limits<float>::infinity();
-  return at::tensor(values, at::kFloat).to(device);
+  return at::tensor(at::ArrayRef<float>(levels, four_bit::kLevels), at::kFloat).to(device);
 }
 
 // [parts, size] with zeros behind the end.
@@ -27,6 +24,14 @@ at::Tensor over(const at::Tensor& parts, const at::Tensor& scale) {
   return at::where(scale > 0, parts / scale.clamp_min(1e-45), at::zeros_like(parts));
 }
 
+// Codes by the number of midpoints of the sorted levels that lie below.
+at::Tensor codesOf(const at::Tensor& x, four_bit::Format format) {
+  const auto [sorted, codes] = levelsOf(format, x.device()).sort(/*stable=*/true, /*dim=*/0, /*descending=*/false);
+  const int64_t last = four_bit::kLevels - 1;
+  const at::Tensor middles = (sorted.narrow(0, 0, last) + sorted.narrow(0, 1, last)) / 2;
+  return codes.index_select(0, (x.unsqueeze(-1) > middles).sum(-1).flatten());
+}
+
 at::Tensor nearestOf(const at::Tensor& x, const at::Tensor& values) {
   return (x.unsqueeze(-1) - values).abs().argmin(-1);
 }
@@ -38,7 +43,7 @@ FourBitWeight quantiseFourBit(const at::Tensor& source, four_bit::Format format,
   FourBitWeight weight{format, source.size(0), source.size(1), block, {}, {}, {}, {}, {}};
   const at::Tensor parts = inParts(source.to(at::kFloat).flatten(), block);
   const at::Tensor maxima = largestOf(parts);
-  auto codes = nearestOf(over(parts, maxima.unsqueeze(1)), levelsOf(format, source.device())).flatten();
+  auto codes = codesOf(over(parts, maxima.unsqueeze(1)), format);
   codes = codes.narrow(0, 0, source.numel());
   if (codes.numel() % 2 != 0) codes = at::cat({codes, at::zeros({1}, codes.options())});
   const at::Tensor pairs = codes.view({-1, 2});
@@ -68,7 +73,7 @@ at::Tensor dequantiseFourBit(const FourBitWeight& weight, at::ScalarType type) {
   const at::Tensor bytes = weight.packed.to(at::kLong);
   const at::Tensor codes = at::stack({bytes.div(16, "floor"), bytes.remainder(16)}, 1).flatten();
   const int64_t count = weight.out * weight.in;
-  const at::Tensor levels = levelsOf(weight.format, bytes.device()).nan_to_num(0, 0, 0);
+  const at::Tensor levels = levelsOf(weight.format, bytes.device());
   const at::Tensor values = inParts(levels.index_select(0, codes.narrow(0, 0, count)), weight.block);
   return (values * maxima.unsqueeze(1)).flatten().narrow(0, 0, count).view({weight.out, weight.in}).to(type);
 }

@@ -25,9 +25,9 @@ double worst(const at::Tensor& got, const at::Tensor& expected) {
 
 // The widest step between neighbouring levels.
 double widestStep(Format format) {
-  const auto levels = four_bit::sorted(format == Format::NF4 ? four_bit::kNormalLevels : four_bit::kFloatLevels, format);
+  const auto levels = four_bit::sorted(format == Format::NF4 ? four_bit::kNormalLevels : four_bit::kFloatLevels);
   double widest = 0;
-  for (int64_t i = 0; i + 1 < levels.count; ++i)
+  for (int64_t i = 0; i + 1 < four_bit::kLevels; ++i)
     widest = std::max(widest, static_cast<double>(levels.level[i + 1]) - static_cast<double>(levels.level[i]));
   return widest;
 }
@@ -184,7 +184,7 @@ class KernelFourBit : public QObject {
       const auto source = drawn(19, 67);
       const int64_t block = 64, count = source.numel(), blocks = (count + block - 1) / block;
       const auto expected = cpu::quantiseFourBit(source, Format::FP4, block, false);
-      const auto levels = four_bit::sorted(four_bit::kFloatLevels, Format::FP4);
+      const auto levels = four_bit::sorted(four_bit::kFloatLevels);
       const auto flat = source.flatten();
       const float* values = flat.const_data_ptr<float>();
       const int64_t threads = 7;

@@ -162,11 +162,12 @@ class LoraRiteRule final : public TrainingRule {
   }
 
   // Both norms become their geometric mean.
-  static void balance(AdaptedSite& adapted) {
+  void balance(AdaptedSite& adapted) const {
     const double a = adapted.a.norm().item<double>(), b = adapted.b.norm().item<double>();
     if (!(a > 0 && b > 0)) return;
-    adapted.a.mul_(std::sqrt(b / a));
-    adapted.b.mul_(std::sqrt(a / b));
+    // As released: the norms with eps added.
+    adapted.a.mul_(std::sqrt((b + m_options.eps) / (a + m_options.eps)));
+    adapted.b.mul_(std::sqrt((a + m_options.eps) / (b + m_options.eps)));
   }
 
   LoraRiteOptions m_options;

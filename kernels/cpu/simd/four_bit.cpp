@@ -62,7 +62,7 @@ void nearestCodes(const float* values, int64_t count, float maximum, const four_
   // Midpoint by midpoint over all values: each pass is a comparison and an addition per lane.
   const float inverse = 1 / maximum;
   std::fill_n(codes, count, uint8_t{0});
-  for (int64_t level = 0; level + 1 < levels.count; ++level) {
+  for (int64_t level = 0; level + 1 < kLevels; ++level) {
     const float middle = 0.5f * (levels.level[level] + levels.level[level + 1]);
     for (int64_t i = 0; i < count; ++i) codes[i] = static_cast<uint8_t>(codes[i] + (values[i] * inverse > middle));
   }

@@ -1,5 +1,6 @@
 #include "core/methods/rules/lora_rite.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/methods/method_options.h"

@@ -46,6 +46,11 @@ constexpr Combination kCombinations[] = {{"dora", R"({"rule":"reflora"})"},
                                          {"pissa", R"({"rule":"reflora","svd_iterations":4})"},
                                          {"only_b", R"({"init":"pissa","form":"dora"})"},
                                          {"adalora", R"({"rule":"loraplus"})"},
+                                         {"preclora", R"({"variant":"released","correct_bias":true})"},
+                                         {"lora_rite", R"({"balance":true,"init":"pissa"})"},
+                                         {"dora", R"({"rule":"lora_rite"})"},
+                                         {"dora", R"({"rule":"lora_pro"})"},
+                                         {"nora_plus", R"({"form":"dora","scaling":"root_rank"})"},
                                          {"reflora", R"({"init":"gaussian","scaling":"root_rank"})"}};
 
 struct Training {
@@ -78,8 +83,9 @@ struct Training {
 
   void step(int64_t number) {
     backward(number);
-    if (auto norm = clipGradients(method->trainable(), 1.0); !norm) qFatal("%s", norm.error().message().c_str());
     const StepInfo info{number, 20, kRate};
+    method->beforeClipping(info);
+    if (auto norm = clipGradients(method->trainable(), 1.0); !norm) qFatal("%s", norm.error().message().c_str());
     method->beforeStep(info, *optimizer);
     optimizer->step(kRate);
     method->afterStep(info, *optimizer);
@@ -180,6 +186,53 @@ class MethodProperties : public QObject {
     for (const char* name : {"full", "lora", "rora", "reflora", "reflora_s"}) QVERIFY(names.count(name));
     QVERIFY(!findMethod("lorra").ok());
     QVERIFY(findMethod("lorra").error().expected.find("reflora_s") != std::string::npos);
+  }
+
+  // METHODS 4, 9: the path of B A is the same from (A, B) and (R A, B R⁻¹), for LoRA-RITE under its own step with decay,
+  // for RefLoRA under plain SGD. Raw gradients depend on R, so nothing is clipped.
+  void theFactoringIsNotSeen_data() {
+    QTest::addColumn<QString>("name");
+    QTest::addColumn<QString>("optimizer");
+    QTest::addColumn<bool>("seen");
+    QTest::addRow("LoRA-RITE") << "lora_rite" << "adamw" << false;
+    QTest::addRow("RefLoRA, SGD") << "reflora" << "sgd" << false;
+    QTest::addRow("LoRA, SGD") << "lora" << "sgd" << true;
+  }
+  void theFactoringIsNotSeen() {
+    QFETCH(QString, name);
+    QFETCH(QString, optimizer);
+    QFETCH(bool, seen);
+    MethodSettings settings = settingsOf(name.toStdString(), 0, {{"init", "redraw"}});
+    Training one(settings, at::kDouble), two(settings, at::kDouble);
+    for (Training* training : {&one, &two}) {
+      OptimizerSettings own;
+      own.name = optimizer.toStdString();
+      own.weightDecay = own.name == "adamw" ? 0.05 : 0;
+      training->optimizer = std::move(*makeOptimizer(training->method->trainable(), own));
+      training->start();
+    }
+    {
+      const at::NoGradGuard noGrad;
+      for (FactorPair pair : two.method->factorPairs()) {
+        at::Tensor draw = at::empty({pair.A.size(0), pair.A.size(0)}, at::kDouble);
+        fillNormal(draw, 1.0, 7, pair.site->name);
+        const at::Tensor r = draw + 2 * at::eye(draw.size(0), at::kDouble);
+        pair.A.copy_(r.mm(pair.A));
+        pair.B.copy_(pair.B.mm(at::linalg_inv(r)));
+      }
+    }
+    QVERIFY(worst(one.logits(), two.logits()) < 1e-12);
+    for (int64_t t = 0; t < 15; ++t)
+      for (Training* training : {&one, &two}) {
+        training->backward(t);
+        const StepInfo info{t, 20, kRate};
+        training->method->beforeClipping(info);
+        training->method->beforeStep(info, *training->optimizer);
+        training->optimizer->step(kRate);
+        training->method->afterStep(info, *training->optimizer);
+      }
+    const double apart = worst(one.logits(), two.logits());
+    QVERIFY2(seen ? apart > 1e-6 : apart < 1e-9, fmt::format("{}", apart).c_str());
   }
 
   void outputAtTheStartIsTheBaseModels_data() { everyMethod(); }

@@ -92,7 +92,9 @@ class KernelFourBit : public QObject {
     if (!twice) {
       QVERIFY((error <= maxima * (widestStep(kind) / 2 * (1 + 1e-5))).all().item<bool>());
       const auto again = quantiseFourBit(back, kind, block, false);
-      QVERIFY(again.packed.equal(weight.packed));
+      // FP4's second zero becomes the first: its sign is lost with its value.
+      if (kind == Format::NF4) QVERIFY(again.packed.equal(weight.packed));
+      QVERIFY(dequantiseFourBit(again, at::kFloat).equal(back));
       QVERIFY(again.maxima.equal(weight.maxima));
     } else {
       // The maxima are off by at most half a step of the map, 0.007 of the largest deviation, times the level.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/methods/method_options.h"
 
@@ -111,8 +112,13 @@ class LoraRiteRule final : public TrainingRule {
     return side;
   }
 
-  // R⁺ in float64; B = 0 has R⁺ = 0, by which A stays where it is.
-  static at::Tensor pseudoInverse(const at::Tensor& r) { return at::linalg_pinv(r.to(at::kDouble)); }
+  // R⁺ in float64; B = 0 has R⁺ = 0, by which A stays where it is. Directions below float32's resolution count as none,
+  // as they do in the published code: where a gradient has fewer directions than the rank, the rest of B is rounding, and
+  // its inverse would throw A away.
+  static at::Tensor pseudoInverse(const at::Tensor& r) {
+    const double cutoff = static_cast<double>(r.size(0)) * static_cast<double>(std::numeric_limits<float>::epsilon());
+    return at::linalg_pinv(r.to(at::kDouble), cutoff);
+  }
 
   // Bases and unmagnified gradients of a pair; the sum of their squares after skipping.
   double unmagnify(size_t i) {

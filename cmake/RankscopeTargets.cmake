@@ -28,6 +28,7 @@ function(rs_add_library name)
   if(ARG_TORCH)
     target_link_libraries(${name} PUBLIC rs_torch)
     rs_use_torch_pch(${name})
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ${RANKSCOPE_UNITY} UNITY_BUILD_BATCH_SIZE 6)
   endif()
 endfunction()
 

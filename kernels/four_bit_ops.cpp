@@ -1,6 +1,7 @@
 #include "kernels/four_bit_ops.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/library.h>
 
 #include "kernels/registered.h"
 

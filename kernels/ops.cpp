@@ -1,6 +1,7 @@
 #include "kernels/ops.h"
 
 #include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include "kernels/philox.h"
 #include "kernels/reference/reference.h"

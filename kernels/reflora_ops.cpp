@@ -1,6 +1,7 @@
 #include "kernels/reflora_ops.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/library.h>
 
 namespace rankscope::kernels {
 

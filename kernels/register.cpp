@@ -2,6 +2,7 @@
 // what keeps this registration in a statically linked program.
 
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <torch/library.h>
 
 #include "kernels/registered.h"
 

@@ -1,6 +1,7 @@
 #include "core/models/checkpointing.h"
 
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/custom_function.h>
 
 namespace rankscope {
 

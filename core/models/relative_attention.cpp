@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <torch/csrc/autograd/custom_function.h>
 
 #include "core/models/layers.h"
 #include "kernels/ops.h"

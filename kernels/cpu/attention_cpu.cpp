@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <numeric>
+#include <torch/library.h>
 
 #include "kernels/cpu/simd/bf16_attention.h"
 #include "kernels/cpu/workspace.h"

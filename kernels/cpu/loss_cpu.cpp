@@ -2,6 +2,7 @@
 // vocabulary, and the shares are joined in order.
 
 #include <cmath>
+#include <torch/library.h>
 
 #include "kernels/cpu/packed_products.h"
 #include "kernels/cpu/simd/bf16_loss.h"

@@ -3,6 +3,7 @@
 // of rows that costs a percent, and saves holding them twice.
 
 #include "kernels/cpu/four_bit_cpu.h"
+#include <torch/library.h>
 #include "kernels/cpu/frozen_panels.h"
 #include "kernels/cpu/packed_products.h"
 #include "kernels/cpu/simd/few_rows.h"

@@ -3,6 +3,7 @@
 // how threads happen to run.
 
 #include <ATen/Parallel.h>
+#include <torch/library.h>
 
 #include "kernels/cpu/simd/row_kernels.h"
 #include "kernels/philox.h"

@@ -3,6 +3,8 @@
 
 #include "kernels/generic/generic.h"
 
+#include <torch/library.h>
+
 namespace rankscope::kernels::generic {
 
 namespace {

@@ -41,7 +41,7 @@ target_compile_definitions(rs_torch INTERFACE FMT_HEADER_ONLY=1)
 # What a header uses of its own templates is generated again in every file that sees it, precompiled or not: 1.6 s a file
 # for these. CLI11 (2.3 s more) and autograd's and the operator library's headers (0.9 s) therefore stay out.
 # Two carriers of the precompiled header: one for libraries and the trainer, one with Qt Test for tests.
-set(pch_headers <ATen/ATen.h> <nlohmann/json.hpp> <fmt/format.h>
+set(pch_headers <ATen/ATen.h> <ATen/core/grad_mode.h> <ATen/core/LegacyTypeDispatch.h> <nlohmann/json.hpp> <fmt/format.h>
                 <string> <vector> <map> <optional> <memory> <functional> <filesystem>)
 file(WRITE ${CMAKE_BINARY_DIR}/pch/empty.cpp "")
 add_library(rs_torch_pch STATIC ${CMAKE_BINARY_DIR}/pch/empty.cpp)

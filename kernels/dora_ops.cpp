@@ -1,5 +1,8 @@
 #include "kernels/dora_ops.h"
 
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/library.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>

@@ -272,8 +272,6 @@ void fitTargets(AdapterFile& adapter, const Model& model) {
   adapter.settings.layersToTransform.clear();
 }
 
-bool isBias(const std::string& name) { return endsWith(name, ".bias"); }
-
 }  // namespace
 
 Result<void> fitAdapter(AdapterFile& adapter, const Model& model) {

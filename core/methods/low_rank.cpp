@@ -13,8 +13,6 @@ namespace rankscope {
 
 namespace {
 
-bool isBias(const std::string& name) { return name == "bias" || endsInModule(name, "bias"); }
-
 std::string nameA(const AdaptedSite& adapted) { return adapted.site->name + ".lora_A.weight"; }
 std::string nameB(const AdaptedSite& adapted) { return adapted.site->name + ".lora_B.weight"; }
 std::string startNameA(const AdaptedSite& adapted) { return adapted.site->name + ".start_A"; }

@@ -53,5 +53,6 @@ const T* findPattern(const std::map<std::string, T>& patterns, const std::string
 
 // True when `name` is `target` or ends in "." + target.
 bool endsInModule(const std::string& name, const std::string& target);
+inline bool isBias(const std::string& parameter) { return endsInModule(parameter, "bias"); }
 
 }  // namespace rankscope

@@ -11,6 +11,10 @@
 
 namespace rankscope {
 
+// Larger widths and vocabularies than any model has are mistakes of the file.
+constexpr int64_t kMaxConfigSize = 1 << 24;
+constexpr const char* kTakeConfigAgain = "Take config.json from the model's publisher again.";
+
 class ConfigReader {
  public:
   ConfigReader(const nlohmann::json& json, std::string where) : m_json(json), m_where(std::move(where)) {}

@@ -12,8 +12,6 @@ namespace rankscope {
 
 namespace {
 
-constexpr int64_t kMaxSize = 1 << 24;
-
 std::string lastPart(const std::string& path) { return path.substr(path.rfind('.') + 1); }
 
 void addNorm(WeightPlan& plan, const std::string& name, int64_t width) {
@@ -27,18 +25,18 @@ void addNorm(WeightPlan& plan, const std::string& name, int64_t width) {
 }  // namespace
 
 EncoderSizes readEncoderSizes(const ConfigReader& r, EncoderSizes s) {
-  s.vocab = r.integer("vocab_size", s.vocab, 1, kMaxSize);
-  s.hidden = r.integer("hidden_size", s.hidden, 1, kMaxSize);
-  s.embedding = r.integer("embedding_size", s.hidden, 1, kMaxSize);
-  s.inner = r.integer("intermediate_size", s.inner, 1, kMaxSize);
+  s.vocab = r.integer("vocab_size", s.vocab, 1, kMaxConfigSize);
+  s.hidden = r.integer("hidden_size", s.hidden, 1, kMaxConfigSize);
+  s.embedding = r.integer("embedding_size", s.hidden, 1, kMaxConfigSize);
+  s.inner = r.integer("intermediate_size", s.inner, 1, kMaxConfigSize);
   s.layers = r.integer("num_hidden_layers", s.layers, 1, 4096);
   s.heads = r.integer("num_attention_heads", s.heads, 1, 1 << 16);
   if (s.hidden % s.heads != 0)
     r.fail("num_attention_heads", std::to_string(s.heads), fmt::format("a divisor of hidden_size {}", s.hidden),
-           "Take config.json from the model's publisher again.");
-  s.positions = s.maxPositions = r.integer("max_position_embeddings", s.positions, 1, kMaxSize);
-  s.types = r.integer("type_vocab_size", s.types, 0, kMaxSize);
-  s.padId = r.integer("pad_token_id", s.padId, -1, kMaxSize);
+           kTakeConfigAgain);
+  s.positions = s.maxPositions = r.integer("max_position_embeddings", s.positions, 1, kMaxConfigSize);
+  s.types = r.integer("type_vocab_size", s.types, 0, kMaxConfigSize);
+  s.padId = r.integer("pad_token_id", s.padId, -1, kMaxConfigSize);
   s.eps = r.real("layer_norm_eps", s.eps, 0, 1);
   s.initializerRange = r.real("initializer_range", s.initializerRange, 0, 1e3);
   s.hiddenDropout = r.real("hidden_dropout_prob", s.hiddenDropout, 0, 0.999);
@@ -59,7 +57,7 @@ void countPositionsBehindPadding(const ConfigReader& r, EncoderSizes& s) {
   s.maxPositions = s.positions - s.firstPosition;
   if (s.maxPositions < 1)
     r.fail("max_position_embeddings", std::to_string(s.positions), fmt::format("more than {}", s.firstPosition),
-           "Take config.json from the model's publisher again.");
+           kTakeConfigAgain);
 }
 
 HeadPlan robertaHead(const std::string& base, const EncoderSizes& s, const ModelLoadOptions& options) {

@@ -12,8 +12,6 @@ namespace rankscope {
 
 namespace {
 
-constexpr int64_t kMaxSize = 1 << 24;
-
 struct Gpt2Sizes {
   int64_t vocab = 0, hidden = 0, inner = 0, layers = 0, heads = 0, maxPositions = 0;
   double eps = 1e-5, initializerRange = 0.02;
@@ -26,15 +24,15 @@ Gpt2Sizes readSizes(const nlohmann::json& config) {
   const ConfigReader r(config, "config.json");
   refuseQuantised(r);
   Gpt2Sizes s;
-  s.vocab = r.integer("vocab_size", 50257, 1, kMaxSize);
-  s.hidden = r.integer("n_embd", 768, 1, kMaxSize);
+  s.vocab = r.integer("vocab_size", 50257, 1, kMaxConfigSize);
+  s.hidden = r.integer("n_embd", 768, 1, kMaxConfigSize);
   s.layers = r.integer("n_layer", 12, 1, 4096);
   s.heads = r.integer("n_head", 12, 1, 1 << 16);
   if (s.hidden % s.heads != 0)
     r.fail("n_head", std::to_string(s.heads), fmt::format("a divisor of n_embd {}", s.hidden),
-           "Take config.json from the model's publisher again.");
-  s.inner = r.integer("n_inner", 4 * s.hidden, 1, kMaxSize);
-  s.maxPositions = r.integer("n_positions", 1024, 1, kMaxSize);
+           kTakeConfigAgain);
+  s.inner = r.integer("n_inner", 4 * s.hidden, 1, kMaxConfigSize);
+  s.maxPositions = r.integer("n_positions", 1024, 1, kMaxConfigSize);
   s.eps = r.real("layer_norm_epsilon", 1e-5, 0, 1);
   s.initializerRange = r.real("initializer_range", 0.02, 0, 1e3);
   s.embeddingDropout = r.real("embd_pdrop", 0.1, 0, 0.999);

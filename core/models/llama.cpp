@@ -7,7 +7,7 @@ namespace rankscope {
 
 namespace {
 
-DecoderSizes readSizes(const nlohmann::json& config) {
+DecoderSizes llamaSizes(const nlohmann::json& config) {
   const ConfigReader r(config, "config.json");
   auto s = readDecoderSizes(r, {"llama", 32000, 11008, 0, 0, 2048});
   s.inputBias = s.outputBias = r.flag("attention_bias", false);
@@ -19,11 +19,11 @@ DecoderSizes readSizes(const nlohmann::json& config) {
 
 Result<std::unique_ptr<Model>> loadLlama(const std::filesystem::path& folder, const nlohmann::json& config,
                                          const ModelLoadOptions& options) {
-  return resultOf([&] { return loadDecoder(folder, config, readSizes(config), options); });
+  return resultOf([&] { return loadDecoder(folder, config, llamaSizes(config), options); });
 }
 
 Result<std::vector<SiteShape>> llamaSiteShapes(const nlohmann::json& config) {
-  return resultOf([&] { return decoderSiteShapes(readSizes(config)); });
+  return resultOf([&] { return decoderSiteShapes(llamaSizes(config)); });
 }
 
 }  // namespace rankscope

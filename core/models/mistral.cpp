@@ -7,7 +7,7 @@ namespace rankscope {
 
 namespace {
 
-DecoderSizes readSizes(const nlohmann::json& config) {
+DecoderSizes mistralSizes(const nlohmann::json& config) {
   const ConfigReader r(config, "config.json");
   auto s = readDecoderSizes(r, {"mistral", 32000, 14336, 8, 0, 4096 * 32});
   // Without the entry the window is 4096; an entry of null means none.
@@ -20,11 +20,11 @@ DecoderSizes readSizes(const nlohmann::json& config) {
 
 Result<std::unique_ptr<Model>> loadMistral(const std::filesystem::path& folder, const nlohmann::json& config,
                                            const ModelLoadOptions& options) {
-  return resultOf([&] { return loadDecoder(folder, config, readSizes(config), options); });
+  return resultOf([&] { return loadDecoder(folder, config, mistralSizes(config), options); });
 }
 
 Result<std::vector<SiteShape>> mistralSiteShapes(const nlohmann::json& config) {
-  return resultOf([&] { return decoderSiteShapes(readSizes(config)); });
+  return resultOf([&] { return decoderSiteShapes(mistralSizes(config)); });
 }
 
 }  // namespace rankscope

@@ -16,6 +16,7 @@
 #include "core/models/resnet.h"
 #include "core/models/resnet_layout.h"
 #include "core/models/roberta.h"
+#include "core/models/config_reader.h"
 
 namespace rankscope {
 
@@ -121,7 +122,7 @@ Result<nlohmann::json> readModelConfig(const std::filesystem::path& folder) {
   if (json && !json->is_object())
     return Error{ErrorCode::BadInput, "config.json is not an object",
                  path.string(),       json->type_name(),
-                 "a JSON object",     "Take config.json from the model's publisher again."};
+                 "a JSON object",     kTakeConfigAgain};
   return json;
 }
 

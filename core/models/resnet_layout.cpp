@@ -10,7 +10,6 @@ namespace rankscope {
 
 namespace {
 
-constexpr const char* kAgain = "Take config.json from the model's publisher again.";
 constexpr int64_t kMaxWidth = 1 << 16;
 
 struct Sizes {
@@ -64,13 +63,13 @@ std::vector<int64_t> listOf(const ConfigReader& r, const char* key, std::vector<
       if (value.is_number_integer() && value.get<int64_t>() > 0 && value.get<int64_t>() <= most)
         values.push_back(value.get<int64_t>());
   if (!entry.is_array() || values.size() != entry.size() || values.empty())
-    r.fail(key, entry.dump().substr(0, 80), fmt::format("1 to 16 whole numbers up to {}", most), kAgain);
+    r.fail(key, entry.dump().substr(0, 80), fmt::format("1 to 16 whole numbers up to {}", most), kTakeConfigAgain);
   return values;
 }
 
 std::string choice(const ConfigReader& r, const char* key, const std::string& standard, const char* other) {
   const auto value = r.text(key, standard);
-  if (value != standard && value != other) r.fail(key, value.substr(0, 60), standard + " or " + other, kAgain);
+  if (value != standard && value != other) r.fail(key, value.substr(0, 60), standard + " or " + other, kTakeConfigAgain);
   return value;
 }
 
@@ -82,22 +81,22 @@ Sizes readSizes(const ConfigReader& r) {
   s.widths = listOf(r, "hidden_sizes", {256, 512, 1024, 2048}, kMaxWidth);
   s.depths = listOf(r, "depths", {3, 4, 6, 3}, 1000);
   if (s.widths.size() != s.depths.size())
-    r.fail("depths", std::to_string(s.depths.size()) + " stages", fmt::format("{} as in hidden_sizes", s.widths.size()), kAgain);
+    r.fail("depths", std::to_string(s.depths.size()) + " stages", fmt::format("{} as in hidden_sizes", s.widths.size()), kTakeConfigAgain);
   s.bottleneck = choice(r, "layer_type", "bottleneck", "basic") == "bottleneck";
   for (const auto width : s.widths)
-    if (s.bottleneck && width % 4 != 0) r.fail("hidden_sizes", std::to_string(width), "multiples of 4", kAgain);
+    if (s.bottleneck && width % 4 != 0) r.fail("hidden_sizes", std::to_string(width), "multiples of 4", kTakeConfigAgain);
   s.strideFirst = r.flag("downsample_in_bottleneck", false);
   s.shrinkFirstStage = r.flag("downsample_in_first_stage", false);
   if (s.published) return s;
   s.stemKernel = choice(r, "stem", "7x7", "3x3") == "7x7" ? 7 : 3;
   s.shortcut = r.text("shortcut", "downsample");
   if (s.shortcut != "downsample" && s.shortcut != "shortcut" && s.shortcut != "padding")
-    r.fail("shortcut", s.shortcut.substr(0, 60), "downsample, shortcut or padding", kAgain);
+    r.fail("shortcut", s.shortcut.substr(0, 60), "downsample, shortcut or padding", kTakeConfigAgain);
   if (s.shortcut != "padding") return s;
   int64_t width = s.stem;
   for (const auto next : s.widths) {
     if (next < width || (next - width) % 2 != 0)
-      r.fail("hidden_sizes", fmt::format("{} behind {}", next, width), "widths that grow by even numbers", kAgain);
+      r.fail("hidden_sizes", fmt::format("{} behind {}", next, width), "widths that grow by even numbers", kTakeConfigAgain);
     width = next;
   }
   return s;

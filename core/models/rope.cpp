@@ -9,15 +9,13 @@ namespace rankscope {
 
 namespace {
 
-constexpr const char* kTakeAgain = "Take config.json from the model's publisher again.";
-
 void checkTheta(const ConfigReader& config, const ConfigReader& section) {
   if (!config.has("rope_theta") || !section.has("rope_theta")) return;
   const double outer = config.real("rope_theta", std::nullopt, 1.0, 1e12);
   const double inner = section.real("rope_theta", std::nullopt, 1.0, 1e12);
   if (outer != inner)
     section.fail("rope_theta", fmt::format("{}", inner), fmt::format("{}, as config.json says outside", outer),
-                 kTakeAgain);
+                 kTakeConfigAgain);
 }
 
 // The context length before the scaling: transformers prefers the entry outside of the section.
@@ -31,7 +29,7 @@ double sharpening(double factor, double weight = 1) { return factor <= 1 ? 1 : 0
 
 void readYarn(RopeSettings& rope, const ConfigReader& section) {
   if (rope.theta <= 1)
-    section.fail("rope_theta", fmt::format("{}", rope.theta), "more than 1", kTakeAgain);
+    section.fail("rope_theta", fmt::format("{}", rope.theta), "more than 1", kTakeConfigAgain);
   rope.betaFast = section.real("beta_fast", 32.0, 1e-6, 1e6);
   rope.betaSlow = section.real("beta_slow", 1.0, 1e-6, 1e6);
   rope.truncate = section.flag("truncate", true);
@@ -45,11 +43,11 @@ std::vector<double> factorList(const ConfigReader& section, const char* key, int
   const auto entry = section.json().find(key);
   const std::string expected = fmt::format("a list of {} numbers above 0", headDim / 2);
   if (entry == section.json().end() || !entry->is_array() || static_cast<int64_t>(entry->size()) != headDim / 2)
-    section.fail(key, entry == section.json().end() ? "no entry" : entry->dump().substr(0, 60), expected, kTakeAgain);
+    section.fail(key, entry == section.json().end() ? "no entry" : entry->dump().substr(0, 60), expected, kTakeConfigAgain);
   std::vector<double> factors;
   for (const auto& factor : *entry) {
     if (!factor.is_number() || !(factor.get<double>() > 0) || factor.get<double>() > 1e6)
-      section.fail(key, factor.dump().substr(0, 60), expected, kTakeAgain);
+      section.fail(key, factor.dump().substr(0, 60), expected, kTakeConfigAgain);
     factors.push_back(factor.get<double>());
   }
   return factors;
@@ -76,7 +74,7 @@ RopeSettings readRope(const ConfigReader& config, int64_t maxPositions, int64_t 
   if (!config.has(key)) return rope;
   if (config.has("rope_scaling") && config.json()["rope_scaling"] != config.json()[key])
     config.fail("rope_scaling", config.json()["rope_scaling"].dump().substr(0, 80),
-                "the same as rope_parameters, or no entry", kTakeAgain);
+                "the same as rope_parameters, or no entry", kTakeConfigAgain);
   const auto& section = config.json()[key];
   if (!section.is_object())
     config.fail(key, section.dump().substr(0, 60), "an object", "Repair the entry, or remove it.");
@@ -89,7 +87,7 @@ RopeSettings readRope(const ConfigReader& config, int64_t maxPositions, int64_t 
   rope.theta = reader.real("rope_theta", rope.theta, 1.0, 1e12);
   rope.kind = reader.text("rope_type", reader.text("type", "default"));
   if (reader.has("type") && reader.text("type", rope.kind) != rope.kind)
-    reader.fail("type", reader.text("type", ""), fmt::format("{}, as rope_type says", rope.kind), kTakeAgain);
+    reader.fail("type", reader.text("type", ""), fmt::format("{}, as rope_type says", rope.kind), kTakeConfigAgain);
   if (const double part = reader.real("partial_rotary_factor", 1.0, 0, 1e6); part != 1)
     reader.fail("partial_rotary_factor", fmt::format("{}", part), "1",
                 "Models that rotate a part of each head are not supported.");
@@ -110,7 +108,7 @@ RopeSettings readRope(const ConfigReader& config, int64_t maxPositions, int64_t 
     rope.highFrequencyFactor = reader.real("high_freq_factor", std::nullopt, 1e-6, 1e6);
     if (rope.highFrequencyFactor <= rope.lowFrequencyFactor)
       reader.fail("high_freq_factor", std::to_string(rope.highFrequencyFactor), "more than low_freq_factor",
-                  kTakeAgain);
+                  kTakeConfigAgain);
   }
   return rope;
 }

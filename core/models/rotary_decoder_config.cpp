@@ -9,25 +9,22 @@ namespace rankscope {
 
 namespace {
 
-constexpr int64_t kMaxSize = 1 << 24;
-constexpr const char* kTakeAgain = "Take config.json from the model's publisher again.";
-
 }  // namespace
 
 DecoderSizes readDecoderSizes(const ConfigReader& r, const DecoderDefaults& defaults) {
   refuseQuantised(r);
   DecoderSizes s;
   s.family = defaults.family;
-  s.vocab = r.integer("vocab_size", defaults.vocab, 1, kMaxSize);
-  s.hidden = r.integer("hidden_size", 4096, 1, kMaxSize);
-  s.inner = r.integer("intermediate_size", defaults.inner, 1, kMaxSize);
+  s.vocab = r.integer("vocab_size", defaults.vocab, 1, kMaxConfigSize);
+  s.hidden = r.integer("hidden_size", 4096, 1, kMaxConfigSize);
+  s.inner = r.integer("intermediate_size", defaults.inner, 1, kMaxConfigSize);
   s.layers = r.integer("num_hidden_layers", 32, 1, 4096);
   s.heads = r.integer("num_attention_heads", 32, 1, 1 << 16);
   // An entry of null means "as many as heads" everywhere.
   const bool silent = !r.json().contains("num_key_value_heads") && defaults.kvHeads > 0;
   s.kvHeads = r.integer("num_key_value_heads", silent ? defaults.kvHeads : s.heads, 1, 1 << 16);
   if (s.heads % s.kvHeads != 0)
-    r.fail("num_key_value_heads", std::to_string(s.kvHeads), fmt::format("a divisor of {}", s.heads), kTakeAgain);
+    r.fail("num_key_value_heads", std::to_string(s.kvHeads), fmt::format("a divisor of {}", s.heads), kTakeConfigAgain);
   const bool derived = !r.has("head_dim") && defaults.headDim == 0;
   if (derived && s.hidden % s.heads != 0)
     r.fail("num_attention_heads", std::to_string(s.heads), fmt::format("a divisor of hidden_size {}", s.hidden),
@@ -42,7 +39,7 @@ DecoderSizes readDecoderSizes(const ConfigReader& r, const DecoderDefaults& defa
   s.initializerRange = r.real("initializer_range", 0.02, 0, 1e3);
   s.attentionDropout = r.real("attention_dropout", 0, 0, 0.999);
   s.tied = r.flag("tie_word_embeddings", false);
-  s.padId = r.integer("pad_token_id", -1, -1, kMaxSize);
+  s.padId = r.integer("pad_token_id", -1, -1, kMaxConfigSize);
   const auto maxPositions = r.integer("max_position_embeddings", defaults.maxPositions, 1, 1 << 30);
   s.rope = readRope(r, maxPositions, s.headDim);
   s.maxPositions = scaledMaxPositions(s.rope, maxPositions);
@@ -60,7 +57,7 @@ std::vector<int64_t> readWindows(const ConfigReader& config, int64_t layers, int
   if (!types.is_array() || types.size() != windows.size())
     config.fail("layer_types",
                 types.is_array() ? fmt::format("{} entries", types.size()) : std::string(types.type_name()),
-                fmt::format("a list of {} entries", layers), kTakeAgain);
+                fmt::format("a list of {} entries", layers), kTakeConfigAgain);
   for (size_t i = 0; i < windows.size(); ++i) {
     const auto kind = types[i].is_string() ? types[i].get<std::string>() : types[i].dump();
     if (kind != "full_attention" && kind != "sliding_attention")
@@ -68,7 +65,7 @@ std::vector<int64_t> readWindows(const ConfigReader& config, int64_t layers, int
                   "Layers of other kinds are not supported; choose another model.");
     if (kind == "full_attention") continue;
     if (window <= 0)
-      config.fail("layer_types", kind, "full_attention, for config.json gives no sliding window", kTakeAgain);
+      config.fail("layer_types", kind, "full_attention, for config.json gives no sliding window", kTakeConfigAgain);
     windows[i] = window;
   }
   return windows;

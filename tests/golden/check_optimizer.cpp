@@ -104,7 +104,8 @@ bool isOtherRule(const std::string& method) {
 
 // The method's name and options as the case's own words tell them.
 void chooseOtherRule(const Case& golden, const std::string& method, Trajectory& trajectory) {
-  const auto& hyper = golden.meta()["hyper"];
+  const auto& meta = golden.meta();
+  const auto& hyper = meta.contains("hyper") ? meta["hyper"] : meta;
   const std::string what = text(golden.meta(), "what");
   MethodSettings& settings = trajectory.method;
   settings.options = nlohmann::json::object();

@@ -60,11 +60,11 @@ class GoldenFormat : public QObject {
   void foreignKinds() {
     write("foreign/c.json", R"({"kind":"quantum","file":"c.safetensors"})");
     QVERIFY(verdict("foreign") == Outcome::Kind::NotBuilt);
-    write("adalora/c.json", R"({"kind":"optimizer-trajectory","method":"LoRA-Pro","file":"../right/c.safetensors"})");
+    write("another/c.json", R"({"kind":"optimizer-trajectory","method":"LoRA-Another","file":"../right/c.safetensors"})");
     writeStep("right", 0.95);
     std::string line;
-    QVERIFY(verdict("adalora", &line) == Outcome::Kind::NotBuilt);
-    QVERIFY2(line.find("LoRA-Pro") != std::string::npos, line.c_str());
+    QVERIFY(verdict("another", &line) == Outcome::Kind::NotBuilt);
+    QVERIFY2(line.find("LoRA-Another") != std::string::npos, line.c_str());
   }
 
   void malformedCases_data() {

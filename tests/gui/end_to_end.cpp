@@ -121,12 +121,18 @@ class EndToEndTest : public QObject {
     {
       MainWindow window(fixture.context);
       window.show();
+      // Shortcuts act in the active window only, and the one before may still be leaving.
+      QVERIFY(QTest::qWaitForWindowActive(&window));
       navigate(window, "New run");
       auto* newRun = static_cast<NewRunView*>(window.view("newrun"));
       QTRY_VERIFY(newRun->consequences()->startButton()->isEnabled());
       QTest::keyClick(newRun, Qt::Key_Return, Qt::ControlModifier);
       auto* live = static_cast<LiveView*>(window.view("live"));
-      QTRY_VERIFY_WITH_TIMEOUT(live->history().step() > 10, 60000);
+      QTRY_VERIFY2_WITH_TIMEOUT(live->history().step() > 10,
+                                qPrintable(QString("run '%1', state %2, window active: %3")
+                                               .arg(live->runId(), QString::fromStdString(live->history().state()))
+                                               .arg(window.isActiveWindow())),
+                                60000);
       run = live->runId();
     }
     fixture.selection.set({});

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <zlib.h>
 
+#include <algorithm>
 #include <memory>
 
 #define STBI_ONLY_PNG
@@ -83,6 +84,34 @@ Result<void> checkPng(std::string_view bytes, const std::string& where) {
   return {};
 }
 
+// A Huffman table of a JPEG has at most 256 codes. stb_image before 2.28 writes whatever the 16 counts add up to beyond
+// its table, already when it is asked for the size. Marks are looked for as it does: any bytes between segments are passed
+// over, and in a scan a mark is what neither is stuffed nor restarts it.
+Result<void> checkJpegTables(std::string_view bytes, const std::string& where) {
+  const auto byte = [&](size_t at) { return static_cast<uint8_t>(bytes[at]); };
+  size_t at = 2;
+  for (;;) {
+    while (at < bytes.size() && byte(at) != 0xFF) ++at;
+    while (at < bytes.size() && byte(at) == 0xFF) ++at;
+    if (at >= bytes.size()) return {};
+    const uint8_t mark = byte(at++);
+    if (mark == 0xD9) return {};
+    if (mark <= 0x01 || (mark >= 0xD0 && mark <= 0xD8)) continue;
+    if (bytes.size() - at < 2) return {};
+    const size_t length = std::max<size_t>(2, static_cast<size_t>(byte(at)) << 8 | byte(at + 1));
+    for (size_t table = at + 2; mark == 0xC4 && table < at + length;) {
+      if (bytes.size() - at < table - at + 17) return {};
+      size_t codes = 0;
+      for (size_t i = 1; i <= 16; ++i) codes += byte(table + i);
+      if (codes > 256)
+        return damaged(where, "a table of the JPEG is too long", fmt::format("{} codes at byte {}", codes, table), "at most 256");
+      table += 17 + codes;
+    }
+    if (bytes.size() - at < length) return {};
+    at += length;
+  }
+}
+
 // Segments up to the first scan, and the end mark behind it: without it stb_image fills the rest with grey.
 Result<void> checkJpeg(std::string_view bytes, const std::string& where) {
   const auto cut = [&] { return damaged(where, "the JPEG file is cut off", fmt::format("{} bytes", bytes.size()), "data up to its end mark"); };
@@ -126,6 +155,8 @@ Result<Image> decodeImage(std::string_view bytes, const std::string& where) {
   };
   if (png && bytes.size() >= 24 && (bigEndian(bytes, 16) > kMaxImageSide || bigEndian(bytes, 20) > kMaxImageSide))
     return tooLarge(bigEndian(bytes, 16), bigEndian(bytes, 20));
+  if (!png)
+    if (Result<void> sound = checkJpegTables(bytes, where); !sound) return sound.error();
   if (!stbi_info_from_memory(data, size, &width, &height, &channels)) {
     const char* reason = stbi_failure_reason();
     return damaged(where, "the image's header cannot be read", reason ? reason : "damaged", "a sound PNG or JPEG");

@@ -191,6 +191,9 @@ class ImagesTest : public QObject, private DataFiles {
     row("jpeg head alone", jpeg.substr(0, 3), "header");
     row("jpeg cut off", jpeg.substr(0, jpeg.size() / 2), "cut off");
     row("jpeg without its end", jpeg.substr(0, jpeg.size() - 2), "cut off");
+    std::string table = jpeg;
+    for (size_t i = 0; i < 16; ++i) table[table.find("\xFF\xC4") + 5 + i] = '\x20';
+    row("jpeg with a table of 512 codes", table, "table");
     std::string huge = jpeg;
     const size_t frame = huge.find("\xFF\xC0");
     QVERIFY(frame != std::string::npos);

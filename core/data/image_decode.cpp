@@ -88,7 +88,8 @@ Result<void> checkPng(std::string_view bytes, const std::string& where) {
 // its table, already when it is asked for the size. Marks are looked for as it does: any bytes between segments are passed
 // over, and in a scan a mark is what neither is stuffed nor restarts it.
 Result<void> checkJpegTables(std::string_view bytes, const std::string& where) {
-  const auto byte = [&](size_t at) { return static_cast<uint8_t>(bytes[at]); };
+  // Behind the end it reads zeros.
+  const auto byte = [&](size_t at) { return at < bytes.size() ? static_cast<uint8_t>(bytes[at]) : uint8_t{0}; };
   size_t at = 2;
   for (;;) {
     while (at < bytes.size() && byte(at) != 0xFF) ++at;
@@ -97,17 +98,14 @@ Result<void> checkJpegTables(std::string_view bytes, const std::string& where) {
     const uint8_t mark = byte(at++);
     if (mark == 0xD9) return {};
     if (mark <= 0x01 || (mark >= 0xD0 && mark <= 0xD8)) continue;
-    if (bytes.size() - at < 2) return {};
     const size_t length = std::max<size_t>(2, static_cast<size_t>(byte(at)) << 8 | byte(at + 1));
     for (size_t table = at + 2; mark == 0xC4 && table < at + length;) {
-      if (bytes.size() - at < table - at + 17) return {};
       size_t codes = 0;
       for (size_t i = 1; i <= 16; ++i) codes += byte(table + i);
       if (codes > 256)
         return damaged(where, "a table of the JPEG is too long", fmt::format("{} codes at byte {}", codes, table), "at most 256");
       table += 17 + codes;
     }
-    if (bytes.size() - at < length) return {};
     at += length;
   }
 }

@@ -26,6 +26,10 @@ const QString kSource = QStringLiteral("sites");
 class SiteDelegate : public QStyledItemDelegate {
  public:
   using QStyledItemDelegate::QStyledItemDelegate;
+  // The style counts the text and its tick, not the room between them and around.
+  QSize sizeHint(const QStyleOptionViewItem& option, const QModelIndex& index) const override {
+    return QStyledItemDelegate::sizeHint(option, index) + QSize(3 * space::kUnit, 0);
+  }
   void initStyleOption(QStyleOptionViewItem* option, const QModelIndex& index) const override {
     QStyledItemDelegate::initStyleOption(option, index);
     const bool own = index.data(SiteTableModel::OwnRankRole).toLongLong() > 0;

@@ -18,7 +18,7 @@ packages=(
   build-essential cmake ninja-build ccache mold pkg-config
   qt6-base-dev qt6-svg-dev libqcustomplot-dev
   libsqlite3-dev libsqlitecpp-dev libsentencepiece-dev sentencepiece
-  nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libicu-dev libzstd-dev zlib1g-dev libstb-dev
+  nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libicu-dev libzstd-dev zlib1g-dev libstb-dev libturbojpeg0-dev
   fonts-dejavu-core python3 python3-pip
 )
 # What the tests need beside that.

@@ -1,12 +1,13 @@
-// decodeImage: what stb_image is lenient about (cut-off files, data beyond the picture's size) is checked here first.
+// decodeImage: JPEG by libjpeg-turbo, as Pillow does, PNG by stb_image. What they are lenient about (cut-off files, data
+// beyond the picture's size) is checked here first.
 #include <fmt/format.h>
+#include <turbojpeg.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <memory>
 
 #define STBI_ONLY_PNG
-#define STBI_ONLY_JPEG
 #define STBI_NO_STDIO
 #define STBI_NO_HDR
 #define STBI_NO_LINEAR
@@ -84,33 +85,7 @@ Result<void> checkPng(std::string_view bytes, const std::string& where) {
   return {};
 }
 
-// A Huffman table of a JPEG has at most 256 codes. stb_image before 2.28 writes whatever the 16 counts add up to beyond
-// its table, already when it is asked for the size. Marks are looked for as it does: any bytes between segments are passed
-// over, and in a scan a mark is what neither is stuffed nor restarts it.
-Result<void> checkJpegTables(std::string_view bytes, const std::string& where) {
-  // Behind the end it reads zeros.
-  const auto byte = [&](size_t at) { return at < bytes.size() ? static_cast<uint8_t>(bytes[at]) : uint8_t{0}; };
-  size_t at = 2;
-  for (;;) {
-    while (at < bytes.size() && byte(at) != 0xFF) ++at;
-    while (at < bytes.size() && byte(at) == 0xFF) ++at;
-    if (at >= bytes.size()) return {};
-    const uint8_t mark = byte(at++);
-    if (mark == 0xD9) return {};
-    if (mark <= 0x01 || (mark >= 0xD0 && mark <= 0xD8)) continue;
-    const size_t length = std::max<size_t>(2, static_cast<size_t>(byte(at)) << 8 | byte(at + 1));
-    for (size_t table = at + 2; mark == 0xC4 && table < at + length;) {
-      size_t codes = 0;
-      for (size_t i = 1; i <= 16; ++i) codes += byte(table + i);
-      if (codes > 256)
-        return damaged(where, "a table of the JPEG is too long", fmt::format("{} codes at byte {}", codes, table), "at most 256");
-      table += 17 + codes;
-    }
-    at += length;
-  }
-}
-
-// Segments up to the first scan, and the end mark behind it: without it stb_image fills the rest with grey.
+// Segments up to the first scan, and the end mark behind it: without it the rest would be filled with grey.
 Result<void> checkJpeg(std::string_view bytes, const std::string& where) {
   const auto cut = [&] { return damaged(where, "the JPEG file is cut off", fmt::format("{} bytes", bytes.size()), "data up to its end mark"); };
   size_t at = 2;
@@ -133,36 +108,48 @@ Result<void> checkJpeg(std::string_view bytes, const std::string& where) {
   return {};
 }
 
-}  // namespace
+Result<void> checkSize(int64_t width, int64_t height, const std::string& where) {
+  if (width >= 1 && height >= 1 && width <= kMaxImageSide && height <= kMaxImageSide && width * height <= kMaxImagePixels)
+    return {};
+  return damaged(where, "the image is too large", fmt::format("{} × {}", width, height),
+                 fmt::format("sides up to {}, {} million pixels", kMaxImageSide, kMaxImagePixels / 1'000'000));
+}
 
-Result<Image> decodeImage(std::string_view bytes, const std::string& where) {
-  if (bytes.empty()) return damaged(where, "the image file is empty", "0 bytes", "a PNG or JPEG image");
-  if (bytes.size() > kMaxImageFileBytes)
-    return damaged(where, "the image file is too large", fmt::format("{} bytes", bytes.size()),
-                   fmt::format("at most {}", kMaxImageFileBytes));
-  const bool png = bytes.starts_with(kPng);
-  if (!png && !bytes.starts_with(kJpeg))
-    return Error{ErrorCode::BadInput, "the file is no image that can be read", where, kindOf(bytes), "PNG or JPEG",
-                 "Convert it to PNG or JPEG, or remove it."};
+Result<Image> decodeJpeg(std::string_view bytes, const std::string& where) {
+  const std::unique_ptr<void, int (*)(tjhandle)> decoder(tjInitDecompress(), tjDestroy);
+  if (!decoder) return Error{ErrorCode::Internal, "libjpeg-turbo cannot start", where, "", "", "Free some memory."};
+  const auto* data = reinterpret_cast<const unsigned char*>(bytes.data());
+  Image image;
+  image.channels = 3;
+  int width = 0, height = 0, subsampling = 0, colours = 0;
+  if (tjDecompressHeader3(decoder.get(), data, bytes.size(), &width, &height, &subsampling, &colours) != 0 || width < 1 ||
+      height < 1)
+    return damaged(where, "the image's header cannot be read", tjGetErrorStr2(decoder.get()), "a sound PNG or JPEG");
+  if (auto fits = checkSize(width, height, where); !fits) return fits.error();
+  if (auto sound = checkJpeg(bytes, where); !sound) return sound.error();
+  image.width = width;
+  image.height = height;
+  image.pixels.resize(static_cast<size_t>(image.bytes()));
+  // A progressive file of many scans takes minutes for nothing; a warning leaves a whole picture, as Pillow sees it.
+  constexpr int kFlags = TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS;
+  if (tjDecompress2(decoder.get(), data, bytes.size(), image.pixels.data(), width, 0, height, TJPF_RGB, kFlags) != 0 &&
+      tjGetErrorCode(decoder.get()) != TJERR_WARNING)
+    return damaged(where, "the image cannot be decoded", tjGetErrorStr2(decoder.get()), "a sound PNG or JPEG");
+  return image;
+}
+
+Result<Image> decodePng(std::string_view bytes, const std::string& where) {
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
   const int size = static_cast<int>(bytes.size());
+  if (bytes.size() >= 24 && (bigEndian(bytes, 16) > kMaxImageSide || bigEndian(bytes, 20) > kMaxImageSide))
+    return checkSize(bigEndian(bytes, 16), bigEndian(bytes, 20), where).error();
   int width = 0, height = 0, channels = 0;
-  const auto tooLarge = [&](int64_t wide, int64_t high) {
-    return damaged(where, "the image is too large", fmt::format("{} × {}", wide, high),
-                   fmt::format("sides up to {}, {} million pixels", kMaxImageSide, kMaxImagePixels / 1'000'000));
-  };
-  if (png && bytes.size() >= 24 && (bigEndian(bytes, 16) > kMaxImageSide || bigEndian(bytes, 20) > kMaxImageSide))
-    return tooLarge(bigEndian(bytes, 16), bigEndian(bytes, 20));
-  if (!png)
-    if (Result<void> sound = checkJpegTables(bytes, where); !sound) return sound.error();
   if (!stbi_info_from_memory(data, size, &width, &height, &channels)) {
     const char* reason = stbi_failure_reason();
     return damaged(where, "the image's header cannot be read", reason ? reason : "damaged", "a sound PNG or JPEG");
   }
-  if (width < 1 || height < 1 || width > kMaxImageSide || height > kMaxImageSide ||
-      static_cast<int64_t>(width) * height > kMaxImagePixels)
-    return tooLarge(width, height);
-  if (Result<void> sound = png ? checkPng(bytes, where) : checkJpeg(bytes, where); !sound) return sound.error();
+  if (auto fits = checkSize(width, height, where); !fits) return fits.error();
+  if (auto sound = checkPng(bytes, where); !sound) return sound.error();
   const std::unique_ptr<stbi_uc, void (*)(void*)> decoded(
       stbi_load_from_memory(data, size, &width, &height, &channels, STBI_rgb), stbi_image_free);
   if (!decoded) {
@@ -172,6 +159,19 @@ Result<Image> decodeImage(std::string_view bytes, const std::string& where) {
   Image image{width, height, 3, {}};
   image.pixels.assign(decoded.get(), decoded.get() + image.bytes());
   return image;
+}
+
+}  // namespace
+
+Result<Image> decodeImage(std::string_view bytes, const std::string& where) {
+  if (bytes.empty()) return damaged(where, "the image file is empty", "0 bytes", "a PNG or JPEG image");
+  if (bytes.size() > kMaxImageFileBytes)
+    return damaged(where, "the image file is too large", fmt::format("{} bytes", bytes.size()),
+                   fmt::format("at most {}", kMaxImageFileBytes));
+  if (bytes.starts_with(kPng)) return decodePng(bytes, where);
+  if (bytes.starts_with(kJpeg)) return decodeJpeg(bytes, where);
+  return Error{ErrorCode::BadInput, "the file is no image that can be read", where, kindOf(bytes), "PNG or JPEG",
+               "Convert it to PNG or JPEG, or remove it."};
 }
 
 }  // namespace rankscope

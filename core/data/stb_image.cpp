@@ -1,6 +1,5 @@
-// The one translation unit of stb_image (public domain), with nothing but the two decoders that are used.
+// The one translation unit of stb_image (public domain), with nothing but the PNG decoder.
 #define STBI_ONLY_PNG
-#define STBI_ONLY_JPEG
 #define STBI_NO_STDIO
 #define STBI_NO_HDR
 #define STBI_NO_LINEAR

@@ -3,19 +3,10 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
+#include "kernels/no_recording.h"
 #include "kernels/registered.h"
 
 namespace rankscope::kernels {
-
-namespace {
-
-// Below autograd: a frozen weight is nobody's derivative.
-struct NoRecording {
-  at::NoGradGuard noGrad;
-  at::AutoDispatchBelowADInplaceOrView below;
-};
-
-}  // namespace
 
 const at::Tensor& dynamicMap() {
   static constexpr four_bit::DynamicMap values = four_bit::makeDynamicMap();

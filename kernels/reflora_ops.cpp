@@ -3,6 +3,8 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/library.h>
 
+#include "kernels/no_recording.h"
+
 namespace rankscope::kernels {
 
 void checkRefLoraPairs(at::TensorList a, at::TensorList b) {
@@ -24,16 +26,6 @@ void checkRefLoraGradients(at::TensorList a, at::TensorList b, at::TensorList gr
                     gradA[i].scalar_type() == a[i].scalar_type() && gradB[i].scalar_type() == b[i].scalar_type(),
                 "reflora: the gradients of pair ", i, " do not look like its factors");
 }
-
-namespace {
-
-// Below autograd: factors are leaves that require gradients, and nothing here is to be recorded.
-struct NoRecording {
-  at::NoGradGuard noGrad;
-  at::AutoDispatchBelowADInplaceOrView below;
-};
-
-}  // namespace
 
 RefLoraMetric refloraMetric(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b, double eps) {
   if (a.empty()) return {};

@@ -22,7 +22,7 @@ class LowRankMethod final : public Method {
   at::Tensor lossTerm() const override { return m_parts.rule->lossTerm(); }
   void onStart(Optimizer& optimizer) override { m_parts.rule->onStart(optimizer); }
   void beforeClipping(const StepInfo& info) override { m_parts.rule->beforeClipping(info); }
-  void beforeStep(const StepInfo& info, Optimizer& optimizer) override;
+  void beforeStep(const StepInfo& info, Optimizer& optimizer) override { m_parts.rule->beforeStep(info, optimizer); }
   void afterStep(const StepInfo& info, Optimizer& optimizer) override { m_parts.rule->afterStep(info, optimizer); }
   std::map<std::string, at::Tensor> state() const override;
   Result<void> loadState(const std::map<std::string, at::Tensor>& state) override;

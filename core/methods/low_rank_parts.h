@@ -28,6 +28,12 @@ struct AdaptedSite {
   at::Tensor extra;           // what the form trains beside them; else undefined
   at::Tensor startA, startB;  // where the start was taken out of the weight
   at::Tensor originalWeight;  // then: W0
+
+  // Names in checkpoints and, behind PEFT's prefix, in adapter files.
+  std::string nameA() const { return site->name + ".lora_A.weight"; }
+  std::string nameB() const { return site->name + ".lora_B.weight"; }
+  std::string startNameA() const { return site->name + ".start_A"; }
+  std::string startNameB() const { return site->name + ".start_B"; }
 };
 
 // The frozen weight of a site as a dense matrix [out, in].
@@ -43,9 +49,6 @@ class SiteForm {
   virtual std::vector<int64_t> extraShape(int64_t /*outFeatures*/, int64_t /*rank*/) const { return {}; }
   virtual void startExtra(AdaptedSite&) const {}
   virtual std::shared_ptr<SiteAdapter> adapter(const AdaptedSite& adapted, double dropout) const = 0;
-  // Before the optimizer moves the site's tensors: what was derived from them is out of date then. (Its fused operators do
-  // not count as changes in a tensor's version.)
-  virtual void aboutToMove(const AdaptedSite&) const {}
   // The pair for probes and exports: its update is s B A (with the start's, where it left the weight).
   virtual FactorPair factors(const AdaptedSite& adapted) const;
   // Whether the site's output is kept for backward besides what LoRA keeps.

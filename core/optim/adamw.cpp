@@ -39,6 +39,7 @@ class AdamW final : public Optimizer {
       at::_fused_adamw_(values, gradients, first, second, {}, steps, learningRate * group.learningRateScale,
                         m_settings.beta1, m_settings.beta2, group.decay ? m_settings.weightDecay : 0.0, m_settings.eps,
                         /*amsgrad=*/false, /*maximize=*/false);
+      countAsChanged(values);
     }
     ++m_stepsTaken;
   }

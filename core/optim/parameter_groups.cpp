@@ -81,6 +81,10 @@ at::Tensor fusedGradient(const at::Tensor& parameter) {
   return gradient;
 }
 
+void countAsChanged(const std::vector<at::Tensor>& values) {
+  for (const at::Tensor& value : values) value.unsafeGetTensorImpl()->bump_version();
+}
+
 std::map<std::string, at::Tensor> saveSlots(const ParameterGroups& groups, const std::vector<StateSlot>& slots,
                                             int64_t stepsTaken) {
   std::map<std::string, at::Tensor> out;

@@ -37,6 +37,10 @@ class ParameterGroups {
 // Gradient ready for a fused kernel: defined, same dtype, laid out like the parameter. Undefined when there is none.
 at::Tensor fusedGradient(const at::Tensor& parameter);
 
+// The fused kernels do not count as changes in a tensor's version; what is derived from parameters (DoRA's row norms) must
+// see that they moved.
+void countAsChanged(const std::vector<at::Tensor>& values);
+
 // What an optimizer keeps for each parameter under "<parameter><suffix>": one tensor per parameter, in their order.
 struct StateSlot {
   const char* suffix;  // ".exp_avg"

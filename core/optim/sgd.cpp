@@ -33,6 +33,7 @@ class Sgd final : public Optimizer {
       at::_fused_sgd_(values, gradients, momentum, group.decay ? m_settings.weightDecay : 0.0, m_settings.momentum,
                       learningRate * group.learningRateScale, /*dampening=*/0.0, /*nesterov=*/false, /*maximize=*/false,
                       /*is_first_step=*/false);
+      countAsChanged(values);
     }
     ++m_stepsTaken;
   }

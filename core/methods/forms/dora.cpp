@@ -36,8 +36,6 @@ class DoraAdapter final : public SiteAdapter {
     return m_term.b.detach().mm(m_term.a.detach()).mul_(m_term.scaling).mul_(share).addcmul_(weight, share - 1);
   }
 
-  void forgetNorms() { m_normed.norms = at::Tensor(); }
-
  private:
   // Formed again only when a factor or the base weight has changed: micro-batches and evaluations share them.
   const at::Tensor& rowNorms() const {
@@ -81,10 +79,6 @@ class DoraForm final : public SiteForm {
 
   std::shared_ptr<SiteAdapter> adapter(const AdaptedSite& adapted, double dropout) const override {
     return std::make_shared<DoraAdapter>(adapted, dropout);
-  }
-
-  void aboutToMove(const AdaptedSite& adapted) const override {
-    static_cast<DoraAdapter&>(*adapted.site->adapter).forgetNorms();
   }
 
   FactorPair factors(const AdaptedSite& adapted) const override {

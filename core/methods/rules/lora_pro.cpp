@@ -24,8 +24,7 @@ class LoraProRule final : public TrainingRule {
 
   void beforeStep(const StepInfo& info, Optimizer& optimizer) override {
     const at::NoGradGuard noGrad;
-    m_steps.add_(1);
-    const double t = m_steps.item<double>();
+    const auto t = static_cast<double>(info.step + 1);
     std::vector<Pair> pairs;
     for (size_t i = 0; i < sites().size(); ++i) {
       AdaptedSite& adapted = sites()[i];
@@ -50,7 +49,7 @@ class LoraProRule final : public TrainingRule {
   }
 
   std::vector<OptimizedParameter> state() const override {
-    std::vector<OptimizedParameter> out{{"lora_pro.steps", m_steps}};
+    std::vector<OptimizedParameter> out;
     for (size_t i = 0; i < m_first.size(); ++i) {
       out.push_back({sites()[i].site->name + ".exp_avg", m_first[i]});
       out.push_back({sites()[i].site->name + ".exp_avg_sq", m_second[i]});
@@ -62,7 +61,6 @@ class LoraProRule final : public TrainingRule {
 
  protected:
   void bound() override {
-    m_steps = at::zeros({1}, at::kDouble);
     m_first.clear();
     m_second.clear();
     for (const AdaptedSite& adapted : sites()) {
@@ -126,7 +124,6 @@ class LoraProRule final : public TrainingRule {
   }
 
   LoraProOptions m_options;
-  at::Tensor m_steps;
   std::vector<at::Tensor> m_first, m_second;  // [out, in]
 };
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "core/methods/method_options.h"
+#include "core/methods/rules/pair_algebra.h"
 
 namespace rankscope {
 
@@ -22,14 +23,11 @@ double corrected(double beta, double t) {
   return beta * (1 - std::pow(beta, t - 1)) / (1 - std::pow(beta, t));
 }
 
-// One factor's side: A's statistics live in B's basis and the other way round.
+// What one factor keeps: A's moments live in B's basis and the other way round.
 struct Side {
-  at::Tensor basis;         // Q of this factor as last seen, [in or out, r]
-  at::Tensor second;        // V [r, r], in the other factor's basis
-  at::Tensor first;         // M [in or out, r], likewise
-  at::Tensor newBasis, r;   // of this step
-  at::Tensor unmagnified;   // U [in or out, r]
-  at::Tensor otherInverse;  // pseudo-inverse of the other factor's R
+  at::Tensor basis;   // Q of this factor as last seen, [in or out, r]
+  at::Tensor second;  // V [r, r], in the other factor's basis
+  at::Tensor first;   // M [in or out, r], likewise
 };
 
 class LoraRiteRule final : public TrainingRule {
@@ -40,33 +38,24 @@ class LoraRiteRule final : public TrainingRule {
 
   void beforeStep(const StepInfo& info, Optimizer& optimizer) override {
     const at::NoGradGuard noGrad;
-    m_steps.add_(1);
-    const double t = m_steps.item<double>();
-    const OptimizerSettings& settings = optimizer.settings();
-    double squares = 0;
-    std::vector<size_t> moved;
-    for (size_t i = 0; i < sites().size(); ++i) {
-      if (!sites()[i].a.grad().defined() || !sites()[i].b.grad().defined()) continue;
-      moved.push_back(i);
-      squares += unmagnify(i);
+    const std::vector<Moved> moved = withGradients();
+    if (moved.empty()) return;
+    // Aᵀ and B are both tall: Q R each, and what a factor's gradient is multiplied with is the other's R⁺.
+    const auto [bases, triangles] = orthogonalised(moved);
+    const Matrices inverses = batched(triangles, pseudoInverse);
+    const Matrices unmagnified = unmagnify(moved, inverses);
+    const Matrices steps = directions(moved, bases, inverses, unmagnified, static_cast<double>(info.step + 1),
+                                      optimizer.settings());
+    for (size_t k = 0; k < moved.size(); ++k) {
+      move(moved[k], steps[k], info.learningRate, optimizer.settings().weightDecay);
+      moved[k].side->basis.copy_(bases[k]);
     }
-    const double norm = std::sqrt(squares);
-    const double clip =
-        m_options.clipUnmagnified > 0 && norm > m_options.clipUnmagnified ? m_options.clipUnmagnified / norm : 1.0;
-    for (const size_t i : moved) {
-      AdaptedSite& adapted = sites()[i];
-      Side &a = m_a[i], &b = m_b[i];
-      const at::Tensor stepA = direction(a, b, clip, t, settings).t(), stepB = direction(b, a, clip, t, settings);
-      move(adapted.a, stepA, info.learningRate, settings.weightDecay);
-      move(adapted.b, stepB, info.learningRate, settings.weightDecay);
-      a.basis.copy_(a.newBasis);
-      b.basis.copy_(b.newBasis);
-      if (m_options.balance) balance(adapted);
-    }
+    if (m_options.balance)
+      for (size_t k = 0; k < moved.size(); k += 2) balance(moved[k].tall, moved[k + 1].tall);
   }
 
   std::vector<OptimizedParameter> state() const override {
-    std::vector<OptimizedParameter> out{{"lora_rite.steps", m_steps}};
+    std::vector<OptimizedParameter> out;
     for (size_t i = 0; i < m_a.size(); ++i)
       for (const auto& [factor, side] : {std::pair{".lora_A", &m_a[i]}, std::pair{".lora_B", &m_b[i]}}) {
         const std::string name = sites()[i].site->name + factor;
@@ -93,7 +82,6 @@ class LoraRiteRule final : public TrainingRule {
 
  protected:
   void bound() override {
-    m_steps = at::zeros({1}, at::kDouble);
     m_a.clear();
     m_b.clear();
     for (const AdaptedSite& adapted : sites()) {
@@ -112,73 +100,120 @@ class LoraRiteRule final : public TrainingRule {
     return side;
   }
 
+  using Matrices = std::vector<at::Tensor>;
+
+  // A factor that moves, seen as a tall matrix [in or out, r]. They come in pairs: A at even places, B behind it.
+  struct Moved {
+    Side* side;
+    at::Tensor factor, tall, gradient;
+  };
+  static size_t partner(size_t k) { return k ^ 1; }
+
+  std::vector<Moved> withGradients() {
+    std::vector<Moved> moved;
+    for (size_t i = 0; i < sites().size(); ++i) {
+      const at::Tensor &a = sites()[i].a, &b = sites()[i].b;
+      if (!a.grad().defined() || !b.grad().defined()) continue;
+      moved.push_back({&m_a[i], a, a.detach().t(), a.grad().t()});
+      moved.push_back({&m_b[i], b, b.detach(), b.grad()});
+    }
+    return moved;
+  }
+
+  // Q and R of each.
+  static std::pair<Matrices, Matrices> orthogonalised(const std::vector<Moved>& moved) {
+    Matrices factors;
+    for (const Moved& one : moved) factors.push_back(one.tall);
+    const Matrices both = batched(factors, [](const at::Tensor& stack) {
+      const auto [q, r] = at::linalg_qr(stack);
+      return at::cat({q, r}, 1);
+    });
+    std::pair<Matrices, Matrices> parts;
+    for (size_t k = 0; k < moved.size(); ++k) {
+      const int64_t rows = moved[k].tall.size(0), rank = moved[k].tall.size(1);
+      parts.first.push_back(both[k].narrow(0, 0, rows));
+      parts.second.push_back(both[k].narrow(0, rows, rank));
+    }
+    return parts;
+  }
+
   // R⁺ in float64; B = 0 has R⁺ = 0, by which A stays where it is. Directions below float32's resolution count as none,
   // as they do in the published code: where a gradient has fewer directions than the rank, the rest of B is rounding, and
   // its inverse would throw A away.
   static at::Tensor pseudoInverse(const at::Tensor& r) {
-    const double cutoff = static_cast<double>(r.size(0)) * static_cast<double>(std::numeric_limits<float>::epsilon());
+    const double cutoff = static_cast<double>(r.size(1)) * static_cast<double>(std::numeric_limits<float>::epsilon());
     return at::linalg_pinv(r.to(at::kDouble), cutoff);
   }
 
-  // Bases and unmagnified gradients of a pair; the sum of their squares after skipping.
-  double unmagnify(size_t i) {
-    const AdaptedSite& adapted = sites()[i];
-    Side &a = m_a[i], &b = m_b[i];
-    std::tie(a.newBasis, a.r) = at::linalg_qr(adapted.a.detach().t());
-    std::tie(b.newBasis, b.r) = at::linalg_qr(adapted.b.detach());
-    a.otherInverse = pseudoInverse(b.r);
-    b.otherInverse = pseudoInverse(a.r);
-    a.unmagnified = adapted.a.grad().t().mm(a.otherInverse.to(adapted.a.scalar_type()));
-    b.unmagnified = adapted.b.grad().mm(b.otherInverse.to(adapted.b.scalar_type()));
-    double squares = 0;
-    for (Side* side : {&a, &b}) {
-      const double square = side->unmagnified.square().sum(at::kDouble).item<double>();
-      const double rms = std::sqrt(square / static_cast<double>(side->unmagnified.numel()));
-      if (m_options.updateSkipping > 0 && rms > m_options.updateSkipping)
-        side->unmagnified.zero_();
-      else
-        squares += square;
+  // U of every factor: skipped (0) where its root mean square is too large, and clipped by the norm over all sites. All
+  // stays on the device.
+  Matrices unmagnify(const std::vector<Moved>& moved, const Matrices& inverses) const {
+    Matrices unmagnified;
+    at::Tensor squares = at::zeros({}, moved.front().tall.options().dtype(at::kDouble));
+    for (size_t k = 0; k < moved.size(); ++k) {
+      at::Tensor u = moved[k].gradient.mm(inverses[partner(k)].to(moved[k].gradient.scalar_type()));
+      at::Tensor square = u.square().sum(at::kDouble);
+      if (m_options.updateSkipping > 0) {
+        const at::Tensor tooLarge = (square / static_cast<double>(u.numel())).sqrt() > m_options.updateSkipping;
+        u.masked_fill_(tooLarge, 0);
+        square = square.masked_fill(tooLarge, 0);
+      }
+      squares += square;
+      unmagnified.push_back(std::move(u));
     }
-    return squares;
+    if (m_options.clipUnmagnified <= 0) return unmagnified;
+    const at::Tensor norm = squares.sqrt();
+    const at::Tensor clip = at::where(norm > m_options.clipUnmagnified, m_options.clipUnmagnified / norm,
+                                      at::ones_like(norm));
+    for (at::Tensor& u : unmagnified) u.mul_(clip);
+    return unmagnified;
   }
 
-  // The step of one factor as [in or out, r]; its moments turn with the other factor's basis.
-  at::Tensor direction(Side& side, const Side& other, double clip, double t, const OptimizerSettings& settings) const {
-    const at::Tensor u = side.unmagnified * clip;
-    const at::Tensor turn = other.newBasis.t().mm(other.basis);
-    const at::Tensor turn64 = turn.to(at::kDouble);
+  // The step of each factor as [in or out, r]; its moments turn with the other factor's basis.
+  Matrices directions(const std::vector<Moved>& moved, const Matrices& bases, const Matrices& inverses,
+                      const Matrices& unmagnified, double t, const OptimizerSettings& settings) const {
     const double keep1 = corrected(settings.beta1, t), keep2 = corrected(settings.beta2, t);
-    const at::Tensor u64 = u.to(at::kDouble);
-    at::Tensor second = u64.t().mm(u64) * ((1 - keep2) / static_cast<double>(u.size(0)));
-    if (keep2 > 0) second += turn64.mm(side.second).mm(turn64.t()) * keep2;
-    second = (second + second.t()) / 2;
-    side.second.copy_(second);
-    const auto [lambda, e] = at::linalg_eigh(second);
-    const at::Tensor root = (e / (lambda.clamp_min(0).sqrt() + m_options.eps)).mm(e.t());
-    const at::Tensor normalised = u.mm(root.to(u.scalar_type())).nan_to_num(0, 0, 0);
-    at::Tensor first = normalised * (1 - keep1);
-    if (keep1 > 0) first.add_(side.first.mm(turn.t()), keep1);
-    side.first.copy_(first);
-    return first.mm(side.otherInverse.t().to(first.scalar_type()));
+    Matrices turns, seconds;
+    for (size_t k = 0; k < moved.size(); ++k) {
+      turns.push_back(bases[partner(k)].t().mm(moved[partner(k)].side->basis));
+      const at::Tensor turn = turns.back().to(at::kDouble), u = unmagnified[k].to(at::kDouble);
+      at::Tensor second = u.t().mm(u) * ((1 - keep2) / static_cast<double>(u.size(0)));
+      if (keep2 > 0) second += turn.mm(moved[k].side->second).mm(turn.t()) * keep2;
+      second = (second + second.t()) / 2;
+      moved[k].side->second.copy_(second);
+      seconds.push_back(std::move(second));
+    }
+    const Matrices roots = batched(seconds, [&](const at::Tensor& stack) {
+      const auto [lambda, e] = at::linalg_eigh(stack);
+      return (e / (lambda.clamp_min(0).sqrt() + m_options.eps).unsqueeze(1)).bmm(e.transpose(1, 2));
+    });
+    Matrices steps;
+    for (size_t k = 0; k < moved.size(); ++k) {
+      const at::Tensor& u = unmagnified[k];
+      at::Tensor first = u.mm(roots[k].to(u.scalar_type())).nan_to_num(0, 0, 0) * (1 - keep1);
+      if (keep1 > 0) first.add_(moved[k].side->first.mm(turns[k].t()), keep1);
+      moved[k].side->first.copy_(first);
+      steps.push_back(first.mm(inverses[partner(k)].t().to(first.scalar_type())));
+    }
+    return steps;
   }
 
-  static void move(at::Tensor& factor, const at::Tensor& step, double learningRate, double decay) {
-    const at::Tensor whole = decay > 0 ? step + factor * decay : step;
-    factor.sub_(whole, learningRate);
-    factor.mutable_grad() = at::Tensor();
+  static void move(const Moved& one, const at::Tensor& step, double learningRate, double decay) {
+    const at::Tensor whole = decay > 0 ? step + one.tall * decay : step;
+    one.tall.sub_(whole, learningRate);
+    one.factor.mutable_grad() = at::Tensor();
   }
 
-  // Both norms become their geometric mean.
-  void balance(AdaptedSite& adapted) const {
-    const double a = adapted.a.norm().item<double>(), b = adapted.b.norm().item<double>();
-    if (!(a > 0 && b > 0)) return;
-    // As released: the norms with eps added.
-    adapted.a.mul_(std::sqrt((b + m_options.eps) / (a + m_options.eps)));
-    adapted.b.mul_(std::sqrt((a + m_options.eps) / (b + m_options.eps)));
+  // Both norms become their geometric mean; as released: the norms with eps added.
+  void balance(const at::Tensor& a, const at::Tensor& b) const {
+    const at::Tensor normA = a.norm().to(at::kDouble), normB = b.norm().to(at::kDouble);
+    const at::Tensor ratio = at::where((normA > 0).logical_and(normB > 0),
+                                       ((normB + m_options.eps) / (normA + m_options.eps)).sqrt(), at::ones_like(normA));
+    a.mul_(ratio);
+    b.div_(ratio);
   }
 
   LoraRiteOptions m_options;
-  at::Tensor m_steps;
   std::vector<Side> m_a, m_b;
 };
 

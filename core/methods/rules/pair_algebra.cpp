@@ -6,10 +6,10 @@ namespace rankscope {
 
 namespace {
 
-// Indices of the matrices of each size.
-std::map<int64_t, std::vector<size_t>> bySize(const std::vector<at::Tensor>& matrices) {
-  std::map<int64_t, std::vector<size_t>> groups;
-  for (size_t i = 0; i < matrices.size(); ++i) groups[matrices[i].size(0)].push_back(i);
+// Indices of the matrices of each shape.
+std::map<std::vector<int64_t>, std::vector<size_t>> byShape(const std::vector<at::Tensor>& matrices) {
+  std::map<std::vector<int64_t>, std::vector<size_t>> groups;
+  for (size_t i = 0; i < matrices.size(); ++i) groups[matrices[i].sizes().vec()].push_back(i);
   return groups;
 }
 
@@ -32,21 +32,26 @@ at::Tensor gramOfB(const at::Tensor& b) {
   return wide.t().mm(wide);
 }
 
-std::vector<at::Tensor> dampedInverses(const std::vector<at::Tensor>& grams, double damping) {
-  std::vector<at::Tensor> inverses(grams.size());
-  for (const auto& [size, which] : bySize(grams)) {
-    const at::Tensor stack = stackOf(grams, which);
-    const at::Tensor damped = stack + damping * at::eye(size, stack.options());
-    const at::Tensor inverse = std::get<0>(at::linalg_inv_ex(damped));
-    for (size_t k = 0; k < which.size(); ++k) inverses[which[k]] = inverse[static_cast<int64_t>(k)];
+std::vector<at::Tensor> batched(const std::vector<at::Tensor>& matrices,
+                                const std::function<at::Tensor(const at::Tensor&)>& work) {
+  std::vector<at::Tensor> results(matrices.size());
+  for (const auto& [shape, which] : byShape(matrices)) {
+    const at::Tensor done = work(stackOf(matrices, which));
+    for (size_t k = 0; k < which.size(); ++k) results[which[k]] = done[static_cast<int64_t>(k)];
   }
-  return inverses;
+  return results;
+}
+
+std::vector<at::Tensor> dampedInverses(const std::vector<at::Tensor>& grams, double damping) {
+  return batched(grams, [&](const at::Tensor& stack) {
+    return std::get<0>(at::linalg_inv_ex(stack + damping * at::eye(stack.size(1), stack.options())));
+  });
 }
 
 std::vector<at::Tensor> solveSylvester(const std::vector<at::Tensor>& p, const std::vector<at::Tensor>& q,
                                        const std::vector<at::Tensor>& c) {
   std::vector<at::Tensor> solutions(c.size());
-  for (const auto& [size, which] : bySize(c)) {
+  for (const auto& [shape, which] : byShape(c)) {
     const auto [lambda, u] = at::linalg_eigh(stackOf(p, which));
     const auto [mu, v] = at::linalg_eigh(stackOf(q, which));
     const at::Tensor sums = lambda.clamp_min(0).unsqueeze(2) + mu.clamp_min(0).unsqueeze(1);

@@ -4,12 +4,17 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <vector>
 
 namespace rankscope {
 
 at::Tensor gramOfA(const at::Tensor& a);  // A Aᵀ [r, r]
 at::Tensor gramOfB(const at::Tensor& b);  // Bᵀ B [r, r]
+
+// Applies `work` to stacks [n, rows, columns] of the matrices of one shape, and gives each matrix its result.
+std::vector<at::Tensor> batched(const std::vector<at::Tensor>& matrices,
+                                const std::function<at::Tensor(const at::Tensor&)>& work);
 
 // (M + damping I)⁻¹ of symmetric positive semi-definite matrices.
 std::vector<at::Tensor> dampedInverses(const std::vector<at::Tensor>& grams, double damping);

@@ -32,7 +32,7 @@ class ScaledRule final : public TrainingRule {
 
   std::vector<OptimizedParameter> state() const override {
     if (!m_options.released) return {};
-    std::vector<OptimizedParameter> out{{"scaled.steps", m_steps}};
+    std::vector<OptimizedParameter> out;
     for (size_t i = 0; i < m_moments.size(); ++i)
       for (const auto& [name, tensor] : {std::pair{".lora_A.exp_avg", m_moments[i].firstA},
                                          std::pair{".lora_A.exp_avg_sq", m_moments[i].secondA},
@@ -48,7 +48,6 @@ class ScaledRule final : public TrainingRule {
 
  protected:
   void bound() override {
-    m_steps = at::zeros({1}, at::kDouble);
     m_moments.clear();
     if (!m_options.released) return;
     for (const AdaptedSite& adapted : sites())
@@ -86,8 +85,7 @@ class ScaledRule final : public TrainingRule {
   }
 
   void releasedStep(const StepInfo& info, const OptimizerSettings& settings) {
-    m_steps.add_(1);
-    const double t = m_steps.item<double>();
+    const auto t = static_cast<double>(info.step + 1);
     double rate = info.learningRate;
     if (m_options.correctBias) rate *= std::sqrt(1 - std::pow(settings.beta2, t)) / (1 - std::pow(settings.beta1, t));
     const auto which = withGradients();
@@ -111,7 +109,6 @@ class ScaledRule final : public TrainingRule {
   }
 
   ScaledOptions m_options;
-  at::Tensor m_steps;
   std::vector<Moments> m_moments;
 };
 

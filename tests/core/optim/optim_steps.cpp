@@ -44,6 +44,21 @@ class OptimSteps : public QObject {
   Q_OBJECT
 
  private Q_SLOTS:
+  // What is derived from parameters (DoRA's row norms) is kept by their versions.
+  void aStepCountsAsAChange() {
+    for (const std::string name : {"adamw", "sgd"}) {
+      auto moved = parameter("moved", {3, 5}, 0.1), still = parameter("still", {4}, 0.2);
+      OptimizerSettings settings;
+      settings.name = name;
+      auto optimizer = make({moved, still}, settings);
+      setGradient(moved, 0.3);
+      const auto before = moved.tensor._version(), stillBefore = still.tensor._version();
+      optimizer->step(0.01);
+      QVERIFY2(moved.tensor._version() > before, name.c_str());
+      QCOMPARE(still.tensor._version(), stillBefore);
+    }
+  }
+
   void adamwFollowsItsFormula() {
     auto p = parameter("a", {3, 5}, 0.1), q = parameter("b", {4}, 0.2);
     q.decay = false;

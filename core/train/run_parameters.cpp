@@ -1,0 +1,166 @@
+#include "core/train/run_parameters.h"
+
+#include <algorithm>
+
+#include "core/io/shard_index.h"
+#include "core/methods/site_selection.h"
+#include "core/models/config_reader.h"
+#include "core/train/model_inputs.h"
+#include "core/train/setup.h"
+
+namespace rankscope {
+namespace {
+
+using nlohmann::json;
+
+int64_t numberOf(const json& config, const char* key, int64_t standard) {
+  const auto found = config.find(key);
+  return found != config.end() && found->is_number_integer() ? std::max<int64_t>(1, found->get<int64_t>()) : standard;
+}
+
+// GPT-2 has names of its own for them.
+ModelSizes sizesOf(const json& config) {
+  const int64_t hidden = numberOf(config, "hidden_size", numberOf(config, "n_embd", 1));
+  return {hidden, numberOf(config, "intermediate_size", numberOf(config, "n_inner", 4 * hidden)),
+          numberOf(config, "num_hidden_layers", numberOf(config, "n_layer", 1)),
+          numberOf(config, "num_attention_heads", numberOf(config, "n_head", 1)), numberOf(config, "vocab_size", 1)};
+}
+
+Result<ImagePass> imagePassOf(const RunConfig& config, const RunModel& model) {
+  DataSettings settings;
+  settings.task = DataTask::ImageClassification;
+  if (auto inputs = loadModelInputs(model.folder, config, settings); !inputs) return inputs.error();
+  return model.family->imagePass(model.config, settings.image.height, settings.image.width);
+}
+
+bool matches(const TargetMatcher& targets, const LayerFilter& layers, const SiteShape& site) {
+  return (targets.allLinear() || targets.matches(site.name)) && layers.contains(site.layer);
+}
+
+// Parameters that are not linear weights of blocks: embeddings, norms, biases and the head, from the checkpoint's headers
+// (or, where a model starts from random weights, from the sizes).
+int64_t checkpointParameters(const RunModel& model) {
+  if (const Result<WeightSummary> weights = inspectWeights(model.folder); weights)
+    return static_cast<int64_t>(weights->parameters);
+  const ModelSizes& sizes = model.sizes;
+  int64_t count = sizes.vocab * sizes.hidden * (model.config.value("tie_word_embeddings", false) ? 1 : 2);
+  for (const SiteShape& site : model.sites) count += site.outFeatures * site.inFeatures + (site.hasBias ? site.outFeatures : 0);
+  return count + (2 * sizes.layers + 1) * sizes.hidden;
+}
+
+// Whether a tensor's name holds one of the two.
+bool checkpointHas(const std::filesystem::path& folder, std::string_view name, std::string_view other) {
+  const Result<WeightSummary> weights = inspectWeights(folder);
+  return weights && std::any_of(weights->tensors.begin(), weights->tensors.end(), [&](const TensorInfo& tensor) {
+    return tensor.name.find(name) != std::string::npos || tensor.name.find(other) != std::string::npos;
+  });
+}
+
+// Which of the parameters train; `headParameters` train whole beside a method's factors.
+Result<void> countTrainable(const RunModel& model, const std::vector<SiteShape>& sites, int64_t headParameters,
+                            ParameterCounts* counts) {
+  counts->rankAt.assign(sites.size(), 0);
+  counts->keptAt.assign(sites.size(), 0);
+  if (!model.method->lowRank) {
+    counts->whole = counts->total;
+    return {};
+  }
+  const MethodSettings& settings = model.settings;
+  Result<TargetMatcher> targets = TargetMatcher::make(settings.targetModules);
+  if (!targets) return targets.error();
+  Result<LayerFilter> layers = LayerFilter::make(settings.layersToTransform);
+  if (!layers) return layers.error();
+  bool any = false;
+  for (size_t i = 0; i < sites.size(); ++i) {
+    const SiteShape& site = sites[i];
+    if (settings.bias == "all" && site.hasBias) counts->whole += site.outFeatures;
+    if (!matches(*targets, *layers, site)) continue;
+    const int64_t* special = findPattern(settings.rankPattern, site.name);
+    const int64_t rank = special ? *special : settings.rank;
+    const SiteCost cost = model.method->costAtSite(settings, site, rank);
+    counts->factors += cost.trained;
+    counts->state += cost.state;
+    counts->movedByMethod += cost.movedByMethod;
+    if (cost.keepsOutput) counts->keptAt[i] = site.outFeatures;
+    if (cost.keepsWeight) counts->keptWeights += site.outFeatures * site.inFeatures;
+    counts->rankAt[i] = rank;
+    any = true;
+    if (settings.bias == "lora_only" && site.hasBias) counts->whole += site.outFeatures;
+  }
+  if (!any)
+    return Error{ErrorCode::Usage, "no matrix of the model matches", "method.target_modules",
+                 settings.targetModules.empty() ? "" : settings.targetModules.front(),
+                 sites.empty() ? "" : "for instance " + sites.front().kind,
+                 "Choose matrices that the model has; `rankscope-train models inspect MODEL` lists them."};
+  counts->whole += headParameters;
+  return {};
+}
+
+}  // namespace
+
+Result<RunModel> runModel(const RunConfig& config, const Places& places) {
+  RunModel model;
+  Result<std::filesystem::path> folder = places.resolve(config.str("model.path"));
+  if (!folder) return folder.error();
+  model.folder = std::move(*folder);
+  Result<json> document = readModelConfig(model.folder);
+  if (!document) return document.error();
+  model.config = std::move(*document);
+  Result<const ModelFamily*> family = findModelFamily(model.config.value("model_type", std::string()));
+  if (!family) return family.error();
+  model.family = *family;
+  Result<HeadKind> head = headOf(config, **family);
+  if (!head) return head.error();
+  model.head = *head;
+  Result<std::vector<SiteShape>> sites = (*family)->siteShapes(model.config);
+  if (!sites) return sites.error();
+  model.sites = std::move(*sites);
+  model.sizes = sizesOf(model.config);
+  Result<MethodSettings> settings = methodSettingsOf(config, **family);
+  if (!settings) return settings.error();
+  model.settings = std::move(*settings);
+  Result<const MethodEntry*> method = findMethod(model.settings.name);
+  if (!method) return method.error();
+  model.method = *method;
+  if (!model.family->imagePass) return model;
+  Result<ImagePass> image = imagePassOf(config, model);
+  if (!image) return image.error();
+  model.image = *image;
+  return model;
+}
+
+Result<ParameterCounts> countParameters(const RunModel& model, const RunConfig& config, int64_t classes) {
+  ParameterCounts counts;
+  const auto named = static_cast<int64_t>(config.list("data.labels").size());
+  const auto classifier = [&model](int64_t in, int64_t out) { return newClassifierParameters(model.family->newClassifier, in, out); };
+  std::vector<SiteShape> sites = model.sites;
+  int64_t headParameters = 0;
+  counts.base = model.image ? model.image->parameters : checkpointParameters(model);
+  if (model.image) {
+    const int64_t own = classCountOf(model.config), wanted = classes > 0 ? classes : named > 0 ? named : own;
+    if (wanted != own) {
+      const SiteShape& old = sites.front();
+      headParameters = classifier(old.inFeatures, wanted);
+      counts.base -= classifier(old.inFeatures, old.outFeatures);
+      if (model.method->lowRank) sites.clear();  // a new classifier trains whole, and there is no other matrix
+    }
+  }
+  const ModelSizes& sizes = model.sizes;
+  if (model.head == HeadKind::SequenceClassification) {
+    const bool regression = config.str("data.task") == "regression";
+    headParameters = classifier(sizes.hidden, regression ? 1 : std::max<int64_t>(2, classes > 0 ? classes : named));
+  }
+  counts.total = counts.base + headParameters;
+  if (model.head == HeadKind::TokenSpan || model.head == HeadKind::MaskedLm) {
+    const bool spans = model.head == HeadKind::TokenSpan;
+    const bool there = checkpointHas(model.folder, spans ? "qa_outputs" : "lm_head", spans ? "qa_outputs" : "cls.predictions");
+    // A masked-LM head: dense map, norm, and a bias for each word; the words' vectors are the embedding's.
+    const int64_t size = spans ? 2 * (sizes.hidden + 1) : sizes.hidden * (sizes.hidden + 3) + sizes.vocab;
+    headParameters = spans || !there ? size : 0;  // a span head trains, an old masked-LM head does not
+    counts.total = counts.base + (there ? 0 : size);
+  }
+  if (const Result<void> counted = countTrainable(model, sites, headParameters, &counts); !counted) return counted.error();
+  return counts;
+}
+
+}  // namespace rankscope

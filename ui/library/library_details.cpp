@@ -65,6 +65,7 @@ LibraryDetailsPanel::LibraryDetailsPanel(TrainerClient& trainer, QWidget* parent
   m_tabs = new QTabWidget;
   m_tabs->setDocumentMode(true);
   auto* overview = new QScrollArea;
+  overview->setAccessibleName(tr("Overview"));
   overview->setFrameShape(QFrame::NoFrame);
   overview->setWidgetResizable(true);
   overview->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);

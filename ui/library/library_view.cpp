@@ -7,7 +7,7 @@
 #include <QGuiApplication>
 #include <QHBoxLayout>
 #include <QHeaderView>
-#include <QJsonArray>
+#include <QKeyEvent>
 #include <QLabel>
 #include <QLineEdit>
 #include <QMenu>
@@ -15,13 +15,12 @@
 #include <QPushButton>
 #include <QSplitter>
 #include <QStackedWidget>
-#include <QStyledItemDelegate>
 #include <QTableView>
 #include <QToolButton>
 #include <QVBoxLayout>
-#include <numeric>
 
 #include "core/config/places.h"
+#include "ui/library/library_columns.h"
 #include "ui/library/library_details.h"
 #include "ui/library/model_folders.h"
 #include "ui/library/run_exchange.h"
@@ -33,31 +32,6 @@
 #include "ui/theme/theme.h"
 
 namespace rankscope::ui {
-namespace {
-
-// A column is as wide as its heading and its texts, within these bounds; where there is no room, down to the least, but for
-// figures, which are shown whole.
-struct ColumnWidth {
-  int least, most;
-  bool whole = false;
-};
-constexpr ColumnWidth kWidths[LibraryModel::ColumnCount] = {{130, 280}, {64, 170}, {60, 120, true}, {40, 90, true}, {60, 110, true},
-                                                            {60, 140, true}, {56, 130}, {48, 110}, {56, 240}};
-constexpr int kHeading = 32, kSortedHeading = 46;  // px beside a heading's text, without and with the arrow
-
-// A path says most at its ends.
-class PathDelegate : public QStyledItemDelegate {
- public:
-  using QStyledItemDelegate::QStyledItemDelegate;
-
- protected:
-  void initStyleOption(QStyleOptionViewItem* option, const QModelIndex& index) const override {
-    QStyledItemDelegate::initStyleOption(option, index);
-    option->textElideMode = Qt::ElideMiddle;
-  }
-};
-
-}  // namespace
 
 LibraryView::LibraryView(ViewContext& context, QWidget* parent)
     : View(context, parent), m_model(new LibraryModel(this)), m_rows(new LibraryFilter(this)),
@@ -72,7 +46,6 @@ LibraryView::LibraryView(ViewContext& context, QWidget* parent)
   buildActions();
   chosenMoved();
   updatePages();
-  QWidget::setTabOrder(m_filter, m_table);
 }
 
 void LibraryView::buildTop() {
@@ -126,10 +99,7 @@ void LibraryView::buildTop() {
     m_rows->setKind(static_cast<LibraryKind>(index));
     updatePages();
   });
-  connect(m_filter, &QLineEdit::returnPressed, this, [this] {
-    m_table->setFocus(Qt::TabFocusReason);
-    if (!m_table->currentIndex().isValid() && m_rows->rowCount() > 0) m_table->selectRow(0);
-  });
+  m_filter->installEventFilter(this);
 }
 
 void LibraryView::buildCentre() {
@@ -155,15 +125,8 @@ void LibraryView::buildCentre() {
   auto* header = m_table->horizontalHeader();
   header->setHighlightSections(false);
   header->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
-  header->setStretchLastSection(true);
-  header->setSectionsMovable(true);
-  header->setMinimumSectionSize(space::scaled(40));
-  m_table->setItemDelegateForColumn(LibraryModel::Where, new PathDelegate(m_table));
   m_table->setHorizontalScrollMode(QAbstractItemView::ScrollPerPixel);
-  m_table->viewport()->installEventFilter(this);
-  connect(header, &QHeaderView::sectionResized, this, [this](int column) {
-    if (!m_fitting && column != LibraryModel::Where && (QGuiApplication::mouseButtons() & Qt::LeftButton)) m_ownWidths.insert(column);
-  });
+  m_columns = new LibraryColumns(m_table);
   m_table->setSortingEnabled(true);
   m_table->sortByColumn(LibraryModel::Name, Qt::AscendingOrder);
   m_pages->addWidget(m_table);
@@ -222,43 +185,18 @@ void LibraryView::buildActions() {
   connect(m_details, &LibraryDetailsPanel::copyAsked, m_copy, &QAction::trigger);
 }
 
-// Texts that may be cut short give up what is missing, each in proportion to what it can spare; where that is not enough,
-// what the page beside the table tells anyway leaves it. The last column takes what is left. Widths set by hand stay.
-void LibraryView::fitColumns() {
-  const auto* header = m_table->horizontalHeader();
-  const QFontMetrics metrics(header->font());
-  int wanted[LibraryModel::ColumnCount], least[LibraryModel::ColumnCount], needed = 0;
-  for (int i = 0; i < LibraryModel::ColumnCount; ++i) {
-    const int heading = metrics.horizontalAdvance(m_rows->headerData(i, Qt::Horizontal, Qt::DisplayRole).toString()) +
-                        (header->sortIndicatorSection() == i ? kSortedHeading : kHeading);
-    const int texts = std::max(static_cast<QAbstractItemView*>(m_table)->sizeHintForColumn(i), heading);
-    const bool own = m_ownWidths.contains(i);
-    wanted[i] = own ? m_table->columnWidth(i) : std::clamp(texts, space::scaled(kWidths[i].least), space::scaled(kWidths[i].most));
-    least[i] = own || kWidths[i].whole ? wanted[i] : space::scaled(kWidths[i].least);
-    needed += least[i];
-  }
-  m_fitting = true;
-  const int room = m_table->viewport()->width();
-  for (const int column : {LibraryModel::Licence, LibraryModel::Tokenizer, LibraryModel::Shape}) {
-    const bool leaves = needed > room;
-    m_table->setColumnHidden(column, leaves);
-    if (leaves) needed -= std::exchange(least[column], 0), wanted[column] = 0;
-  }
-  const int spare = std::accumulate(std::begin(wanted), std::end(wanted), 0) - needed;
-  const int missing = std::clamp(spare + needed - room, 0, spare);
-  int taken = 0, seen = 0;
-  for (int i = 0; i < LibraryModel::ColumnCount; ++i) {
-    seen += wanted[i] - least[i];
-    const int upTo = spare > 0 ? static_cast<int>(static_cast<qint64>(missing) * seen / spare) : 0;
-    if (!m_table->isColumnHidden(i) && !m_ownWidths.contains(i)) m_table->setColumnWidth(i, wanted[i] - (upTo - taken));
-    taken = upTo;
-  }
-  m_fitting = false;
-}
-
+// From the filter into the list, as in Runs; Escape drops what was typed.
 bool LibraryView::eventFilter(QObject* object, QEvent* event) {
-  if (object == m_table->viewport() && event->type() == QEvent::Resize) fitColumns();
-  return View::eventFilter(object, event);
+  if (object != m_filter || event->type() != QEvent::KeyPress) return View::eventFilter(object, event);
+  const int key = static_cast<QKeyEvent*>(event)->key();
+  if (key == Qt::Key_Return || key == Qt::Key_Enter || key == Qt::Key_Down) {
+    m_table->setFocus(Qt::TabFocusReason);
+    if (!m_table->currentIndex().isValid() && m_rows->rowCount() > 0) m_table->selectRow(0);
+    return true;
+  }
+  if (key != Qt::Key_Escape || m_filter->text().isEmpty()) return false;
+  m_filter->clear();
+  return true;
 }
 
 void LibraryView::scan() {
@@ -296,7 +234,7 @@ void LibraryView::finishScan(const Result<nlohmann::json>& answer) {
   if (!current() && m_rows->rowCount() > 0) m_table->selectRow(0);
   updatePages();
   chosenMoved();
-  fitColumns();
+  m_columns->fit();
 }
 
 void LibraryView::addFolder() {
@@ -391,24 +329,17 @@ void LibraryView::open(const QJsonObject& request) {
 }
 
 QJsonObject LibraryView::saveState() const {
-  QJsonArray own;
-  for (const int column : m_ownWidths) own << column;
-  return {{QStringLiteral("header"), QString::fromLatin1(m_table->horizontalHeader()->saveState().toBase64())},
-          {QStringLiteral("splitter"), QString::fromLatin1(m_splitter->saveState().toBase64())},
-          {QStringLiteral("ownWidths"), own},
-          {QStringLiteral("filter"), m_filter->text()},
-          {QStringLiteral("kind"), m_kind->currentIndex()}};
+  QJsonObject state{{QStringLiteral("splitter"), QString::fromLatin1(m_splitter->saveState().toBase64())},
+                    {QStringLiteral("filter"), m_filter->text()},
+                    {QStringLiteral("kind"), m_kind->currentIndex()}};
+  m_columns->saveTo(&state);
+  return state;
 }
 
 void LibraryView::restoreState(const QJsonObject& state) {
-  const auto bytes = [&state](const char* key) {
-    return QByteArray::fromBase64(state.value(QLatin1String(key)).toString().toLatin1());
-  };
-  if (const QByteArray header = bytes("header"); !header.isEmpty()) m_table->horizontalHeader()->restoreState(header);
-  m_ownWidths.clear();
-  for (const auto& column : state.value(QStringLiteral("ownWidths")).toArray()) m_ownWidths.insert(column.toInt());
-  fitColumns();
-  if (const QByteArray splitter = bytes("splitter"); !splitter.isEmpty()) m_splitter->restoreState(splitter);
+  m_columns->restoreFrom(state);
+  const QByteArray splitter = QByteArray::fromBase64(state.value(QStringLiteral("splitter")).toString().toLatin1());
+  if (!splitter.isEmpty()) m_splitter->restoreState(splitter);
   m_filter->setText(state.value(QStringLiteral("filter")).toString());
   m_kind->setCurrentIndex(state.value(QStringLiteral("kind")).toInt());
 }

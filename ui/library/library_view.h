@@ -3,8 +3,6 @@
 // the starter, the caches of Hugging Face's programs and added folders, read from headers in the background, and a page
 // about the chosen one. GUI thread; the helper reads the disk.
 
-#include <QSet>
-
 #include "ui/library/library_model.h"
 #include "ui/shell/view.h"
 
@@ -20,6 +18,7 @@ class QToolButton;
 
 namespace rankscope::ui {
 
+class LibraryColumns;
 class LibraryDetailsPanel;
 class RunExchange;
 
@@ -48,7 +47,6 @@ class LibraryView : public View {
   void buildTop();
   void buildCentre();
   void buildActions();
-  void fitColumns();
   void scan();
   void finishScan(const Result<nlohmann::json>& answer);
   void addFolder();
@@ -68,6 +66,7 @@ class LibraryView : public View {
   QToolButton* m_folders = nullptr;
   QStackedWidget* m_pages = nullptr;
   QTableView* m_table = nullptr;
+  LibraryColumns* m_columns = nullptr;
   QSplitter* m_splitter = nullptr;
   LibraryDetailsPanel* m_details = nullptr;
   QAction *m_use = nullptr, *m_import = nullptr, *m_show = nullptr, *m_copy = nullptr;
@@ -75,8 +74,6 @@ class LibraryView : public View {
   QString m_pending;        // to be chosen when it has been found
   QString m_problem;
   bool m_scanned = false;
-  bool m_fitting = false;   // widths change by themselves
-  QSet<int> m_ownWidths;    // columns whose width was set by hand
 };
 
 }  // namespace rankscope::ui

@@ -141,7 +141,7 @@ void OutputDialog::look() {
   const quint64 asked = ++m_asked;
   QtConcurrent::run([path = m_destination->text(), kind = m_kind] { return lookAtDestination(path, kind); })
       .then(this, [this, asked](const Destination& destination) {
-        if (asked == m_asked) show(destination);
+        if (asked == m_asked) showDestination(destination);
       });
 }
 
@@ -150,7 +150,7 @@ double OutputDialog::bytes() const {
   return m_kind == OutputKind::Merged ? m_subject.parameters * (half ? 2 : 4) : m_subject.trainable * 4;
 }
 
-void OutputDialog::show(const Destination& destination) {
+void OutputDialog::showDestination(const Destination& destination) {
   QString problem = destination.problem;
   if (problem.isEmpty() && destination.freeBytes > 0 && bytes() > destination.freeBytes)
     problem = tr("This disk has %1 free, and about %2 are needed.").arg(formatBytes(destination.freeBytes), formatBytes(bytes()));

@@ -38,7 +38,7 @@ class OutputDialog : public QDialog {
   void setKind(OutputKind kind);
   void propose();  // a destination that is free
   void look();     // at the one that stands there
-  void show(const Destination& destination);
+  void showDestination(const Destination& destination);
   void refresh();
   double bytes() const;
   void sayShards();

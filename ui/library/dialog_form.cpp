@@ -13,6 +13,8 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 
+#include "core/config/option_spec.h"
+#include "core/config/task_heads.h"
 #include "ui/shell/facts.h"
 #include "ui/shell/format.h"
 #include "ui/theme/theme.h"
@@ -94,6 +96,16 @@ QWidget* withPathButton(QLineEdit* line, const QString& tip, const std::function
     if (const QString chosen = choose(); !chosen.isEmpty()) line->setText(chosen);
   });
   return both;
+}
+
+QComboBox* taskBox(const char* objectName, const std::string& alike) {
+  auto* box = new QComboBox;
+  box->setObjectName(QLatin1String(objectName));
+  box->setAccessibleName(tr("Task"));
+  for (const OptionChoice& choice : findOption("data.task")->choices)
+    if (alike.empty() || headForTask(choice.value) == headForTask(alike))
+      box->addItem(QCoreApplication::translate("options", choice.title.c_str()), QString::fromStdString(choice.value));
+  return box;
 }
 
 QComboBox* checkpointBox(const char* objectName, const std::vector<std::pair<qint64, bool>>& checkpoints) {

@@ -5,6 +5,7 @@
 #include <QString>
 
 #include <functional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,8 @@ QLineEdit* namedLine(const char* objectName, const QString& accessibleName, cons
 QLabel* addNote(QFormLayout* form, const char* objectName);
 // The line with a button that asks for a path; `choose` gives it, empty: none was chosen.
 QWidget* withPathButton(QLineEdit* line, const QString& tip, const std::function<QString()>& choose);
+// The tasks by their titles, the data is the option's value; all of them, or those whose head is the one of task `alike`.
+QComboBox* taskBox(const char* objectName, const std::string& alike = {});
 // "the last one", the best, each by its step; the data is what --checkpoint takes.
 QComboBox* checkpointBox(const char* objectName, const std::vector<std::pair<qint64, bool>>& checkpoints);
 // The label of makeCommandLabel() with its button.

@@ -1,7 +1,6 @@
 #include "ui/library/evaluate_dialog.h"
 
 #include <QComboBox>
-#include <QCoreApplication>
 #include <QFileDialog>
 #include <QFileInfo>
 #include <QFormLayout>
@@ -12,7 +11,6 @@
 #include <QRadioButton>
 #include <QVBoxLayout>
 
-#include "core/config/option_spec.h"
 #include "core/config/short_names.h"
 #include "core/config/task_heads.h"
 #include "core/store/command_job.h"
@@ -82,13 +80,7 @@ EvaluateDialog::EvaluateDialog(EvaluateSubject subject, TrainerClient& trainer, 
   });
   addCaptioned(m_form, tr("Data"), m_dataRow, m_data);
   m_about = addNote(m_form, "evaluateAbout");
-  m_task = new QComboBox;
-  m_task->setObjectName(QStringLiteral("evaluateTask"));
-  m_task->setAccessibleName(tr("Task"));
-  // Only what the model's head can do.
-  for (const OptionChoice& choice : findOption("data.task")->choices)
-    if (headForTask(choice.value) == headForTask(task))
-      m_task->addItem(QCoreApplication::translate("options", choice.title.c_str()), QString::fromStdString(choice.value));
+  m_task = taskBox("evaluateTask", task);  // only what the model's head can do
   m_task->setCurrentIndex(std::max(0, m_task->findData(QString::fromStdString(task))));
   addCaptioned(m_form, tr("Task"), m_task);
   QStringList classes;

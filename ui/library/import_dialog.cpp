@@ -1,7 +1,6 @@
 #include "ui/library/import_dialog.h"
 
 #include <QComboBox>
-#include <QCoreApplication>
 #include <QDoubleValidator>
 #include <QFileDialog>
 #include <QFileInfo>
@@ -12,7 +11,6 @@
 #include <QPushButton>
 #include <QVBoxLayout>
 
-#include "core/config/option_spec.h"
 #include "core/store/command_job.h"
 #include "ui/library/dialog_form.h"
 #include "ui/library/run_output.h"
@@ -64,12 +62,9 @@ ImportDialog::ImportDialog(TrainerClient& trainer, const QString& adapter, QWidg
   validator->setLocale(QLocale::c());
   m_alpha->setValidator(validator);
   m_alphaLabel = addCaptioned(form, tr("Alpha"), m_alpha);
-  m_task = new QComboBox;
-  m_task->setObjectName(QStringLiteral("importTask"));
-  m_task->setAccessibleName(tr("Task"));
-  m_task->addItem(tr("as the adapter tells it"), QString());
-  for (const OptionChoice& choice : findOption("data.task")->choices)
-    m_task->addItem(QCoreApplication::translate("options", choice.title.c_str()), QString::fromStdString(choice.value));
+  m_task = taskBox("importTask");
+  m_task->insertItem(0, tr("as the adapter tells it"), QString());
+  m_task->setCurrentIndex(0);
   addCaptioned(form, tr("Task"), m_task);
   column->addLayout(form);
   m_command = addCommand(column, "importCommand");

@@ -26,72 +26,70 @@ Result<std::vector<std::pair<qint64, bool>>> presentCheckpoints(Store& store, co
 
 RunExchange::RunExchange(ViewContext& context, QWidget* window) : QObject(window), m_context(context), m_window(window) {}
 
-void RunExchange::saveResult(const QString& runId, OutputKind kind) {
+// A subject is what a dialog has to know of a run: `fill` reads what is its own.
+template <typename Subject, typename Fill, typename Show>
+void RunExchange::readAnd(const QString& runId, const char* slot, Fill fill, Show show) {
   if (runId.isEmpty()) return;
   m_context.store->read(
-      this, "output",
-      [id = runId.toStdString()](Store& store) -> Result<OutputSubject> {
+      this, slot,
+      [id = runId.toStdString(), fill](Store& store) -> Result<Subject> {
         const Result<RunRow> row = store.run(id);
         if (!row) return row.error();
-        OutputSubject subject;
-        subject.runId = QString::fromStdString(row->id);
-        subject.name = QString::fromStdString(row->name);
-        subject.method = QString::fromStdString(row->method);
-        subject.parameters = static_cast<double>(row->parameters);
-        subject.trainable = static_cast<double>(row->trainable);
         auto checkpoints = presentCheckpoints(store, id);
         if (!checkpoints) return checkpoints.error();
+        Subject subject;
+        subject.runId = QString::fromStdString(row->id);
+        subject.name = QString::fromStdString(row->name);
         subject.checkpoints = std::move(*checkpoints);
+        if (const Result<void> filled = fill(store, *row, &subject); !filled) return filled.error();
         return subject;
       },
-      [this, kind](Result<OutputSubject> subject) {
-        if (!subject.ok()) {
+      [this, show](Result<Subject> subject) {
+        if (subject.ok())
+          show(std::move(*subject));
+        else
           Q_EMIT said(QString::fromStdString(subject.error().message()));
-          return;
-        }
-        auto* dialog = new OutputDialog(*subject, kind, *m_context.places, *m_context.settings, m_window);
-        dialog->setAttribute(Qt::WA_DeleteOnClose);
-        connect(dialog, &QDialog::accepted, this,
-                [this, dialog] { queue(outputJob(dialog->wish(), TrainerClient::kAsideSlot)); });
-        dialog->open();
+      });
+}
+
+// What is wished for in the dialog becomes a job.
+template <typename Dialog, typename Wish>
+void RunExchange::ask(Dialog* dialog, JobSpec (*job)(const Wish&, const std::string&)) {
+  dialog->setAttribute(Qt::WA_DeleteOnClose);
+  connect(dialog, &QDialog::accepted, this, [this, dialog, job] { queue(job(dialog->wish(), TrainerClient::kAsideSlot)); });
+  dialog->open();
+}
+
+void RunExchange::saveResult(const QString& runId, OutputKind kind) {
+  readAnd<OutputSubject>(
+      runId, "output",
+      [](Store&, const RunRow& row, OutputSubject* subject) -> Result<void> {
+        subject->method = QString::fromStdString(row.method);
+        subject->parameters = static_cast<double>(row.parameters);
+        subject->trainable = static_cast<double>(row.trainable);
+        return {};
+      },
+      [this, kind](OutputSubject subject) {
+        ask(new OutputDialog(std::move(subject), kind, *m_context.places, *m_context.settings, m_window), outputJob);
       });
 }
 
 void RunExchange::importAdapter(const QString& adapter) {
-  auto* dialog = new ImportDialog(*m_context.trainer, adapter, m_window);
-  dialog->setAttribute(Qt::WA_DeleteOnClose);
-  connect(dialog, &QDialog::accepted, this,
-          [this, dialog] { queue(importJob(dialog->wish(), TrainerClient::kAsideSlot)); });
-  dialog->open();
+  ask(new ImportDialog(*m_context.trainer, adapter, m_window), importJob);
 }
 
 void RunExchange::evaluate(const QString& runId) {
-  if (runId.isEmpty()) return;
-  m_context.store->read(
-      this, "evaluate",
-      [id = runId.toStdString()](Store& store) -> Result<EvaluateSubject> {
-        const Result<RunRow> row = store.run(id);
-        if (!row) return row.error();
-        const Result<nlohmann::json> document = store.runConfig(id);
+  readAnd<EvaluateSubject>(
+      runId, "evaluate",
+      [](Store& store, const RunRow& row, EvaluateSubject* subject) -> Result<void> {
+        const Result<nlohmann::json> document = store.runConfig(row.id);
         if (!document) return document.error();
         Result<RunConfig> config = RunConfig::parse(*document);
         if (!config) return config.error();
-        auto checkpoints = presentCheckpoints(store, id);
-        if (!checkpoints) return checkpoints.error();
-        return EvaluateSubject{QString::fromStdString(row->id), QString::fromStdString(row->name), std::move(*config),
-                               std::move(*checkpoints)};
+        subject->config = std::move(*config);
+        return {};
       },
-      [this](Result<EvaluateSubject> subject) {
-        if (!subject.ok()) {
-          Q_EMIT said(QString::fromStdString(subject.error().message()));
-          return;
-        }
-        auto* dialog = new EvaluateDialog(std::move(*subject), *m_context.trainer, m_window);
-        dialog->setAttribute(Qt::WA_DeleteOnClose);
-        connect(dialog, &QDialog::accepted, this,
-                [this, dialog] { queue(evaluateJob(dialog->wish(), TrainerClient::kAsideSlot)); });
-        dialog->open();
-      });
+      [this](EvaluateSubject subject) { ask(new EvaluateDialog(std::move(subject), *m_context.trainer, m_window), evaluateJob); });
 }
 
 void RunExchange::queue(const JobSpec& job) {

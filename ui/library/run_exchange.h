@@ -24,6 +24,10 @@ class RunExchange : public QObject {
   void queued();
 
  private:
+  template <typename Subject, typename Fill, typename Show>
+  void readAnd(const QString& runId, const char* slot, Fill fill, Show show);
+  template <typename Dialog, typename Wish>
+  void ask(Dialog* dialog, JobSpec (*job)(const Wish&, const std::string&));
   void queue(const JobSpec& job);
 
   ViewContext& m_context;

@@ -7,9 +7,7 @@
 #include "core/methods/peft_format.h"
 #include "core/methods/registry.h"
 #include "core/methods/rules/adalora.h"
-#include "core/methods/trained_parameters.h"
-#include "core/optim/registry.h"
-#include "tests/support/fake_model.h"
+#include "tests/support/fake_training.h"
 
 using namespace rankscope;
 using namespace rankscope::test;
@@ -19,35 +17,16 @@ namespace {
 constexpr int64_t kSteps = 30, kRank = 6, kTarget = 3;
 
 MethodSettings settings() {
-  MethodSettings s;
-  s.name = "adalora";
+  MethodSettings s = smallSettings(
+      "adalora", {{"target_rank", kTarget}, {"initial_share", 0.2}, {"final_share", 0.3}, {"mask_interval", 2}});
   s.rank = kRank;
   s.alpha = 12;
-  s.targetModules = {"q_proj", "down_proj"};
-  s.options = {{"target_rank", kTarget}, {"initial_share", 0.2}, {"final_share", 0.3}, {"mask_interval", 2}};
   return s;
 }
 
-struct Training {
-  FakeModel model;
-  std::unique_ptr<Method> method;
-  std::unique_ptr<Optimizer> optimizer;
-
-  Training() {
-    method = std::move(*makeMethod(settings()));
-    if (auto ok = method->attach(model); !ok) qFatal("%s", ok.error().message().c_str());
-    optimizer = std::move(*makeOptimizer(method->trainable(), OptimizerSettings{}));
-    method->onStart(*optimizer);
-  }
-  void step(int64_t t) {
-    for (const auto& p : method->trainable()) p.tensor.mutable_grad() = at::Tensor();
-    ForwardContext context;
-    (model.loss(fakeBatch(model, static_cast<uint64_t>(t % 2)), context, 0) + method->lossTerm()).backward();
-    const StepInfo info{t, kSteps, 0.01};
-    method->beforeStep(info, *optimizer);
-    optimizer->step(0.01);
-    method->afterStep(info, *optimizer);
-  }
+struct AdaLoraTraining : FakeTraining {
+  AdaLoraTraining() : FakeTraining(settings(), {.totalSteps = kSteps}) { start(); }
+  // Triplets that are not pruned.
   int64_t alive() const {
     int64_t count = 0;
     for (const auto& p : method->trainable())
@@ -55,23 +34,7 @@ struct Training {
     return count;
   }
   int64_t sites() const { return static_cast<int64_t>(method->changedSites().size()); }
-  at::Tensor logits() {
-    const at::NoGradGuard noGrad;
-    ForwardContext context;
-    return model.logits(fakeBatch(model), context);
-  }
-  std::map<std::string, at::Tensor> parameters() const {
-    std::map<std::string, at::Tensor> out;
-    for (const auto& p : method->trainable()) out[p.name] = p.tensor.detach().clone();
-    return out;
-  }
 };
-
-std::map<std::string, at::Tensor> copies(const std::map<std::string, at::Tensor>& tensors) {
-  std::map<std::string, at::Tensor> out;
-  for (const auto& [name, tensor] : tensors) out[name] = tensor.detach().clone();
-  return out;
-}
 
 }  // namespace
 
@@ -95,7 +58,7 @@ class AdaLora : public QObject {
   }
 
   void asManyStayAsTheBudgetSays() {
-    Training training;
+    AdaLoraTraining training;
     const AdaLoraSchedule schedule{0.2, 0.3, 2};
     const int64_t first = kRank * training.sites(), last = kTarget * training.sites();
     for (int64_t t = 1; t <= kSteps; ++t) {
@@ -107,7 +70,7 @@ class AdaLora : public QObject {
   }
 
   void theTermInTheLoss() {
-    Training training;
+    AdaLoraTraining training;
     double sum = 0;
     int64_t count = 0;
     for (const auto& p : training.method->trainable()) {
@@ -120,33 +83,30 @@ class AdaLora : public QObject {
     const at::Tensor term = training.method->lossTerm();
     QVERIFY(std::abs(term.item<double>() - 0.5 * sum / static_cast<double>(count)) < 1e-5);
     term.backward();
-    for (const auto& p : training.method->trainable()) QCOMPARE(p.tensor.grad().defined(), p.tensor.dim() == 2 && p.name.find("lora_E") == std::string::npos && p.name.find("lora_") != std::string::npos);
+    for (const auto& p : training.method->trainable()) {
+      const bool factor = p.name.find("lora_A") != std::string::npos || p.name.find("lora_B") != std::string::npos;
+      QCOMPARE(p.tensor.grad().defined(), factor);
+    }
   }
 
   void resumedAtAnyStepItIsTheSameRun() {
-    Training whole;
-    std::vector<std::map<std::string, at::Tensor>> parameters, optimizer, method;
+    AdaLoraTraining whole;
+    std::vector<FakeCheckpoint> checkpoints;
     for (int64_t t = 0; t < kSteps; ++t) {
-      parameters.push_back(whole.parameters());
-      optimizer.push_back(copies(whole.optimizer->state()));
-      method.push_back(copies(whole.method->state()));
+      checkpoints.push_back(whole.checkpoint());
       whole.step(t);
     }
-    const auto end = whole.parameters();
     for (int64_t from = 0; from < kSteps; from += 3) {
-      Training resumed;
-      const auto i = static_cast<size_t>(from);
-      QVERIFY(copyInto(resumed.method->trainable(), parameters[i]).ok());
-      QVERIFY(resumed.optimizer->loadState(optimizer[i]).ok());
-      QVERIFY(resumed.method->loadState(method[i]).ok());
-      for (int64_t t = from; t < kSteps; ++t) resumed.step(t);
-      for (const auto& [name, value] : resumed.parameters()) QVERIFY2(at::equal(value, end.at(name)), name.c_str());
+      AdaLoraTraining resumed;
+      QVERIFY(resumed.resume(checkpoints[static_cast<size_t>(from)]).ok());
+      resumed.run(from, kSteps);
+      QCOMPARE(firstDifference(trainedTensors(*resumed.method), trainedTensors(*whole.method)), std::string());
     }
   }
 
   void filesLeaveOutWhatWasPruned() {
-    Training training;
-    for (int64_t t = 0; t < 3; ++t) training.step(t);
+    AdaLoraTraining training;
+    training.run(0, 3);
     const auto config = training.method->adapterConfig(training.model, "base");
     QCOMPARE(config["peft_type"], nlohmann::json("ADALORA"));
     QCOMPARE(config["init_r"], nlohmann::json(kRank));
@@ -155,7 +115,7 @@ class AdaLora : public QObject {
     QCOMPARE(config["tinit"], nlohmann::json(6));
     QCOMPARE(config["tfinal"], nlohmann::json(9));
     QVERIFY(config["rank_pattern"].is_null());
-    for (int64_t t = 3; t < kSteps; ++t) training.step(t);
+    training.run(3, kSteps);
 
     QTemporaryDir dir;
     const std::filesystem::path folder = std::filesystem::path(dir.path().toStdString()) / "adapter";
@@ -170,7 +130,7 @@ class AdaLora : public QObject {
     }
     QCOMPARE(kept, kTarget * training.sites());
     int64_t rows = 0;
-    const auto written = copies(training.method->adapterTensors());
+    const auto written = copiesOf(training.method->adapterTensors());
     for (const auto& [name, tensor] : written)
       if (name.ends_with(".lora_E")) rows += tensor.size(0);
     QCOMPARE(rows, kept);
@@ -178,13 +138,11 @@ class AdaLora : public QObject {
     FakeModel model;
     auto loaded = loadAdapterFolder(folder, model);
     QVERIFY2(loaded.ok(), loaded.ok() ? "" : loaded.error().message().c_str());
-    const at::NoGradGuard noGrad;
-    ForwardContext context;
-    QVERIFY((model.logits(fakeBatch(model), context) - training.logits()).abs().max().item<double>() < 1e-6);
+    QVERIFY(worstDifference(logitsOf(model), training.logits()) < 1e-6);
     // And out again as it came in; merged it is the same function.
-    for (const auto& [name, tensor] : (*loaded)->adapterTensors()) QVERIFY2(at::equal(tensor, written.at(name)), name.c_str());
+    QCOMPARE(firstDifference((*loaded)->adapterTensors(), written), std::string());
     QVERIFY((*loaded)->merge(model).ok());
-    QVERIFY((model.logits(fakeBatch(model), context) - training.logits()).abs().max().item<double>() < 1e-5);
+    QVERIFY(worstDifference(logitsOf(model), training.logits()) < 1e-5);
   }
 
   void refusals_data() {

@@ -7,10 +7,8 @@
 #include "core/io/safetensors_writer.h"
 #include "core/methods/adapter_file.h"
 #include "core/methods/peft_format.h"
-#include "core/methods/registry.h"
-#include "core/methods/seeded_start.h"
 #include "tests/core/io/archive_builder.h"
-#include "tests/support/fake_model.h"
+#include "tests/support/fake_training.h"
 
 using namespace rankscope;
 using namespace rankscope::test;
@@ -21,9 +19,7 @@ namespace {
 constexpr const char* kPrefix = "base_model.model.";
 
 at::Tensor numbers(at::IntArrayRef shape, const std::string& name) {
-  at::Tensor value = at::empty(shape, at::kFloat);
-  fillNormal(value, 0.2, 5, name);
-  return value;
+  return normalTensor(shape, name, 0.2, at::kFloat);
 }
 
 // Factors for the sites named, of rank 2 unless `ranks` says otherwise.
@@ -57,12 +53,6 @@ struct Folder {
     if (!writeSafetensors(path() / "adapter_model.safetensors", tensors)) qFatal("cannot write");
   }
 };
-
-at::Tensor logitsOf(FakeModel& model) {
-  const at::NoGradGuard noGrad;
-  ForwardContext context;
-  return model.logits(fakeBatch(model), context);
-}
 
 // The update merged by hand: W + scale B A for the sites given.
 at::Tensor expected(const NamedTensors& tensors, double scale) {
@@ -124,7 +114,7 @@ class AdapterFileTest : public QObject {
     folder.tensors(tensors);
     const auto method = loadAdapterFolder(folder.path(), model);
     QVERIFY2(method.ok(), method.ok() ? "" : method.error().message().c_str());
-    const double difference = (logitsOf(model) - expected(tensors, scale)).abs().max().item<double>();
+    const double difference = worstDifference(logitsOf(model), expected(tensors, scale));
     QVERIFY2(difference < 1e-5, fmt::format("{}", difference).c_str());
   }
 
@@ -137,7 +127,7 @@ class AdapterFileTest : public QObject {
     const auto method = loadAdapterFolder(folder.path(), model);
     QVERIFY2(method.ok(), method.ok() ? "" : method.error().message().c_str());
     QCOMPARE((*method)->factorPairs().size(), size_t{1});
-    QVERIFY((logitsOf(model) - expected(tensors, 2)).abs().max().item<double>() < 1e-5);
+    QVERIFY(worstDifference(logitsOf(model), expected(tensors, 2)) < 1e-5);
   }
 
   void headBiasesAndSavedModules() {

@@ -4,11 +4,9 @@
 #include <QtTest/QtTest>
 
 #include "core/methods/factor_probes.h"
-#include "core/methods/registry.h"
-#include "core/methods/seeded_start.h"
 #include "kernels/dora_ops.h"
 #include "kernels/ops.h"
-#include "tests/support/fake_model.h"
+#include "tests/support/fake_training.h"
 
 using namespace rankscope;
 using namespace rankscope::test;
@@ -18,34 +16,17 @@ namespace {
 constexpr double kScaling = 1.5;
 
 at::Tensor numbers(at::IntArrayRef shape, const char* name, at::ScalarType dtype = at::kFloat) {
-  at::Tensor value = at::empty(shape, at::kDouble);
-  fillNormal(value, 0.3, 11, name);
-  return value.to(dtype);
-}
-
-double worst(const at::Tensor& a, const at::Tensor& b) {
-  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
+  return normalTensor(shape, name, 0.3, dtype);
 }
 
 // DoRA on every q_proj of the model, away from its start.
-std::unique_ptr<Method> attached(Model& model, nlohmann::json options = nlohmann::json::object(), double dropout = 0) {
-  MethodSettings s;
-  s.name = "dora";
-  s.rank = 3;
-  s.alpha = 3 * kScaling;
+std::unique_ptr<Method> trainedDora(Model& model, const nlohmann::json& options = {}, double dropout = 0) {
+  MethodSettings s = smallSettings("dora", options, {"q_proj"});
+  s.alpha = static_cast<double>(s.rank) * kScaling;
   s.dropout = dropout;
-  s.targetModules = {"q_proj"};
-  s.options = std::move(options);
-  auto method = makeMethod(s);
-  if (auto ok = (*method)->attach(model); !ok) qFatal("%s", ok.error().message().c_str());
-  const at::NoGradGuard noGrad;
-  for (const auto& p : (*method)->trainable()) {
-    if (p.name.find("lora_") == std::string::npos) continue;
-    at::Tensor noise = at::empty_like(p.tensor.detach()), target = p.tensor;
-    fillNormal(noise, 0.2, 12, p.name);
-    target.add_(noise);
-  }
-  return std::move(method).value();
+  auto method = attached(model, s);
+  disturb(*method, 0.2, "lora_");
+  return method;
 }
 
 // W' by its definition.
@@ -54,12 +35,6 @@ at::Tensor adaptedWeight(const FactorPair& pair, const at::Tensor& original) {
   if (pair.startA.defined())
     v = v - pair.startB.to(at::kDouble).mm(pair.startA.to(at::kDouble)) * pair.scaling;
   return v * (pair.magnitude.detach().to(at::kDouble) / at::linalg_vector_norm(v, 2, at::IntArrayRef{1})).unsqueeze(1);
-}
-
-at::Tensor logitsOf(FakeModel& model) {
-  const at::NoGradGuard noGrad;
-  ForwardContext context;
-  return model.logits(fakeBatch(model), context);
 }
 
 }  // namespace
@@ -73,13 +48,14 @@ class Dora : public QObject {
       const at::Tensor w = numbers({70, 50}, "w", dtype), wide = dtype == at::kDouble ? w : w.to(at::kFloat);
       const at::Tensor a = numbers({5, 50}, "a", wide.scalar_type()), b = numbers({70, 5}, "b", wide.scalar_type());
       const at::Tensor squares = kernels::rowSquares(w);
-      QVERIFY(worst(squares, wide.to(at::kDouble).square().sum(1)) < 1e-6);
+      QVERIFY(worstDifference(squares, wide.to(at::kDouble).square().sum(1)) < 1e-6);
       const at::Tensor norms = kernels::doraRowNorms(w, squares, a, b, kScaling);
       QVERIFY(norms.scalar_type() == a.scalar_type());
-      QVERIFY(worst(norms, kernels::reference::doraRowNorms(w, a, b, kScaling)) < (dtype == at::kDouble ? 1e-12 : 2e-6));
+      const at::Tensor expected = kernels::reference::doraRowNorms(w, a, b, kScaling);
+      QVERIFY(worstDifference(norms, expected) < (dtype == at::kDouble ? 1e-12 : 2e-6));
       // A transposed view, as GPT-2 keeps its weights.
       const at::Tensor turned = w.t().contiguous().t();
-      QVERIFY(worst(kernels::doraRowNorms(turned, kernels::rowSquares(turned), a, b, kScaling), norms) < 2e-6);
+      QVERIFY(worstDifference(kernels::doraRowNorms(turned, kernels::rowSquares(turned), a, b, kScaling), norms) < 2e-6);
     }
   }
 
@@ -105,7 +81,8 @@ class Dora : public QObject {
         list = {out.detach(), y.grad(), m.grad()};
         if (withBias) list.push_back(bias.grad());
       }
-      for (size_t i = 0; i < ours.size(); ++i) QVERIFY2(worst(ours[i], theirs[i]) < 1e-13, std::to_string(i).c_str());
+      for (size_t i = 0; i < ours.size(); ++i)
+        QVERIFY2(worstDifference(ours[i], theirs[i]) < 1e-13, std::to_string(i).c_str());
     }
     const at::Tensor y = numbers({9, 6}, "y", at::kBFloat16), m = numbers({6}, "m").abs() + 0.5;
     QVERIFY(at::equal(kernels::rescaleColumns(y, numbers({6}, "bias"), m, m), y));
@@ -114,7 +91,7 @@ class Dora : public QObject {
   // METHODS 6: ∂ℓ/∂V = diag(m/‖V‖) ∂ℓ/∂W', rows of it not orthogonal to V's; ∂ℓ/∂m_i = ⟨∂ℓ/∂W'_i, V_i/‖V_i‖⟩.
   void gradientsHoldTheNormConstant() {
     FakeModel model({at::kDouble}), whole({at::kDouble});
-    auto method = attached(model);
+    auto method = trainedDora(model);
     ForwardContext context;
     model.loss(fakeBatch(model), context, 0).backward();
     std::map<std::string, at::Tensor> leaves;
@@ -131,9 +108,9 @@ class Dora : public QObject {
       const at::Tensor v = pair.site->weight + pair.B.detach().mm(pair.A.detach()) * pair.scaling;
       const at::Tensor norm = at::linalg_vector_norm(v, 2, at::IntArrayRef{1});
       const at::Tensor gradV = grad * (pair.magnitude.detach() / norm).unsqueeze(1);
-      QVERIFY(worst(pair.B.grad(), gradV.mm(pair.A.detach().t()) * pair.scaling) < 1e-12);
-      QVERIFY(worst(pair.A.grad(), pair.B.detach().t().mm(gradV) * pair.scaling) < 1e-12);
-      QVERIFY(worst(pair.magnitude.grad(), (grad * v).sum(1) / norm) < 1e-12);
+      QVERIFY(worstDifference(pair.B.grad(), gradV.mm(pair.A.detach().t()) * pair.scaling) < 1e-12);
+      QVERIFY(worstDifference(pair.A.grad(), pair.B.detach().t().mm(gradV) * pair.scaling) < 1e-12);
+      QVERIFY(worstDifference(pair.magnitude.grad(), (grad * v).sum(1) / norm) < 1e-12);
       QVERIFY((gradV * v).sum(1).abs().max().item<double>() > 1e-6);
     }
   }
@@ -141,14 +118,14 @@ class Dora : public QObject {
   void mergedRowsHaveTheirMagnitudes() {
     for (const auto dtype : {at::kFloat, at::kDouble}) {
       FakeModel model({dtype});
-      auto method = attached(model);
+      auto method = trainedDora(model);
       std::map<const LinearSite*, at::Tensor> magnitudes;
       for (const FactorPair& pair : method->factorPairs()) magnitudes[pair.site] = pair.magnitude.detach();
       const at::Tensor before = logitsOf(model);
       QVERIFY(method->merge(model).ok());
-      QVERIFY(worst(before, logitsOf(model)) < 1e-5);
+      QVERIFY(worstDifference(before, logitsOf(model)) < 1e-5);
       for (const auto& [site, magnitude] : magnitudes)
-        QVERIFY(worst(at::linalg_vector_norm(site->weight, 2, at::IntArrayRef{1}), magnitude.abs()) < 1e-6);
+        QVERIFY(worstDifference(at::linalg_vector_norm(site->weight, 2, at::IntArrayRef{1}), magnitude.abs()) < 1e-6);
     }
   }
 
@@ -157,7 +134,7 @@ class Dora : public QObject {
       FakeModel model;
       std::map<std::string, at::Tensor> before;
       for (const LinearSite* site : model.sites()) before[site->name] = site->weight;
-      auto method = attached(model, {{"init", start}});
+      auto method = trainedDora(model, {{"init", start}});
       const FactorStats stats = FactorProbes(*method).measure();
       const auto pairs = method->factorPairs();
       for (size_t i = 0; i < pairs.size(); ++i) {
@@ -171,7 +148,7 @@ class Dora : public QObject {
   // As PEFT: the base path of the undropped input, and (c − 1) x̃ Wᵀ + c s x̃ Aᵀ Bᵀ of the dropped one.
   void dropoutActsOnTheAdaptedPath() {
     FakeModel model({at::kDouble});
-    auto method = attached(model, {}, 0.4);
+    auto method = trainedDora(model, {}, 0.4);
     const FactorPair pair = method->factorPairs().front();
     const LinearSite& site = model.site(pair.site->name);
     const at::Tensor x = numbers({7, site.inFeatures}, "x", at::kDouble);
@@ -185,26 +162,25 @@ class Dora : public QObject {
     QVERIFY(at::equal(output(1, true), output(1, true)));
     QVERIFY(!at::equal(output(1, true), output(2, true)));
     const at::Tensor merged = adaptedWeight(pair, site.weight);
-    QVERIFY(worst(output(1, false), at::linear(x, merged, site.bias)) < 1e-13);
+    QVERIFY(worstDifference(output(1, false), at::linear(x, merged, site.bias)) < 1e-13);
     const at::Tensor dropped = kernels::dropout(x, 0.4, kernels::dropoutSeed(3, 0, 0), 0);
     const at::Tensor expected = at::linear(x, site.weight, site.bias) + at::linear(dropped, merged - site.weight);
-    QVERIFY(worst(output(3, true), expected) < 1e-13);
+    QVERIFY(worstDifference(output(3, true), expected) < 1e-13);
   }
 
   // With both factors random, the start leaves the base weight, and the export is DoRA of twice the rank on the original.
   void togetherWithAStartThatLeavesTheWeight() {
     FakeModel model;
-    auto method = attached(model, {{"init", "redraw"}, {"rule", "reflora"}, {"warmup_steps", 0}});
+    auto method = trainedDora(model, {{"init", "redraw"}, {"rule", "reflora"}, {"warmup_steps", 0}});
     MethodSettings plain = method->settings();
     plain.options = nlohmann::json::object();
     plain.rank *= 2;
     plain.alpha *= 2;
     FakeModel other;
-    auto again = std::move(*makeMethod(plain));
-    QVERIFY(again->attach(other).ok());
+    auto again = attached(other, plain);
     auto ok = again->loadAdapterTensors(method->adapterTensors());
     if (!ok) QFAIL(ok.error().message().c_str());
-    QVERIFY(worst(logitsOf(model), logitsOf(other)) < 1e-5);
+    QVERIFY(worstDifference(logitsOf(model), logitsOf(other)) < 1e-5);
     QCOMPARE(method->adapterConfig(model, "")["r"], nlohmann::json(plain.rank));
     QCOMPARE(method->adapterConfig(model, "")["use_dora"], nlohmann::json(true));
   }

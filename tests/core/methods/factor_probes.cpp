@@ -5,37 +5,19 @@
 #include <cmath>
 
 #include "core/methods/factor_probes.h"
-#include "core/methods/registry.h"
-#include "core/methods/seeded_start.h"
-#include "tests/support/fake_model.h"
+#include "tests/support/fake_training.h"
 
 using namespace rankscope;
 using namespace rankscope::test;
 
 namespace {
 
-std::unique_ptr<Method> attach(Model& model, const std::string& name, int warmup) {
-  MethodSettings s;
-  s.name = name;
-  s.rank = 3;
-  s.alpha = 5;
+std::unique_ptr<Method> attachedEverywhere(Model& model, const std::string& name, int warmup) {
+  MethodSettings s = smallSettings(name, {{"warmup_steps", warmup}});
   if (name != "full") s.targetModules = {"all-linear"};
-  s.options["warmup_steps"] = warmup;
-  auto method = makeMethod(s);
-  if (auto ok = (*method)->attach(model); !ok) qFatal("%s", ok.error().message().c_str());
-  return std::move(method).value();
+  return attached(model, s);
 }
 
-void disturb(const Method& method, double size) {
-  const at::NoGradGuard noGrad;
-  for (const auto& p : method.trainable()) {
-    at::Tensor noise = at::empty_like(p.tensor.detach()), target = p.tensor;
-    fillNormal(noise, size, 7, p.name);
-    target.add_(noise);
-  }
-}
-
-double sizeOf(const at::Tensor& t) { return t.detach().to(at::kDouble).norm().item<double>(); }
 bool near(double a, double b, double tolerance = 1e-5) {
   return std::abs(a - b) <= tolerance * std::max(1e-12, std::abs(b));
 }
@@ -62,7 +44,7 @@ class FactorProbesTest : public QObject {
     FakeModel model({static_cast<at::ScalarType>(dtype)});
     std::map<std::string, at::Tensor> before;
     for (const auto* site : model.sites()) before[site->name] = site->weight;
-    auto method = attach(model, name.toStdString(), warmup);
+    auto method = attachedEverywhere(model, name.toStdString(), warmup);
     const FactorProbes probes(*method);
     disturb(*method, 0.05);
     const FactorStats stats = probes.measure();
@@ -83,7 +65,7 @@ class FactorProbesTest : public QObject {
   void nothingHasMovedAtTheStart() {
     for (const auto& [name, warmup] : {std::pair{"lora", 1}, std::pair{"reflora", 0}, std::pair{"full", 1}}) {
       FakeModel model;
-      auto method = attach(model, name, warmup);
+      auto method = attachedEverywhere(model, name, warmup);
       for (double value : FactorProbes(*method).measure().relativeUpdate) QVERIFY(std::abs(value) < 1e-7);
     }
   }
@@ -93,7 +75,7 @@ class FactorProbesTest : public QObject {
       FakeModel model({dtype});
       std::map<std::string, at::Tensor> before;
       for (const auto* site : model.sites()) before[site->name] = site->weight.to(at::kDouble);
-      auto method = attach(model, "full", 1);
+      auto method = attachedEverywhere(model, "full", 1);
       const FactorProbes probes(*method);
       disturb(*method, 0.05);
       const FactorStats stats = probes.measure();
@@ -108,9 +90,7 @@ class FactorProbesTest : public QObject {
   }
 
   void distancesOfLargeTensors() {
-    at::Tensor a = at::empty({311, 517}), b = at::empty({311, 517});
-    fillNormal(a, 1, 1, "a");
-    fillNormal(b, 1, 1, "b");
+    const at::Tensor a = normalTensor({311, 517}, "a", 1, at::kFloat), b = normalTensor({311, 517}, "b", 1, at::kFloat);
     QVERIFY(near(frobeniusNorm(a), sizeOf(a), 1e-12));
     QVERIFY(near(frobeniusDistance(a, b), sizeOf(a.to(at::kDouble) - b.to(at::kDouble)), 1e-6));
     QVERIFY(near(frobeniusDistance(a, b.to(at::kBFloat16)),

@@ -5,22 +5,18 @@
 #include "core/methods/registry.h"
 #include "core/methods/trained_parameters.h"
 #include "core/optim/registry.h"
-#include "tests/support/fake_model.h"
+#include "tests/support/fake_training.h"
 
 using namespace rankscope;
 using namespace rankscope::test;
 
 namespace {
 
-std::unique_ptr<Method> attach(Model& model, const std::vector<std::string>& targets = {},
-                               const std::vector<std::string>& layers = {}) {
-  MethodSettings s;
-  s.name = "full";
-  s.targetModules = targets;
+std::unique_ptr<Method> attachedFull(Model& model, const std::vector<std::string>& targets = {},
+                                     const std::vector<std::string>& layers = {}) {
+  MethodSettings s = smallSettings("full", {}, targets);
   s.layersToTransform = layers;
-  auto method = makeMethod(s);
-  if (auto ok = (*method)->attach(model); !ok) qFatal("%s", ok.error().message().c_str());
-  return std::move(method).value();
+  return attached(model, s);
 }
 
 std::vector<std::string> namesOf(const Method& method) {
@@ -37,7 +33,7 @@ class FullMethod : public QObject {
  private Q_SLOTS:
   void everyParameterTrains() {
     FakeModel model;
-    auto method = attach(model);
+    auto method = attachedFull(model);
     QCOMPARE(method->trainable().size(), model.parameters().entries().size());
     for (const auto& p : method->trainable()) QVERIFY(p.tensor.is_same(model.parameters().at(p.name)));
     QCOMPARE(method->changedSites().size(), model.sites().size());
@@ -59,7 +55,7 @@ class FullMethod : public QObject {
     FakeModel model({at::kBFloat16});
     std::map<std::string, at::Tensor> before;
     for (const auto& e : model.parameters().entries()) before[e.name] = e.tensor;
-    auto method = attach(model);
+    auto method = attachedFull(model);
     for (const auto& p : method->trainable()) {
       QVERIFY(p.tensor.scalar_type() == at::kFloat);
       QVERIFY(at::equal(p.tensor.detach(), before[p.name].to(at::kFloat)));
@@ -85,7 +81,7 @@ class FullMethod : public QObject {
     options.classification = false;
     options.dtype = at::kDouble;
     FakeModel model(options);
-    auto method = attach(model);
+    auto method = attachedFull(model);
     const auto names = namesOf(*method);
     QCOMPARE(std::count(names.begin(), names.end(), "model.embed_tokens.weight"), 1);
     QCOMPARE(std::count(names.begin(), names.end(), "lm_head.weight"), 0);
@@ -111,7 +107,7 @@ class FullMethod : public QObject {
   void choicesOfModulesAndLayers() {
     {
       FakeModel model;
-      auto method = attach(model, {"up_proj"});
+      auto method = attachedFull(model, {"up_proj"});
       QVERIFY((namesOf(*method) == std::vector<std::string>{"model.layers.0.mlp.up_proj.weight",
                                                             "model.layers.1.mlp.up_proj.weight", "classifier.weight",
                                                             "classifier.bias"}));
@@ -119,14 +115,14 @@ class FullMethod : public QObject {
     }
     {
       FakeModel model;
-      auto method = attach(model, {}, {"1"});
+      auto method = attachedFull(model, {}, {"1"});
       const auto names = namesOf(*method);
       QCOMPARE(names.size(), size_t{7});
       QCOMPARE(names.front(), std::string("model.layers.1.input_layernorm.weight"));
     }
     {
       FakeModel model;
-      auto method = attach(model, {"all-linear"});
+      auto method = attachedFull(model, {"all-linear"});
       const auto names = namesOf(*method);
       QCOMPARE(names.size(), size_t{10});
       QVERIFY(std::find(names.begin(), names.end(), "model.embed_tokens.weight") == names.end());
@@ -143,7 +139,7 @@ class FullMethod : public QObject {
 
   void adapterConfigIsEmpty() {
     FakeModel model;
-    auto method = attach(model);
+    auto method = attachedFull(model);
     QVERIFY(method->adapterConfig(model, "base").empty());
     QVERIFY(method->factorPairs().empty());
   }

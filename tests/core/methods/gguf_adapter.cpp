@@ -8,11 +8,11 @@
 #include "core/io/mapped_file.h"
 #include "core/io/weight_source.h"
 #include "core/methods/gguf_adapter.h"
-#include "core/methods/registry.h"
-#include "core/methods/seeded_start.h"
 #include "core/models/registry.h"
+#include "tests/support/fake_training.h"
 
 using namespace rankscope;
+using namespace rankscope::test;
 namespace fs = std::filesystem;
 
 namespace {
@@ -31,17 +31,10 @@ std::unique_ptr<Model> tinyModel(const fs::path& folder, const char* type, HeadK
   return std::move(model).value();
 }
 
-std::unique_ptr<Method> attached(Model& model, MethodSettings settings) {
-  auto method = makeMethod(std::move(settings));
-  if (!method) qFatal("%s", method.error().message().c_str());
-  if (auto ok = (*method)->attach(model); !ok) qFatal("%s", ok.error().message().c_str());
-  const at::NoGradGuard noGrad;
-  for (const OptimizedParameter& p : (*method)->trainable()) {
-    at::Tensor noise = at::empty_like(p.tensor.detach()), target = p.tensor;
-    fillNormal(noise, 0.1, 7, p.name);
-    target.add_(noise);
-  }
-  return std::move(method).value();
+std::unique_ptr<Method> trainedMethod(Model& model, const MethodSettings& settings) {
+  auto method = attached(model, settings);
+  disturb(*method);
+  return method;
 }
 
 }  // namespace
@@ -81,7 +74,7 @@ class GgufAdapterTest : public QObject {
       settings.rankPattern = {{"q_proj", 2}};
       settings.alphaPattern = {{"down_proj", 3}};
     }
-    const auto trained = attached(*model, settings);
+    const auto trained = trainedMethod(*model, settings);
     const auto report = writeGgufAdapter(file, *trained, *model, "test");
     QVERIFY2(report.ok(), report.ok() ? "" : report.error().message().c_str());
     QCOMPARE(report->sites, int64_t{14});
@@ -117,12 +110,12 @@ class GgufAdapterTest : public QObject {
     MethodSettings settings;
     settings.targetModules = {"q_proj"};
     const auto classifier = tinyModel(folder, "llama", HeadKind::SequenceClassification);
-    const auto withHead = attached(*classifier, settings);
+    const auto withHead = trainedMethod(*classifier, settings);
     const auto refused = writeGgufAdapter(folder / "a.gguf", *withHead, *classifier, "x");
     QVERIFY(!refused.ok() && refused.error().message().find("factors only") != std::string::npos);
     const auto whole = tinyModel(folder, "llama");
     settings.name = "full";
-    const auto full = attached(*whole, settings);
+    const auto full = trainedMethod(*whole, settings);
     const auto none = writeGgufAdapter(folder / "a.gguf", *full, *whole, "x");
     QVERIFY(!none.ok() && !none.error().hint.empty());
     QVERIFY(!fs::exists(folder / "a.gguf"));

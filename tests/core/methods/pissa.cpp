@@ -4,52 +4,14 @@
 
 #include <fstream>
 
+#include "core/io/safetensors_writer.h"
 #include "core/methods/adapter_file.h"
 #include "core/methods/peft_format.h"
 #include "core/methods/registry.h"
-#include "core/methods/seeded_start.h"
-#include "core/optim/registry.h"
-#include "core/io/safetensors_writer.h"
-#include "tests/support/fake_model.h"
+#include "tests/support/fake_training.h"
 
 using namespace rankscope;
 using namespace rankscope::test;
-
-namespace {
-
-MethodSettings settingsOf(const std::string& name = "pissa") {
-  MethodSettings s;
-  s.name = name;
-  s.rank = 3;
-  s.alpha = 6;
-  s.targetModules = {"q_proj", "down_proj"};
-  return s;
-}
-
-std::unique_ptr<Method> attached(Model& model, const MethodSettings& settings) {
-  auto method = std::move(*makeMethod(settings));
-  if (auto ok = method->attach(model); !ok) qFatal("%s", ok.error().message().c_str());
-  return method;
-}
-
-void disturb(const Method& method) {
-  const at::NoGradGuard noGrad;
-  for (const auto& p : method.trainable()) {
-    at::Tensor noise = at::empty_like(p.tensor.detach()), target = p.tensor;
-    fillNormal(noise, 0.1, 8, p.name);
-    target.add_(noise);
-  }
-}
-
-at::Tensor logitsOf(Model& model) {
-  const at::NoGradGuard noGrad;
-  ForwardContext context;
-  return model.logits(fakeBatch(static_cast<FakeModel&>(model)), context);
-}
-
-double worst(const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>(); }
-
-}  // namespace
 
 class Pissa : public QObject {
   Q_OBJECT
@@ -66,17 +28,16 @@ class Pissa : public QObject {
     for (const auto dtype : {at::kFloat, at::kDouble}) {
       const double tolerance = dtype == at::kFloat ? 2e-5 : 1e-10;
       FakeModel model({dtype}), plain({dtype});
-      MethodSettings s = settingsOf();
-      s.options["svd_iterations"] = iterations;
+      const MethodSettings s = smallSettings("pissa", {{"svd_iterations", iterations}});
       auto method = attached(model, s);
-      QVERIFY(worst(logitsOf(model), logitsOf(plain)) < tolerance);
+      QVERIFY(worstDifference(logitsOf(model), logitsOf(plain)) < tolerance);
       for (const FactorPair& pair : method->factorPairs()) {
         const at::Tensor a = pair.A.detach(), b = pair.B.detach();
         const at::Tensor original = plain.site(pair.site->name).weight;
-        QVERIFY(worst(pair.site->weight + b.mm(a) * pair.scaling, original) < 1e-6);
+        QVERIFY(worstDifference(pair.site->weight + b.mm(a) * pair.scaling, original) < 1e-6);
         const at::Tensor sigma = at::linalg_svdvals(original).narrow(0, 0, 3) / pair.scaling;
-        QVERIFY(worst(a.mm(a.t()), at::diag(sigma)) < tolerance);
-        QVERIFY(worst(b.t().mm(b), at::diag(sigma)) < tolerance);
+        QVERIFY(worstDifference(a.mm(a.t()), at::diag(sigma)) < tolerance);
+        QVERIFY(worstDifference(b.t().mm(b), at::diag(sigma)) < tolerance);
       }
       FakeModel again({dtype});
       const auto twice = attached(again, s)->factorPairs(), once = method->factorPairs();
@@ -86,42 +47,37 @@ class Pissa : public QObject {
 
   // Balanced factors: RefLoRA's S is the identity, so its step is the plain one.
   void balancedFactorsNeedNoPreconditioner() {
-    FakeModel one({at::kDouble}), two({at::kDouble});
-    MethodSettings preconditioned = settingsOf();
-    preconditioned.options = {{"rule", "reflora"}, {"warmup_steps", 0}};
-    auto plain = attached(one, settingsOf()), balanced = attached(two, preconditioned);
-    for (auto* side : {&plain, &balanced}) {
-      Model& model = side == &plain ? static_cast<Model&>(one) : two;
-      auto optimizer = std::move(*makeOptimizer((*side)->trainable(), OptimizerSettings{}));
-      ForwardContext context;
-      model.loss(fakeBatch(one), context, 0).backward();
-      (*side)->beforeStep({0, 10, 0.01}, *optimizer);
+    FakeTraining plain(smallSettings("pissa"), {.dtype = at::kDouble});
+    FakeTraining balanced(smallSettings("pissa", {{"rule", "reflora"}, {"warmup_steps", 0}}), {.dtype = at::kDouble});
+    for (FakeTraining* training : {&plain, &balanced}) {
+      training->backward(0);
+      training->method->beforeStep(training->infoOf(0), *training->optimizer);
     }
-    const auto left = plain->factorPairs(), right = balanced->factorPairs();
+    const auto left = plain.method->factorPairs(), right = balanced.method->factorPairs();
     for (size_t i = 0; i < left.size(); ++i) {
-      QVERIFY(worst(left[i].A.grad(), right[i].A.grad()) < 1e-10);
-      QVERIFY(worst(left[i].B.grad(), right[i].B.grad()) < 1e-10);
+      QVERIFY(worstDifference(left[i].A.grad(), right[i].A.grad()) < 1e-10);
+      QVERIFY(worstDifference(left[i].B.grad(), right[i].B.grad()) < 1e-10);
     }
   }
 
   // What is saved is plain LoRA of twice the rank against the original weight, as PEFT's conversion writes it.
   void savedAsLoraOfTwiceTheRank() {
     FakeModel model, other;
-    auto method = attached(model, settingsOf());
+    auto method = attached(model, smallSettings("pissa"));
     disturb(*method);
     const auto config = method->adapterConfig(model, "base");
     QCOMPARE(config["r"], nlohmann::json(6));
     QCOMPARE(config["lora_alpha"], nlohmann::json(12));
     QCOMPARE(config["init_lora_weights"], nlohmann::json(true));
-    MethodSettings lora = settingsOf("lora");
+    MethodSettings lora = smallSettings("lora");
     lora.rank = 6;
     lora.alpha = 12;
     auto again = attached(other, lora);
     QVERIFY(again->loadAdapterTensors(method->adapterTensors()).ok());
-    QVERIFY(worst(logitsOf(model), logitsOf(other)) < 1e-5);
+    QVERIFY(worstDifference(logitsOf(model), logitsOf(other)) < 1e-5);
     // And as PiSSA once more, also when the start is not sought because it follows from the file.
     FakeModel third;
-    MethodSettings follows = settingsOf();
+    MethodSettings follows = smallSettings("pissa");
     follows.stateFollows = true;
     auto back = attached(third, follows);
     QVERIFY(back->loadAdapterTensors(method->adapterTensors()).ok());
@@ -131,7 +87,7 @@ class Pissa : public QObject {
   // PEFT's own folder without conversion: factors of rank r whose base is the residual.
   void importedWithoutConversion() {
     FakeModel model, other;
-    auto method = attached(model, settingsOf());
+    auto method = attached(model, smallSettings("pissa"));
     disturb(*method);
     NamedTensors tensors;
     for (const auto& [name, tensor] : method->adapterTensors()) {
@@ -149,9 +105,9 @@ class Pissa : public QObject {
     auto loaded = loadAdapterFolder(folder, other);
     QVERIFY2(loaded.ok(), loaded.ok() ? "" : loaded.error().message().c_str());
     QCOMPARE((*loaded)->settings().name, std::string("pissa"));
-    QVERIFY(worst(logitsOf(model), logitsOf(other)) < 1e-5);
+    QVERIFY(worstDifference(logitsOf(model), logitsOf(other)) < 1e-5);
     QVERIFY((*loaded)->merge(other).ok());
-    QVERIFY(worst(logitsOf(model), logitsOf(other)) < 1e-5);
+    QVERIFY(worstDifference(logitsOf(model), logitsOf(other)) < 1e-5);
     config["init_lora_weights"] = "pissa_niter_16";
     std::ofstream(folder / "adapter_config.json") << config.dump();
     const auto adapter = readAdapter(folder);
@@ -162,7 +118,7 @@ class Pissa : public QObject {
 
   void whatCannotBeStarted() {
     for (const auto& [rank, alpha, where] : {std::tuple{13, 6.0, "method.rank"}, std::tuple{3, -1.0, "method.alpha"}}) {
-      MethodSettings s = settingsOf();
+      MethodSettings s = smallSettings("pissa");
       s.rank = rank;
       s.alpha = alpha;
       FakeModel model;

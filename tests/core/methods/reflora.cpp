@@ -4,12 +4,10 @@
 
 #include <cmath>
 
-#include "core/methods/rules/reflora.h"
 #include "core/methods/registry.h"
-#include "core/methods/seeded_start.h"
-#include "core/optim/registry.h"
+#include "core/methods/rules/reflora.h"
 #include "kernels/reflora_ops.h"
-#include "tests/support/fake_model.h"
+#include "tests/support/fake_training.h"
 
 using namespace rankscope;
 using namespace rankscope::test;
@@ -18,48 +16,25 @@ namespace {
 
 constexpr const char* kSite = "model.layers.0.mlp.up_proj";  // [20, 12]
 
-at::Tensor random(at::IntArrayRef shape, const std::string& name, double size = 1) {
-  at::Tensor t = at::empty(shape, at::kDouble);
-  fillNormal(t, size, 11, name);
-  return t;
-}
-
-struct Rig {
-  FakeModel model{{at::kDouble}};
-  std::unique_ptr<Method> method;
-  std::unique_ptr<Optimizer> optimizer;
+struct Rig : FakeTraining {
   FactorPair pair;
 
-  Rig(const std::string& name, int64_t warmup, int64_t interval, const std::string& optimizerName = "sgd") {
-    MethodSettings s;
-    s.name = name;
-    s.rank = 3;
-    s.alpha = 6;
-    s.targetModules = {kSite};
-    s.options = {{"warmup_steps", warmup}, {"interval", interval}};
-    method = std::move(*makeMethod(s));
-    if (auto ok = method->attach(model); !ok) qFatal("%s", ok.error().message().c_str());
-    OptimizerSettings o;
-    o.name = optimizerName;
-    optimizer = std::move(*makeOptimizer(method->trainable(), o));
-    pair = method->factorPairs().front();
-  }
+  Rig(const std::string& name, int64_t warmup, int64_t interval)
+      : FakeTraining(smallSettings(name, {{"warmup_steps", warmup}, {"interval", interval}}, {kSite}),
+                     {.dtype = at::kDouble, .optimizer = {.name = "sgd"}, .learningRate = 2e-3, .maxGradNorm = 0}),
+        pair(method->factorPairs().front()) {}
   void set(const at::Tensor& a, const at::Tensor& b) {
     const at::NoGradGuard noGrad;
     pair.A.copy_(a);
     pair.B.copy_(b);
   }
-  void step(int64_t t, double rate, const at::Tensor& target) {
+  void stepTo(const at::Tensor& target, int64_t t) {
     for (const auto& p : method->trainable()) p.tensor.mutable_grad() = at::Tensor();
     (0.5 * (pair.scaling * pair.B.mm(pair.A) - target).square().sum()).backward();
-    method->beforeStep({t, 100, rate}, *optimizer);
-    optimizer->step(rate);
-    method->afterStep({t, 100, rate}, *optimizer);
+    update(t);
   }
   at::Tensor product() const { return pair.B.detach().mm(pair.A.detach()); }
 };
-
-double relative(const at::Tensor& a, const at::Tensor& b) { return ((a - b).norm() / b.norm()).item<double>(); }
 
 }  // namespace
 
@@ -76,39 +51,41 @@ class RefLoraMethod : public QObject {
   void sgdTrajectoryDoesNotSeeTheFactorisation() {
     QFETCH(QString, name);
     QFETCH(bool, invariant);
-    const at::Tensor a = random({3, 12}, "a"), b = random({20, 3}, "b"), target = random({20, 12}, "m");
-    const at::Tensor r = random({3, 3}, "r") + 3 * at::eye(3, at::kDouble);
+    const at::Tensor a = normalTensor({3, 12}, "a"), b = normalTensor({20, 3}, "b");
+    const at::Tensor target = normalTensor({20, 12}, "m");
+    const at::Tensor r = normalTensor({3, 3}, "r") + 3 * at::eye(3, at::kDouble);
     Rig one(name.toStdString(), 1, 1), two(name.toStdString(), 1, 1);
     one.set(a, b);
     two.set(r.mm(a), b.mm(at::inverse(r)));
     for (int64_t t = 1; t <= 15; ++t) {
-      one.step(t, 2e-3, target);
-      two.step(t, 2e-3, target);
+      one.stepTo(target, t);
+      two.stepTo(target, t);
     }
-    const double difference = relative(two.product(), one.product());
+    const double difference = relativeDifference(two.product(), one.product());
     QVERIFY2(invariant ? difference < 1e-12 : difference > 1e-3, fmt::format("{}", difference).c_str());
   }
 
   void aBalancedStartStepsAsLora() {
-    const auto [a, b] = refloraRefactor(random({3, 12}, "a"), random({20, 3}, "b"));
-    const at::Tensor target = random({20, 12}, "m");
+    const auto [a, b] = refloraRefactor(normalTensor({3, 12}, "a"), normalTensor({20, 3}, "b"));
+    const at::Tensor target = normalTensor({20, 12}, "m");
     Rig reflora("reflora", 1, 1), lora("lora", 1, 1);
     reflora.set(a, b);
     lora.set(a, b);
-    reflora.step(1, 1e-3, target);
-    lora.step(1, 1e-3, target);
-    QVERIFY(relative(reflora.pair.A.detach(), lora.pair.A.detach()) < 1e-12);
-    QVERIFY(relative(reflora.pair.B.detach(), lora.pair.B.detach()) < 1e-12);
+    reflora.stepTo(target, 1);
+    lora.stepTo(target, 1);
+    QVERIFY(relativeDifference(reflora.pair.A.detach(), lora.pair.A.detach()) < 1e-12);
+    QVERIFY(relativeDifference(reflora.pair.B.detach(), lora.pair.B.detach()) < 1e-12);
   }
 
   void warmupAndIntervalDecideWhichStepsAreConditioned() {
-    const at::Tensor a = random({3, 12}, "a"), b = random({20, 3}, "b"), target = random({20, 12}, "m");
+    const at::Tensor a = normalTensor({3, 12}, "a"), b = normalTensor({20, 3}, "b");
+    const at::Tensor target = normalTensor({20, 12}, "m");
     for (int64_t t = 0; t < 9; ++t) {
       Rig reflora("reflora", 3, 2), lora("lora", 3, 2);
       reflora.set(a, b);
       lora.set(a, b);
-      reflora.step(t, 1e-3, target);
-      lora.step(t, 1e-3, target);
+      reflora.stepTo(target, t);
+      lora.stepTo(target, t);
       const bool plain = at::equal(reflora.pair.A.detach(), lora.pair.A.detach());
       QCOMPARE(plain, t < 3 || (t - 3) % 2 != 0);
     }
@@ -119,12 +96,9 @@ class RefLoraMethod : public QObject {
     Rig rig("reflora", 0, 1);
     QVERIFY(rig.pair.B.detach().abs().max().item<double>() > 0);
     QVERIFY(rig.pair.B.detach().abs().max().item<double>() <= 1 / std::sqrt(3.0));
-    const at::NoGradGuard noGrad;
-    ForwardContext context;
-    const PackedBatch batch = fakeBatch(plain);
-    QVERIFY((plain.logits(batch, context) - rig.model.logits(batch, context)).abs().max().item<double>() < 1e-13);
+    QVERIFY(worstDifference(logitsOf(plain), rig.logits()) < 1e-13);
     QVERIFY(at::equal(rig.method->originalWeight(*rig.pair.site), plain.site(kSite).weight));
-    QVERIFY(relative(rig.pair.site->weight, plain.site(kSite).weight) > 0.01);
+    QVERIFY(relativeDifference(rig.pair.site->weight, plain.site(kSite).weight) > 0.01);
   }
 
   void stateOfARandomStartIsRestored() {
@@ -132,8 +106,7 @@ class RefLoraMethod : public QObject {
     MethodSettings other = first.method->settings();
     other.seed = 77;  // another draw
     FakeModel model({at::kDouble});
-    auto second = std::move(*makeMethod(other));
-    QVERIFY(second->attach(model).ok());
+    auto second = attached(model, other);
     QVERIFY(!at::equal(model.site(kSite).weight, first.pair.site->weight));
     QVERIFY(second->loadState(first.method->state()).ok());
     QVERIFY(at::equal(model.site(kSite).weight, first.pair.site->weight));
@@ -142,11 +115,11 @@ class RefLoraMethod : public QObject {
 
   void refactoringBalancesAndKeepsTheProduct() {
     for (auto dtype : {at::kFloat, at::kDouble}) {
-      const at::Tensor a = random({5, 30}, "a", 0.01).to(dtype), b = random({40, 5}, "b", 3).to(dtype);
+      const at::Tensor a = normalTensor({5, 30}, "a", 0.01, dtype), b = normalTensor({40, 5}, "b", 3, dtype);
       const auto [newA, newB] = refloraRefactor(a, b);
       const double tolerance = dtype == at::kFloat ? 1e-5 : 1e-12;
-      QVERIFY(relative(newB.mm(newA), b.mm(a)) < tolerance);
-      QVERIFY(relative(newA.mm(newA.t()), newB.t().mm(newB)) < tolerance);
+      QVERIFY(relativeDifference(newB.mm(newA), b.mm(a)) < tolerance);
+      QVERIFY(relativeDifference(newA.mm(newA.t()), newB.t().mm(newB)) < tolerance);
     }
   }
 

@@ -4,10 +4,10 @@
 
 #include "core/methods/registry.h"
 #include "core/methods/site_selection.h"
-#include "tests/support/fake_model.h"
+#include "tests/support/fake_training.h"
 
 using namespace rankscope;
-using rankscope::test::FakeModel;
+using namespace rankscope::test;
 
 class SiteSelection : public QObject {
   Q_OBJECT
@@ -87,10 +87,9 @@ class SiteSelection : public QObject {
     s.alpha = 8;
     s.rankPattern = {{"up_proj", 2}, {"^model\\.layers\\.1\\.self_attn.*", 3}};
     s.alphaPattern = {{"layers.0.mlp.up_proj", 1}};
-    auto method = makeMethod(s);
-    QVERIFY((*method)->attach(model).ok());
+    const auto method = attached(model, s);
     std::map<std::string, std::pair<int64_t, double>> found;
-    for (const auto& pair : (*method)->factorPairs()) found[pair.site->name] = {pair.A.size(0), pair.scaling};
+    for (const auto& pair : method->factorPairs()) found[pair.site->name] = {pair.A.size(0), pair.scaling};
     QCOMPARE(found["model.layers.0.self_attn.q_proj"].first, int64_t{4});
     QCOMPARE(found["model.layers.0.self_attn.q_proj"].second, 2.0);
     QCOMPARE(found["model.layers.1.self_attn.q_proj"].first, int64_t{3});

@@ -6,24 +6,22 @@
 
 #include <cmath>
 
-#include "core/methods/registry.h"
 #include "core/methods/seeded_start.h"
-#include "tests/support/fake_model.h"
+#include "tests/support/fake_training.h"
 
 using namespace rankscope;
-using rankscope::test::FakeModel;
+using namespace rankscope::test;
 
 namespace {
 
-std::map<std::string, at::Tensor> startOf(const std::vector<std::string>& targets, uint64_t seed) {
+TensorMap startOf(const std::vector<std::string>& targets, uint64_t seed) {
   FakeModel model;
   MethodSettings s;
   s.targetModules = targets;
   s.seed = seed;
-  auto method = makeMethod(s);
-  if (auto ok = (*method)->attach(model); !ok) qFatal("%s", ok.error().message().c_str());
-  std::map<std::string, at::Tensor> out;
-  for (const auto& pair : (*method)->factorPairs()) out[pair.site->name] = pair.A.detach().clone();
+  const auto method = attached(model, s);
+  TensorMap out;
+  for (const auto& pair : method->factorPairs()) out[pair.site->name] = pair.A.detach().clone();
   return out;
 }
 
@@ -69,10 +67,9 @@ class Start : public QObject {
     s.targetModules = {"all-linear"};
     s.rank = 16;
     s.options["init"] = "gaussian";
-    auto method = makeMethod(s);
-    QVERIFY((*method)->attach(model).ok());
+    const auto method = attached(model, s);
     std::vector<at::Tensor> all;
-    for (const auto& pair : (*method)->factorPairs()) {
+    for (const auto& pair : method->factorPairs()) {
       all.push_back(pair.A.detach().reshape(-1));
       QVERIFY(pair.B.detach().eq(0).all().item<bool>());
     }

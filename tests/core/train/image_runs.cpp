@@ -50,16 +50,13 @@ struct ImageHome : Home {
   }
   RunFolder images(const std::vector<std::string>& changes = {}) const {
     RunConfig config;
-    std::vector<std::string> all = {"model.path=" + model.string(), "model.random_init=true", "data.task=image_classification",
-                                    "data.train=" + data.string(), "data.augment.crop_padding=3", "data.augment.flip=true",
-                                    "method.name=full", "optim.learning_rate=0.003", "train.max_steps=12",
-                                    "train.batch_size=16", "train.accumulation=2", "train.threads=1", "train.eval_every=4",
-                                    "train.checkpoint_every=3", "train.probe_every=4", "train.compute_dtype=fp32", "seed=7"};
-    for (const ValidationIssue& issue : config.assign(all)) qWarning("%s", issue.error.message().c_str());
-    for (const ValidationIssue& issue : config.assign(changes)) qWarning("%s", issue.error.message().c_str());
-    Result<RunFolder> folder = RunFolder::create(places, config);
-    if (!folder) qFatal("%s", folder.error().message().c_str());
-    return *folder;
+    assign(config, {"model.path=" + model.string(), "model.random_init=true", "data.task=image_classification",
+                    "data.train=" + data.string(), "data.augment.crop_padding=3", "data.augment.flip=true",
+                    "method.name=full", "optim.learning_rate=0.003", "train.max_steps=12", "train.batch_size=16",
+                    "train.accumulation=2", "train.threads=1", "train.eval_every=4", "train.checkpoint_every=3",
+                    "train.probe_every=4", "train.compute_dtype=fp32", "seed=7"});
+    assign(config, changes);
+    return newRun(config);
   }
 };
 
@@ -214,7 +211,7 @@ class ImageRuns : public QObject {
   void wrongPairings() {
     const ImageHome home;
     RunConfig words = *home.images().config();
-    for (const ValidationIssue& issue : words.assign({"data.task=causal_lm"})) qWarning("%s", issue.error.message().c_str());
+    assign(words, {"data.task=causal_lm"});
     const auto text = setUpTraining(words, home.places);
     QVERIFY(!text.ok() && text.error().expected.find("image_classification") != std::string::npos);
     RunConfig pictures = home.config({"data.task=image_classification", "data.train=" + home.data.string()});

@@ -93,7 +93,7 @@ class QuestionRuns : public QObject {
         smallRunConfig({"model.path=" + smallModel(home, small.name), "data.task=question_answering",
                         "data.train=" + file.string(), "data.eval=" + file.string(), "method.name=full",
                         "train.max_steps=240", "train.eval_every=80", "train.checkpoint_every=80"});
-    const RunFolder whole = newRun(home, config), broken = newRun(home, config);
+    const RunFolder whole = home.newRun(config), broken = home.newRun(config);
     const TrainOutcome outcome = train(whole, home);
     QVERIFY2(!outcome.error, outcome.error ? outcome.error->message().c_str() : "");
 

@@ -277,7 +277,7 @@ class TrainRuns : public QObject {
     std::filesystem::path data = home.places.home / "empty.jsonl";
     QVERIFY(writeFileAtomically(data, ""));
     RunConfig config = home.config({"data.train=" + data.string()});
-    const RunFolder empty = *RunFolder::create(home.places, config);
+    const RunFolder empty = home.newRun(config);
     const TrainOutcome outcome = train(empty, home);
     QCOMPARE(outcome.state, event::RunState::Failed);
     QCOMPARE(outcome.exitCode(), 3);

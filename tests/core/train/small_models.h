@@ -222,19 +222,10 @@ inline std::string smallModel(const Home& home, const std::string& name) {
 
 inline RunConfig smallRunConfig(const std::vector<std::string>& assignments) {
   RunConfig config;
-  for (const char* each : {"model.random_init=true", "train.batch_size=8", "train.threads=1",
-                           "train.compute_dtype=fp32", "optim.learning_rate=0.003", "data.max_length=32", "seed=3"})
-    for (const ValidationIssue& issue : config.assign({each})) qWarning("%s", issue.error.message().c_str());
-  for (const ValidationIssue& issue : config.assign(assignments)) qWarning("%s", issue.error.message().c_str());
+  assign(config, {"model.random_init=true", "train.batch_size=8", "train.threads=1", "train.compute_dtype=fp32",
+                  "optim.learning_rate=0.003", "data.max_length=32", "seed=3"});
+  assign(config, assignments);
   return config;
-}
-
-inline RunFolder newRun(const Home& home, const RunConfig& config) {
-  const auto issues = validate(config);
-  for (const ValidationIssue& issue : issues) qWarning("%s", issue.error.message().c_str());
-  Result<RunFolder> folder = RunFolder::create(home.places, config);
-  if (!folder) qFatal("%s", folder.error().message().c_str());
-  return *folder;
 }
 
 }  // namespace rankscope::test

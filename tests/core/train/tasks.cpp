@@ -32,7 +32,7 @@ class TrainTasks : public QObject {
     const RunConfig config = smallRunConfig({"model.path=" + smallModel(home, "bert"), "data.task=masked_lm", "data.train=" + file.string(),
                                              "method.name=lora", "method.target_modules=query,value", "train.max_steps=240",
                                              "train.eval_every=80", "train.checkpoint_every=40", "data.mask_share=0.25"});
-    const RunFolder whole = newRun(home, config), broken = newRun(home, config);
+    const RunFolder whole = home.newRun(config), broken = home.newRun(config);
     const TrainOutcome outcome = train(whole, home);
     QVERIFY2(!outcome.error, outcome.error ? outcome.error->message().c_str() : "");
     const auto evals = eventsOf<event::Eval>(whole);
@@ -91,7 +91,7 @@ class TrainTasks : public QObject {
                                              "data.eval=" + file.string(), "method.name=full", "train.max_steps=60", "data.max_length=64",
                                              "train.eval_every=30", "train.checkpoint_every=60", "train.sample_every=60",
                                              "train.sample_tokens=4"});
-    const RunFolder run = newRun(home, config);
+    const RunFolder run = home.newRun(config);
     const TrainOutcome outcome = train(run, home);
     QVERIFY2(!outcome.error, outcome.error ? outcome.error->message().c_str() : "");
     const auto summary = eventsOf<event::End>(run).back().summary.at("values");
@@ -154,7 +154,7 @@ class TrainTasks : public QObject {
     write(file, rows);
     const std::vector<std::string> common = {"model.path=" + model.string(), "data.task=instruction", "data.train=" + file.string(),
                                              "method.name=lora", "train.max_steps=1", "data.max_length=64"};
-    const RunFolder run = newRun(home, smallRunConfig(common));
+    const RunFolder run = home.newRun(smallRunConfig(common));
     const TrainOutcome outcome = train(run, home);
     QVERIFY2(!outcome.error, outcome.error ? outcome.error->message().c_str() : "");
     QCOMPARE(run.config()->str("data.chat_template"), std::string("auto"));
@@ -164,7 +164,7 @@ class TrainTasks : public QObject {
     text[1] = "data.task=causal_lm";
     text[2] = "data.train=starter:data/reviews_train.jsonl";
     text.push_back("data.train_limit=20");
-    const RunFolder plain = newRun(home, smallRunConfig(text));
+    const RunFolder plain = home.newRun(smallRunConfig(text));
     QVERIFY(!train(plain, home).error);
     QVERIFY(eventsOf<event::Start>(plain)[0].chatTemplate.empty());
   }

@@ -18,6 +18,10 @@
 
 namespace rankscope::test {
 
+inline void assign(RunConfig& config, const std::vector<std::string>& assignments) {
+  for (const ValidationIssue& issue : config.assign(assignments)) qWarning("%s", issue.error.message().c_str());
+}
+
 // A user's home in a temporary folder, with the program's own resources.
 class Home {
  public:
@@ -31,24 +35,25 @@ class Home {
   // A run of a few quick steps; `assignments` on top.
   RunConfig config(const std::vector<std::string>& assignments = {}) const {
     RunConfig config;
-    const std::vector<std::string> all = {"model.path=starter:pretrain", "model.random_init=true", "data.task=instruction",
-                                    "data.train=starter:data/reviews_train.jsonl", "data.columns.answer=review",
-                                    "data.template={place} {label}", "data.max_length=48", "data.train_limit=60",
-                                    "data.eval_limit=12", "train.max_steps=12", "train.batch_size=4",
-                                    "train.threads=1", "method.name=reflora", "method.warmup_steps=3",
-                                    "method.dropout=0.1", "optim.learning_rate=0.005", "train.eval_every=4",
-                                    "train.checkpoint_every=3", "train.probe_every=4", "seed=7"};
-    for (const ValidationIssue& issue : config.assign(all)) qWarning("%s", issue.error.message().c_str());
+    assign(config, {"model.path=starter:pretrain", "model.random_init=true", "data.task=instruction",
+                    "data.train=starter:data/reviews_train.jsonl", "data.columns.answer=review",
+                    "data.template={place} {label}", "data.max_length=48", "data.train_limit=60",
+                    "data.eval_limit=12", "train.max_steps=12", "train.batch_size=4",
+                    "train.threads=1", "method.name=reflora", "method.warmup_steps=3",
+                    "method.dropout=0.1", "optim.learning_rate=0.005", "train.eval_every=4",
+                    "train.checkpoint_every=3", "train.probe_every=4", "seed=7"});
     // Second, so that what stops applying (RefLoRA's warm-up under another method) is dropped.
-    for (const ValidationIssue& issue : config.assign(assignments)) qWarning("%s", issue.error.message().c_str());
+    assign(config, assignments);
     return config;
   }
 
-  RunFolder run(const std::vector<std::string>& assignments = {}) const {
-    Result<RunFolder> folder = RunFolder::create(places, config(assignments));
+  RunFolder newRun(const RunConfig& config) const {
+    for (const ValidationIssue& issue : validate(config)) qWarning("%s", issue.error.message().c_str());
+    Result<RunFolder> folder = RunFolder::create(places, config);
     if (!folder) qFatal("%s", folder.error().message().c_str());
     return *folder;
   }
+  RunFolder run(const std::vector<std::string>& assignments = {}) const { return newRun(config(assignments)); }
 
  private:
   QTemporaryDir m_folder;

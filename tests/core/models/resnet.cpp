@@ -9,9 +9,12 @@
 #include "core/io/safetensors_writer.h"
 #include "core/methods/registry.h"
 #include "core/models/resnet_layout.h"
+#include "tests/support/fake_training.h"
 
 using namespace rankscope;
 using namespace rankscope::testing;
+using test::attached;
+using test::smallSettings;
 
 namespace {
 
@@ -31,17 +34,6 @@ PackedBatch imageBatch(const at::Tensor& pixels, const at::Tensor& labels = {}) 
   batch.labels = labels;
   for (int64_t i = 0; i <= pixels.size(0); ++i) batch.starts.push_back(i);
   return batch;
-}
-
-std::unique_ptr<Method> attached(const std::string& name, Model& model, std::vector<std::string> targets = {}) {
-  MethodSettings settings;
-  settings.name = name;
-  settings.targetModules = std::move(targets);
-  settings.rank = 4;
-  auto method = makeMethod(settings);
-  if (!method) qFatal("%s", method.error().message().c_str());
-  if (auto ok = (*method)->attach(model); !ok) qFatal("%s", ok.error().message().c_str());
-  return std::move(*method);
 }
 
 // A small network in a folder of its own, weights drawn.
@@ -125,7 +117,7 @@ class Resnets : public QObject {
         CLOSE(states[i], golden.get("out/hidden_states." + std::to_string(i)), 2e-4, 0);
     }
     // Gradients under the checkpoint's statistics, then one pass in training mode, which moves them.
-    auto method = attached("full", *model);
+    auto method = attached(*model, smallSettings("full"));
     const auto loss = model->loss(batch, context);
     CLOSE(loss.reshape({1}), golden.get("out/loss"), 1e-5, 0);
     loss.backward();
@@ -266,7 +258,7 @@ class Resnets : public QObject {
     for (const bool recompute : {false, true}) {
       auto model = small.model();
       model->gradientCheckpointing = recompute;
-      auto method = attached("full", *model);
+      auto method = attached(*model, smallSettings("full"));
       ForwardContext context;
       context.training = true;
       model->loss(drawnBatch(), context).backward();
@@ -286,7 +278,7 @@ class Resnets : public QObject {
     saved(small, *drawn);
     auto model = loadImages(small.path, 3);
     const auto before = model->buffers().at("resnet.embedder.embedder.normalization.running_mean").clone();
-    auto method = attached("lora", *model, {"classifier.1"});
+    auto method = attached(*model, smallSettings("lora", {}, {"classifier.1"}));
     QCOMPARE(method->trainable().size(), size_t{2});
     for (const auto& parameter : method->trainable()) {
       at::NoGradGuard off;
@@ -316,7 +308,7 @@ class Resnets : public QObject {
   void statisticsAreSavedAndResumed() {
     const SmallNetwork small;
     auto one = small.model(), two = small.model();
-    auto methodOne = attached("full", *one), methodTwo = attached("full", *two);
+    auto methodOne = attached(*one, smallSettings("full")), methodTwo = attached(*two, smallSettings("full"));
     ForwardContext context;
     context.training = true;
     (void)one->loss(drawnBatch(), context);

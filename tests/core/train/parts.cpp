@@ -9,7 +9,6 @@
 #include <numeric>
 #include <set>
 
-#include "core/methods/registry.h"
 #include "core/optim/registry.h"
 #include "core/train/checkpoint.h"
 #include "core/text/registry.h"
@@ -18,7 +17,7 @@
 #include "core/train/step_engine.h"
 #include "core/train/step_plan.h"
 #include "tests/core/io/gguf_builder.h"
-#include "tests/support/fake_model.h"
+#include "tests/support/fake_training.h"
 
 using namespace rankscope;
 using rankscope::test::FakeModel;
@@ -42,12 +41,7 @@ TokenizedSet threeSentences() {
 
 struct Rig {
   explicit Rig(double learningRate = 0.1, double clip = 1.0) {
-    MethodSettings settings;
-    settings.name = "lora";
-    settings.rank = 2;
-    settings.targetModules = {"all-linear"};
-    method = std::move(*makeMethod(settings));
-    if (!method->attach(model)) qFatal("attach");
+    method = test::attached(model, test::smallSettings("lora", {}, {"all-linear"}));
     OptimizerSettings sgd;
     sgd.name = "sgd";
     optimizer = std::move(*makeOptimizer(method->trainable(), sgd));

@@ -232,6 +232,22 @@ class MethodProperties : public QObject {
     for (const auto& p : training.method->trainable()) QVERIFY2(p.tensor.isfinite().all().item<bool>(), p.name.c_str());
   }
 
+  // Whoever moves a parameter, the optimizer or the method: what is derived from it and kept goes by its version.
+  void aStepCountsAsAChangeOfWhatTrains_data() { everyMethod(); }
+  void aStepCountsAsAChangeOfWhatTrains() {
+    const Row r = row();
+    FakeTraining training(r.settings, r.training);
+    training.start();
+    const auto trainable = training.method->trainable();
+    for (int64_t t = 0; t < 3; ++t) {
+      std::vector<int64_t> before;
+      for (const auto& p : trainable) before.push_back(p.tensor._version());
+      training.step(t);
+      for (size_t i = 0; i < trainable.size(); ++i)
+        QVERIFY2(trainable[i].tensor._version() > before[i], trainable[i].name.c_str());
+    }
+  }
+
   void trainingLowersTheLoss_data() { everyMethod(); }
   void trainingLowersTheLoss() {
     const Row r = row();

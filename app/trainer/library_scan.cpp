@@ -84,16 +84,25 @@ class Scan {
       if (m_request.found) m_request.found(item);
       m_items.push_back(std::move(item));
     };
-    if (isAdapterFolder(folder)) {
+    if (isAdapter(folder)) {
       if (m_request.adapters) add(adapterSummary(folder, m_places), folder);
       return;
     }
     const std::vector<fs::path> loose = looseGgufFiles(folder);
-    for (const fs::path& file : loose) add(modelSummary(file, m_places), file);
-    if (loose.empty() && isModelFolder(folder)) add(modelSummary(folder, m_places), folder);
+    // One file alone stands for its folder, with the tokenizer beside it; but not for the folder that holds all models.
+    if (loose.empty() || (loose.size() == 1 && !isAdapter(loose.front()) && folder != m_places.models)) {
+      if (isModelFolder(folder)) add(modelSummary(folder, m_places), folder);
+      return;
+    }
+    for (const fs::path& file : loose) {
+      if (!isAdapter(file))
+        add(modelSummary(file, m_places), file);
+      else if (m_request.adapters)
+        add(adapterSummary(file, m_places), file);
+    }
   }
 
-  // Several GGUF files side by side, without a config.json that would make the folder one model: each is one.
+  // GGUF files without a config.json that would make their folder one model.
   static std::vector<fs::path> looseGgufFiles(const fs::path& folder) {
     std::vector<fs::path> files;
     std::error_code code;
@@ -105,7 +114,6 @@ class Scan {
         files.push_back(it->path());
     }
     std::sort(files.begin(), files.end());
-    if (files.size() < 2) files.clear();
     return files;
   }
 

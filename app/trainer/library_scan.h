@@ -27,10 +27,11 @@ std::vector<std::filesystem::path> defaultModelFolders(const Places& places);
 // lies in two of the folders is listed once.
 nlohmann::json scanLibrary(const LibraryRequest& request, const Places& places);
 
-bool isAdapterFolder(const std::filesystem::path& folder);
+// A PEFT folder, or a file that llama.cpp loads beside its model.
+bool isAdapter(const std::filesystem::path& path);
 // What a list shows of an adapter; one that cannot be imported says why in "problem".
-nlohmann::json adapterSummary(const std::filesystem::path& folder, const Places& places);
+nlohmann::json adapterSummary(const std::filesystem::path& path, const Places& places);
 // That, with its tensors, targets and config.
-nlohmann::json describeAdapter(const std::filesystem::path& folder, const Places& places);
+nlohmann::json describeAdapter(const std::filesystem::path& path, const Places& places);
 
 }  // namespace rankscope

@@ -177,6 +177,14 @@ json modelSummary(const fs::path& folder, const Places& places) {
   return summaryOf(folder, places, readHeaders(folder));
 }
 
+Result<std::vector<SiteShape>> sitesOfModel(const fs::path& folder) {
+  const Result<json> config = readModelConfig(folder);
+  if (!config) return config.error();
+  Result<const ModelFamily*> family = findModelFamily(configText(*config, "model_type"));
+  if (!family) return family.error();
+  return (*family)->siteShapes(*config);
+}
+
 Result<json> inspectModel(const fs::path& folder, const Places& places) {
   const Headers headers = readHeaders(folder);
   if (!headers.config) return headers.config.error();

@@ -7,12 +7,14 @@
 #include "core/config/places.h"
 #include "core/config/result.h"
 #include "core/io/shard_index.h"
+#include "core/models/linear_site.h"
 
 namespace rankscope {
 
 bool isModelFolder(const std::filesystem::path& folder);
 // What a list shows of a model folder (or of one GGUF file); one that cannot be used says why in "problem".
 nlohmann::json modelSummary(const std::filesystem::path& folder, const Places& places);
+Result<std::vector<SiteShape>> sitesOfModel(const std::filesystem::path& folder);
 // Everything about one model: sites, tensors, heads, default targets.
 Result<nlohmann::json> inspectModel(const std::filesystem::path& folder, const Places& places);
 // All that can be told of a folder, for the library: as inspectModel where the model can be used; files, dtypes, the heads

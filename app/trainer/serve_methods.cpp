@@ -14,6 +14,7 @@
 #include "core/config/run_config.h"
 #include "core/data/prepare.h"
 #include "core/data/roles.h"
+#include "core/methods/adapter_file.h"
 #include "core/models/registry.h"
 #include "core/train/estimate.h"
 #include "rankscope_version.h"
@@ -75,9 +76,19 @@ Result<json> libraryDescribe(const ServeCall& call) {
   if (!path) return path.error();
   std::error_code code;
   if (!std::filesystem::exists(*path, code))
-    return Error{ErrorCode::BadInput, "there is nothing here any more", pathText(*path), "", "a model or an adapter",
-                 "Scan the folders again."};
-  return isAdapterFolder(*path) ? describeAdapter(*path, call.places) : describeModel(*path, call.places);
+    return Error{ErrorCode::BadInput, "there is nothing here", pathText(*path), "", "a model or an adapter",
+                 "Check the path; what was moved or deleted leaves the library when its folders are scanned again."};
+  return isAdapter(*path) ? describeAdapter(*path, call.places) : describeModel(*path, call.places);
+}
+
+Result<json> adapterFits(const ServeCall& call) {
+  Result<std::filesystem::path> adapter = pathParam(call, "adapter"), model = pathParam(call, "model");
+  if (!adapter) return adapter.error();
+  if (!model) return model.error();
+  Result<std::vector<SiteShape>> sites = sitesOfModel(*model);
+  if (!sites) return sites.error();
+  if (Result<void> fits = checkAdapterFits(*adapter, *sites); !fits) return fits.error();
+  return json{{"fits", true}};
 }
 
 Result<json> modelTokenizer(const ServeCall& call) {
@@ -176,6 +187,7 @@ const std::vector<ServeMethod>& serveMethods() {
       {"models.scan", Search, modelsScan},
       {"model.inspect", Quick, modelInspect},
       {"library.describe", Quick, libraryDescribe},
+      {"adapter.fits", Quick, adapterFits},
       {"model.tokenizer", Heavy, modelTokenizer},
       {"validate", Quick, validateConfig},
       {"data.inspect", Heavy, dataInspect},

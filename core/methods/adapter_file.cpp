@@ -10,6 +10,7 @@
 
 #include "core/config/json_text.h"
 #include "core/config/text_shown.h"
+#include "core/io/shard_index.h"
 #include "core/io/weight_source.h"
 #include "core/methods/peft_format.h"
 #include "core/methods/registry.h"
@@ -49,7 +50,7 @@ constexpr ForeignTensor kForeign[] = {{".lora_embedding_A", "an embedding's adap
                                       {".ia3_l", "IA3"}};
 
 std::string listed(const std::vector<std::string>& items) {
-  constexpr size_t kShown = 6;
+  constexpr size_t kShown = 3;
   const std::vector<std::string> head(items.begin(),
                                       items.begin() + static_cast<std::ptrdiff_t>(std::min(items.size(), kShown)));
   return fmt::format("{}{}", fmt::join(head, ", "),
@@ -223,14 +224,13 @@ int64_t headRows(const AdapterFile& adapter) {
 namespace {
 
 // Site names of the adapter in the model's words, where the class it was trained on had more or fewer prefixes.
-Result<std::map<std::string, std::string>> modelNames(const AdapterFile& adapter, const Model& model) {
+Result<std::map<std::string, std::string>> modelNames(const std::set<std::string>& sites, const std::vector<std::string>& own) {
   std::map<std::string, std::string> names;
   std::vector<std::string> strangers;
-  for (const std::string& site : sitesOf(adapter.tensors)) {
+  for (const std::string& site : sites) {
     std::vector<std::string> found;
-    for (const LinearSite* candidate : model.sites())
-      if (candidate->name == site || endsInModule(candidate->name, site) || endsInModule(site, candidate->name))
-        found.push_back(candidate->name);
+    for (const std::string& candidate : own)
+      if (candidate == site || endsInModule(candidate, site) || endsInModule(site, candidate)) found.push_back(candidate);
     const auto exact = std::find(found.begin(), found.end(), site);
     if (exact != found.end())
       names[site] = site;
@@ -244,7 +244,7 @@ Result<std::map<std::string, std::string>> modelNames(const AdapterFile& adapter
                fmt::format("{} sites of the adapter are not in the model", strangers.size()),
                "adapter",
                listed(strangers),
-               fmt::format("sites such as {}", model.sites().empty() ? "none" : model.sites().front()->name),
+               fmt::format("sites such as {}", own.empty() ? "none" : own.front()),
                "Check that this is the base model the adapter was trained on."};
 }
 
@@ -274,8 +274,39 @@ void fitTargets(AdapterFile& adapter, const Model& model) {
 
 }  // namespace
 
+Result<void> checkAdapterFits(const fs::path& path, const std::vector<SiteShape>& sites) {
+  Result<WeightSummary> weights = inspectWeights(path);
+  if (!weights) return weights.error();
+  std::map<std::string, std::vector<int64_t>> shapes;
+  std::set<std::string> adapted;
+  for (const TensorInfo& tensor : weights->tensors) {
+    const std::string name = plainPeftName(tensor.name);
+    const std::string site = siteOf(name);
+    if (site.empty()) continue;
+    shapes.emplace(name, tensor.shape);
+    adapted.insert(site);
+  }
+  std::vector<std::string> own;
+  for (const SiteShape& site : sites) own.push_back(site.name);
+  Result<std::map<std::string, std::string>> names = modelNames(adapted, own);
+  if (!names) return names.error();
+  for (const auto& [site, name] : *names) {
+    const auto down = shapes.find(site + std::string(kFactorA)), up = shapes.find(site + std::string(kFactorB));
+    if (down == shapes.end() || up == shapes.end() || down->second.size() != 2 || up->second.size() != 2) continue;
+    const SiteShape& shape = sites[static_cast<size_t>(std::find(own.begin(), own.end(), name) - own.begin())];
+    if (up->second[0] != shape.outFeatures || down->second[1] != shape.inFeatures)
+      return Error{ErrorCode::BadInput, "the adapter was made for a model of other sizes", name,
+                   fmt::format("{} × {}", up->second[0], down->second[1]),
+                   fmt::format("{} × {} at {}", shape.outFeatures, shape.inFeatures, name),
+                   "Choose the base model that the adapter was trained on."};
+  }
+  return {};
+}
+
 Result<void> fitAdapter(AdapterFile& adapter, const Model& model) {
-  Result<std::map<std::string, std::string>> names = modelNames(adapter, model);
+  std::vector<std::string> own;
+  for (const LinearSite* site : model.sites()) own.push_back(site->name);
+  Result<std::map<std::string, std::string>> names = modelNames(sitesOf(adapter.tensors), own);
   if (!names) return names.error();
   renameSites(adapter, *names);
   fitTargets(adapter, model);

@@ -27,6 +27,10 @@ Result<AdapterFile> readAdapter(const std::filesystem::path& path, std::optional
 // Number of classes of a classification head among the tensors: rows of its last matrix. 0 without a head.
 int64_t headRows(const AdapterFile& adapter);
 
+// Whether an adapter can sit on a model with these sites, told from its headers alone: each of its sites is in the model,
+// and its factors have that site's sizes.
+Result<void> checkAdapterFits(const std::filesystem::path& path, const std::vector<SiteShape>& sites);
+
 // Names and settings made the model's: prefixes that the base class adds or lacks; sites by name where the config's
 // targets mean others than the tensors do; modules that train whole; a head that the adapter lacks stays the model's.
 // The error lists what has no place in the model.

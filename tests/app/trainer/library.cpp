@@ -6,6 +6,7 @@
 
 #include <fstream>
 
+#include "core/io/gguf_writer.h"
 #include "tests/app/trainer/command_fixture.h"
 
 using namespace rankscope;
@@ -236,6 +237,57 @@ class TrainerLibrary : public QObject {
     // Nobody asked for adapters: the pickers see models only.
     list = serve(m_home, {question(1, "models.scan", json::object())})[1];
     QVERIFY(!named(list, "tiny-adapter"));
+  }
+
+  // Told from headers: by the sites' names, then by their sizes.
+  void anAdapterFitsItsBaseModelOnly() {
+    const fs::path root = m_home.places.models / "fits";
+    writeModel(root / "base", llamaShapes(2, 8, 16, 32), 2, 8, 16, 2, 32, 1);
+    writeModel(root / "wide", llamaShapes(2, 16, 32, 32), 2, 16, 32, 2, 32, 1);
+    writeModel(root / "short", llamaShapes(1, 8, 16, 32), 1, 8, 16, 2, 32, 1);
+    const fs::path adapter = root / "adapter";
+    fs::create_directories(adapter);
+    const std::string site = "base_model.model.model.layers.1.self_attn.q_proj.";
+    writeSparse(adapter / "adapter_model.safetensors", {{site + "lora_A.weight", {2, 8}}, {site + "lora_B.weight", {8, 2}}});
+    std::vector<json> questions;
+    for (const char* model : {"base", "wide", "short", "nothing"})
+      questions.push_back(question(static_cast<int>(questions.size()) + 1, "adapter.fits",
+                                   {{"adapter", adapter.string()}, {"model", (root / model).string()}}));
+    const std::map<int, json> answers = serve(m_home, questions);
+    QCOMPARE(answers.at(1), (json{{"fits", true}}));
+    QCOMPARE(answers.at(2)["error"]["what"], json("the adapter was made for a model of other sizes"));
+    QCOMPARE(answers.at(2)["error"]["found"], json("8 × 8"));
+    QCOMPARE(answers.at(3)["error"]["what"], json("1 sites of the adapter are not in the model"));
+    for (const int wrong : {2, 3, 4}) QVERIFY(!answers.at(wrong)["error"]["hint"].get<std::string>().empty());
+    fs::remove_all(root);
+  }
+
+  // Files in the folder that holds all models: each is one, and llama.cpp's adapters are adapters.
+  void looseFilesOfTheModelsFolder() {
+    GgufWriter writer;
+    writer.text("general.architecture", "llama");
+    writer.text("general.type", "adapter");
+    writer.text("adapter.type", "lora");
+    writer.real("adapter.lora.alpha", 6);
+    writer.floats("blk.0.attn_q.weight.lora_a", {2, 8}, std::string(64, '\0'));
+    writer.floats("blk.0.attn_q.weight.lora_b", {8, 2}, std::string(64, '\0'));
+    const fs::path file = m_home.places.models / "reviews.gguf";
+    QVERIFY(writer.write(file).ok());
+    json list = serve(m_home, {question(1, "models.scan", {{"adapters", true}})})[1];
+    QVERIFY(!named(list, m_home.places.models.filename().string()));
+    const json* item = named(list, "reviews.gguf");
+    QVERIFY(item);
+    QCOMPARE((*item)["kind"], json("adapter"));
+    QCOMPARE((*item)["rank"], json(2));
+    QCOMPARE((*item)["alpha"], json(6.0));
+    QCOMPARE((*item)["problem"], json(""));
+    const json page = serve(m_home, {question(1, "library.describe", {{"path", file.string()}})})[1];
+    QCOMPARE(page["tensors"].size(), size_t{2});
+    QCOMPARE(page["config"]["adapter.type"], json("lora"));
+    QVERIFY(page["problems"].empty());
+    list = serve(m_home, {question(1, "models.scan", json::object())})[1];
+    QVERIFY(!named(list, "reviews.gguf") && !named(list, m_home.places.models.filename().string()));
+    fs::remove(file);
   }
 
   void whatIsNoModelSaysSo() {

@@ -15,6 +15,7 @@
 #include "ui/newrun/consequences_panel.h"
 #include "ui/newrun/run_draft.h"
 #include "ui/plots/heatmap.h"
+#include "ui/shell/error_text.h"
 #include "ui/spectrum/spectrum_view.h"
 
 using namespace rankscope;

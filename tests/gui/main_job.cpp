@@ -15,6 +15,7 @@
 #include "tests/support/ui_fixture.h"
 #include "ui/newrun/consequences_panel.h"
 #include "ui/newrun/run_draft.h"
+#include "ui/shell/error_text.h"
 
 using namespace rankscope;
 using namespace rankscope::ui;

@@ -15,6 +15,7 @@
 #include "core/config/task_heads.h"
 #include "core/store/command_job.h"
 #include "ui/library/dialog_form.h"
+#include "ui/shell/error_text.h"
 #include "ui/shell/facts.h"
 #include "ui/shell/format.h"
 #include "ui/shell/grow_to_fit.h"
@@ -26,6 +27,7 @@ namespace rankscope::ui {
 namespace {
 
 constexpr int kLookDelay = 200;  // ms after the last key
+constexpr int kRowsTried = 50;
 
 QString shortData(const std::string& path) { return QString::fromStdString(shortDataName(path)); }
 
@@ -104,6 +106,7 @@ EvaluateDialog::EvaluateDialog(EvaluateSubject subject, TrainerClient& trainer, 
   connect(&m_wait, &QTimer::timeout, this, &EvaluateDialog::look);
   const auto dataChanged = [this] {
     m_details.reset();
+    m_readable = false;
     m_problem.clear();
     m_wait.start();
     refresh();
@@ -114,7 +117,7 @@ EvaluateDialog::EvaluateDialog(EvaluateSubject subject, TrainerClient& trainer, 
   connect(m_own, &QRadioButton::toggled, m_data, [this](bool checked) {
     if (!checked) m_data->setFocus();
   });
-  for (QLineEdit* line : {m_classes, m_options}) connect(line, &QLineEdit::textChanged, this, &EvaluateDialog::refresh);
+  for (QLineEdit* line : {m_classes, m_options}) connect(line, &QLineEdit::textChanged, this, dataChanged);
   connect(m_checkpoint, &QComboBox::currentIndexChanged, this, &EvaluateDialog::refresh);
   refresh();
   if (other()) m_data->setFocus();
@@ -128,14 +131,14 @@ RunConfig EvaluateDialog::config(QString* mistake) const {
   std::vector<std::string> words;
   for (const QString& option : wish().options) words.push_back(option.toStdString());
   for (const ValidationIssue& issue : config.assign(words))
-    if (mistake->isEmpty()) *mistake = QString::fromStdString(issue.error.message());
+    if (mistake->isEmpty()) *mistake = errorText(issue.error);
   return config;
 }
 
 void EvaluateDialog::look() {
-  if (!other() || path().isEmpty()) return;
-  QString ignored;
-  const RunConfig now = config(&ignored);
+  QString mistake;
+  const RunConfig now = config(&mistake);
+  if (!other() || path().isEmpty() || !mistake.isEmpty()) return;
   m_trainer.request(this, QStringLiteral("data.inspect"),
                     {{"path", path().toStdString()}, {"format", now.str("data.format")}, {"header", now.str("data.header")},
                      {"task", m_task->currentData().toString().toStdString()}},
@@ -144,10 +147,31 @@ void EvaluateDialog::look() {
 
 void EvaluateDialog::showData(const Result<nlohmann::json>& answer) {
   m_details.reset();
-  m_problem = answer.ok() ? QString() : QString::fromStdString(answer.error().message());
+  m_problem = answer.ok() ? QString() : errorText(answer.error());
   if (answer.ok()) m_details = readDataDetails(*answer);
-  if (m_details && m_details->rows == 0) m_problem = tr("There is no row to evaluate on.");
+  if (m_details && m_details->rows == 0)
+    m_problem = tr("There is no row to evaluate on. Choose other data.");
+  else if (m_details)
+    readRows();
   refresh();
+}
+
+// As a run that trained on it would: columns that are missing, classes that the model does not know, come out here.
+void EvaluateDialog::readRows() {
+  QString ignored;
+  RunConfig trial = config(&ignored);
+  const std::string task = m_task->currentData().toString().toStdString();
+  for (const auto& [key, value] : std::initializer_list<std::pair<const char*, nlohmann::json>>{
+           {"data.task", task}, {"data.train", path().toStdString()}, {"data.eval", ""}, {"data.eval_fraction", 0}, {"data.train_limit", kRowsTried}})
+    if (const Result<void> set = trial.set(key, value); !set) m_problem = errorText(set.error());
+  if (!m_problem.isEmpty()) return;
+  m_trainer.request(this, QStringLiteral("data.preview"), {{"config", trial.toJson()}, {"rows", 0}},
+                    [this](Result<nlohmann::json> answer) {
+                      m_readable = answer.ok();
+                      if (!answer.ok()) m_problem = errorText(answer.error());
+                      refresh();
+                    },
+                    QStringLiteral("evaluate.rows"));
 }
 
 void EvaluateDialog::refresh() {
@@ -172,8 +196,12 @@ void EvaluateDialog::refresh() {
   if (fromFile) (void)config(&mistake);
   showNote(m_optionsNote, mistake, true);
   makeInvalid(m_options, !mistake.isEmpty());
-  m_ok->setEnabled(!fromFile || (m_details && m_problem.isEmpty() && mistake.isEmpty()));
-  m_ok->setToolTip(m_ok->isEnabled() ? QString() : !mistake.isEmpty() ? mistake : !m_problem.isEmpty() ? m_problem : tr("Choose the data first"));
+  m_ok->setEnabled(!fromFile || (m_readable && m_problem.isEmpty() && mistake.isEmpty()));
+  m_ok->setToolTip(m_ok->isEnabled()      ? QString()
+                   : !mistake.isEmpty()   ? mistake
+                   : !m_problem.isEmpty() ? m_problem
+                   : path().isEmpty()     ? tr("Choose the data first")
+                                          : tr("The data is being read"));
   m_command->setText(commandLineOf(evaluateJob(wish(), {})));
   growToFit(this);
 }

@@ -48,12 +48,14 @@ class EvaluateDialog : public QDialog {
   RunConfig config(QString* mistake) const;  // with what was typed; a mistake's sentence where that is wrong
   void look();
   void showData(const Result<nlohmann::json>& answer);
+  void readRows();  // whether they have what the task needs
   void refresh();
 
   EvaluateSubject m_subject;
   TrainerClient& m_trainer;
   QTimer m_wait;
-  std::optional<DataDetails> m_details;  // of the data, when it was read
+  std::optional<DataDetails> m_details;  // of the data, when it was looked into
+  bool m_readable = false;               // its first rows were read for the task
   QString m_problem;
   QFormLayout* m_form;
   QRadioButton *m_own, *m_other;

@@ -14,6 +14,7 @@
 #include "core/store/command_job.h"
 #include "ui/library/dialog_form.h"
 #include "ui/library/run_output.h"
+#include "ui/shell/error_text.h"
 #include "ui/shell/facts.h"
 #include "ui/shell/format.h"
 #include "ui/shell/grow_to_fit.h"
@@ -25,8 +26,6 @@ namespace rankscope::ui {
 namespace {
 
 constexpr int kLookDelay = 200;  // ms after the last key
-
-QString sentence(const Error& error) { return QString::fromStdString(error.message()); }
 
 }  // namespace
 
@@ -101,21 +100,23 @@ void ImportDialog::look() {
 
 void ImportDialog::showAdapter(const Result<nlohmann::json>& answer) {
   if (!answer.ok()) {
-    m_adapterProblem = sentence(answer.error());
+    m_adapterProblem = errorText(answer.error());
     refresh();
     return;
   }
   const LibraryDetails details = readLibraryDetails(*answer);
   m_item = details.item;
   if (m_item.adapter) {
-    m_known = m_item.problem.isEmpty();
-    m_adapterProblem = m_item.problem;
+    m_adapterProblem = m_item.format == QLatin1String("gguf")
+                           ? tr("llama.cpp's adapters cannot be imported. Choose the PEFT folder of the same adapter.")
+                           : m_item.problem;
+    m_known = m_adapterProblem.isEmpty();
     QStringList facts{methodTitle(m_item.method), tr("rank %1").arg(m_item.rank), tr("α %1").arg(formatNumber(m_item.alpha))};
     if (!m_item.targets.isEmpty()) facts << m_item.targets.join(QStringLiteral(", "));
     facts << tr("%1 parameters").arg(formatCompact(m_item.parameters));
     showNote(m_about, m_known ? facts.join(QStringLiteral("  ·  ")) : QString(), false);
   } else if (QFileInfo(m_item.folder).suffix().isEmpty()) {
-    m_adapterProblem = tr("There is no adapter in this folder: adapter_config.json is missing.");
+    m_adapterProblem = tr("There is no adapter in this folder: adapter_config.json is missing. Choose the folder that PEFT's save_pretrained wrote.");
   } else {
     m_known = !details.tensors.empty();
     m_adapterProblem = m_known ? QString() : m_item.problem;
@@ -141,16 +142,27 @@ void ImportDialog::lookAtBase() {
   }
   m_trainer.request(this, QStringLiteral("model.inspect"), {{"path", path.toStdString()}},
                     [this](Result<nlohmann::json> answer) {
-                      m_baseKnown = answer.ok();
-                      m_baseProblem = answer.ok() ? QString() : sentence(answer.error());
+                      m_baseProblem = answer.ok() ? QString() : errorText(answer.error());
                       if (answer.ok()) {
                         const LibraryDetails base = readLibraryDetails(*answer);
                         m_baseFacts = tr("%1, %2 parameters").arg(base.title.isEmpty() ? base.item.family : base.title,
                                                                   formatCompact(base.item.parameters));
+                        lookWhetherItFits(base.item.path);
                       }
                       refresh();
                     },
                     QStringLiteral("import.base"));
+}
+
+void ImportDialog::lookWhetherItFits(const QString& base) {
+  m_trainer.request(this, QStringLiteral("adapter.fits"),
+                    {{"adapter", m_adapter->text().trimmed().toStdString()}, {"model", base.toStdString()}},
+                    [this](Result<nlohmann::json> answer) {
+                      m_baseKnown = answer.ok();
+                      m_baseProblem = answer.ok() ? QString() : errorText(answer.error());
+                      refresh();
+                    },
+                    QStringLiteral("import.fits"));
 }
 
 void ImportDialog::refresh() {
@@ -162,7 +174,9 @@ void ImportDialog::refresh() {
   makeInvalid(m_base, !m_baseProblem.isEmpty());
   showNote(m_aboutBase, !m_baseProblem.isEmpty() ? m_baseProblem : m_baseKnown ? m_baseFacts : QString(), !m_baseProblem.isEmpty());
   m_ok->setEnabled(m_known && m_baseKnown && (!needsAlpha || !m_alpha->text().isEmpty()));
-  m_command->setText(commandLineOf(importJob(wish(), {})));
+  ImportWish shown = wish();
+  if (shown.adapter.isEmpty()) shown.adapter = QStringLiteral("ADAPTER");
+  m_command->setText(commandLineOf(importJob(shown, {})));
   growToFit(this);
 }
 

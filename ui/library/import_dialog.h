@@ -33,6 +33,7 @@ class ImportDialog : public QDialog {
   void look();
   void showAdapter(const Result<nlohmann::json>& answer);
   void lookAtBase();
+  void lookWhetherItFits(const QString& base);
   void refresh();
 
   TrainerClient& m_trainer;
@@ -40,7 +41,7 @@ class ImportDialog : public QDialog {
   LibraryItem m_item;
   QString m_adapterProblem, m_baseProblem, m_baseFacts;
   bool m_known = false;      // the adapter was read
-  bool m_baseKnown = false;  // and the base model
+  bool m_baseKnown = false;  // and the base model, which it fits
   QLineEdit *m_adapter, *m_base, *m_name, *m_alpha;
   QComboBox* m_task;
   QLabel *m_about, *m_problem, *m_aboutBase, *m_command, *m_alphaLabel;

@@ -21,8 +21,8 @@ struct ColumnWidth {
   int least, most;
   bool whole = false;
 };
-constexpr ColumnWidth kWidths[LibraryModel::ColumnCount] = {{130, 280}, {64, 170}, {60, 120, true}, {40, 90, true}, {60, 110, true},
-                                                            {60, 140, true}, {56, 130}, {48, 110}, {56, 240}};
+constexpr ColumnWidth kWidths[LibraryModel::ColumnCount] = {{170, 280}, {96, 170}, {60, 120, true}, {40, 90, true}, {60, 110, true},
+                                                            {60, 140, true}, {80, 130}, {64, 110}, {88, 240}};
 constexpr int kHeading = 32, kSortedHeading = 46;  // px beside a heading's text, without and with the arrow
 
 // A path says most at its ends.
@@ -68,7 +68,7 @@ void LibraryColumns::fit() {
   }
   m_fitting = true;
   const int room = m_table->viewport()->width();
-  for (const int column : {LibraryModel::Licence, LibraryModel::Tokenizer, LibraryModel::Shape}) {
+  for (const int column : {LibraryModel::Licence, LibraryModel::Tokenizer, LibraryModel::Shape, LibraryModel::Where}) {
     const bool leaves = needed > room;
     m_table->setColumnHidden(column, leaves);
     if (leaves) needed -= std::exchange(least[column], 0), wanted[column] = 0;

@@ -37,6 +37,7 @@ QTreeView* treeOf(QStandardItemModel* model, const QString& name, const char* ob
   tree->setAccessibleName(name);
   tree->setModel(model);
   tree->setUniformRowHeights(true);
+  tree->setIndentation(space::scaled(14));
   tree->setFrameShape(QFrame::NoFrame);
   tree->setFont(Theme::tabular(tree->font()));
   tree->header()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
@@ -134,6 +135,7 @@ void LibraryDetailsPanel::buildHead(QVBoxLayout* column) {
   makeCaption(m_state);
   head->addWidget(m_name);
   head->addWidget(m_state);
+  head->addSpacing(space::kHalf);
   auto* row = new QHBoxLayout;
   row->setSpacing(space::kHalf);
   const auto button = [row](const QString& text, const char* name, const char* iconName) {
@@ -232,6 +234,8 @@ void LibraryDetailsPanel::show(const LibraryDetails& details) {
   m_use->setEnabled(!details.title.isEmpty() || !m_complete);
   m_use->setToolTip(m_use->isEnabled() ? tr("Sets it as the base model of the draft in New run") : tr("This model cannot be trained: see its problems"));
   m_import->setEnabled(item.format != QLatin1String("gguf"));
+  m_import->setToolTip(m_import->isEnabled() ? tr("Makes a run of it that can be continued, evaluated and exported")
+                                             : tr("llama.cpp's adapters cannot be imported: import the PEFT folder of the same adapter"));
   showFacts();
   showProblems();
   if (!m_complete) {
@@ -275,7 +279,7 @@ void LibraryDetailsPanel::showFacts() {
     setFact(tr("Method"), methodTitle(item.method));
     if (item.rank > 0) setFact(tr("Rank, α"), tr("%1, %2").arg(item.rank).arg(formatNumber(item.alpha)));
     setFact(tr("Adapts"), item.targets.join(QStringLiteral(", ")));
-    setFact(tr("Task"), item.task);
+    setFact(tr("Task"), peftTaskTitle(item.task));
     setFact(tr("Base model"), item.baseNamed);
     setFact(tr("Here as"), item.basePath);
   } else {
@@ -285,7 +289,8 @@ void LibraryDetailsPanel::showFacts() {
   }
   if (item.parameters > 0) setFact(tr("Parameters"), formatInteger(static_cast<qint64>(item.parameters)));
   QStringList types;
-  for (const auto& [name, share] : d.dtypes) types << (d.dtypes.size() == 1 ? name : tr("%1 %2").arg(name, formatShare(share)));
+  // What rounds to everything is named without its share.
+  for (const auto& [name, share] : d.dtypes) types << (share > 0.9995 ? name : tr("%1 %2").arg(formatShare(share), name));
   setFact(tr("Number types"), types.isEmpty() ? item.dtype : types.join(QStringLiteral(",  ")));
   QStringList files;
   for (const auto& [name, bytes] : d.shards) files << tr("%1, %2").arg(name, formatBytes(bytes));
@@ -299,7 +304,7 @@ void LibraryDetailsPanel::showFacts() {
     if (item.vocab > 0) setFact(tr("Rows for tokens"), formatInteger(item.vocab));
     setFact(tr("Chat template"), item.chatTemplateProblem.isEmpty() ? item.chatTemplate : tr("there is one, and it is not recognised"),
             item.chatTemplateProblem);
-    if (m_complete && d.missing.isEmpty() && d.misshapen.isEmpty()) {
+    if (m_complete && d.problems.empty() && d.missing.isEmpty() && d.misshapen.isEmpty()) {
       QStringList present, possible;
       for (const QString& head : d.headsPresent) present << headTitle(head);
       for (const QString& head : d.heads)

@@ -128,4 +128,12 @@ QString headTitle(const QString& head) {
   return titled("Library", titles, head);
 }
 
+QString peftTaskTitle(const QString& task) {
+  static const QHash<QString, const char*> heads = {{QStringLiteral("CAUSAL_LM"), "causal_lm"},
+                                                    {QStringLiteral("SEQ_CLS"), "sequence_classification"},
+                                                    {QStringLiteral("QUESTION_ANS"), "token_span"}};
+  const auto head = heads.constFind(task);
+  return head == heads.constEnd() ? task : headTitle(QLatin1String(*head));
+}
+
 }  // namespace rankscope::ui

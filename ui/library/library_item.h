@@ -48,6 +48,7 @@ struct LibraryDetails {
 LibraryDetails readLibraryDetails(const nlohmann::json& document);
 
 QString originTitle(const QString& origin);  // "Models folder", "Starter", "Hugging Face cache", "Added folder"
-QString headTitle(const QString& head);      // "Language model", "Classification", …
+QString headTitle(const QString& head);      // "language model", "classification", …
+QString peftTaskTitle(const QString& task);  // "CAUSAL_LM" -> "language model"
 
 }  // namespace rankscope::ui

@@ -152,10 +152,10 @@ double OutputDialog::bytes() const {
 
 void OutputDialog::showDestination(const Destination& destination) {
   QString problem = destination.problem;
-  if (problem.isEmpty() && destination.freeBytes > 0 && bytes() > destination.freeBytes)
-    problem = tr("This disk has %1 free, and about %2 are needed.").arg(formatBytes(destination.freeBytes), formatBytes(bytes()));
+  if (problem.isEmpty() && destination.freeBytes >= 0 && bytes() > destination.freeBytes)
+    problem = tr("This disk has %1 free, and about %2 are needed. Choose another place.").arg(formatBytes(destination.freeBytes), formatBytes(bytes()));
   m_free = problem.isEmpty();
-  const QString room = destination.freeBytes <= 0 ? QString()
+  const QString room = destination.freeBytes < 0 ? QString()
                        : bytes() > 0 ? tr("About %1; %2 are free there").arg(formatBytes(bytes()), formatBytes(destination.freeBytes))
                                      : tr("%1 are free there").arg(formatBytes(destination.freeBytes));
   showNote(m_about, m_free ? room : problem, !m_free);

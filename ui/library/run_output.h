@@ -41,7 +41,7 @@ QString usualDestination(const Places& places, const QString& folder, OutputKind
 
 struct Destination {
   QString problem;       // why it cannot be written there; empty: it can
-  double freeBytes = 0;  // on that disk
+  double freeBytes = -1;  // on that disk; negative: not known
 };
 // The size that was typed ("2.5", "2,5"), or why it cannot be used; `bytes`: of all weights, 0 when not known.
 struct ShardSize {

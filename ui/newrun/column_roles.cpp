@@ -7,6 +7,7 @@
 #include <QToolButton>
 
 #include "ui/newrun/run_draft.h"
+#include "ui/shell/error_text.h"
 #include "ui/theme/theme.h"
 
 namespace rankscope::ui {

@@ -19,6 +19,7 @@
 #include "core/config/task_heads.h"
 #include "ui/newrun/memory_bar.h"
 #include "ui/newrun/run_draft.h"
+#include "ui/shell/error_text.h"
 #include "ui/shell/format.h"
 #include "ui/shell/view.h"
 #include "ui/shell/work_unit.h"

@@ -19,6 +19,7 @@
 #include "ui/newrun/rank_slider.h"
 #include "ui/newrun/run_draft.h"
 #include "ui/newrun/sites_panel.h"
+#include "ui/shell/error_text.h"
 #include "ui/theme/theme.h"
 
 namespace rankscope::ui {

@@ -22,6 +22,7 @@
 #include "ui/newrun/site_table_model.h"
 #include "ui/newrun/sites_panel.h"
 #include "ui/newrun/step_rail.h"
+#include "ui/shell/error_text.h"
 #include "ui/shell/format.h"
 #include "ui/shell/settings.h"
 #include "ui/shell/trainer_client.h"

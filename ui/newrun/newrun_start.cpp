@@ -13,6 +13,7 @@
 #include "ui/newrun/parent_bar.h"
 #include "ui/newrun/run_draft.h"
 #include "ui/newrun/twin_dialog.h"
+#include "ui/shell/error_text.h"
 #include "ui/shell/store_service.h"
 #include "ui/shell/trainer_client.h"
 

@@ -15,6 +15,7 @@
 #include <cmath>
 
 #include "ui/newrun/run_draft.h"
+#include "ui/shell/error_text.h"
 #include "ui/theme/theme.h"
 
 namespace rankscope::ui {

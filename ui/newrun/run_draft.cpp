@@ -251,18 +251,6 @@ QString optionTitle(const OptionSpec& option) { return translatedOption(option.t
 QString optionHelp(const OptionSpec& option) { return translatedOption(option.help); }
 QString optionUnit(const OptionSpec& option) { return translatedOption(option.unit); }
 
-QString errorText(const Error& error) {
-  QString text = QString::fromStdString(error.what);
-  if (!text.isEmpty()) text[0] = text[0].toUpper();
-  QStringList facts;
-  if (!error.found.empty()) facts << RunDraft::tr("found %1").arg(QString::fromStdString(error.found));
-  if (!error.expected.empty()) facts << RunDraft::tr("expected %1").arg(QString::fromStdString(error.expected));
-  if (!facts.isEmpty()) text += ": " + facts.join(", ");
-  if (!text.endsWith('.')) text += '.';
-  if (!error.hint.empty()) text += ' ' + QString::fromStdString(error.hint);
-  return text;
-}
-
 nlohmann::json fromQt(const QJsonValue& value) {
   const QByteArray bytes = QJsonDocument(QJsonObject{{"v", value}}).toJson(QJsonDocument::Compact);
   auto document = nlohmann::json::parse(bytes.constData(), bytes.constData() + bytes.size(), nullptr, false);

@@ -90,8 +90,6 @@ QString optionTitle(const OptionSpec& option);
 QString optionHelp(const OptionSpec& option);
 QString optionUnit(const OptionSpec& option);
 QString translatedOption(const std::string& text);
-// What went wrong and what to do, for under a field: "Rank is out of range: found 0, expected 1 … 384. Choose …".
-QString errorText(const Error& error);
 nlohmann::json fromQt(const QJsonValue& value);
 QJsonValue toQt(const nlohmann::json& value);
 

@@ -13,6 +13,7 @@
 
 #include "ui/newrun/run_draft.h"
 #include "ui/newrun/site_table_model.h"
+#include "ui/shell/error_text.h"
 #include "ui/shell/format.h"
 #include "ui/theme/theme.h"
 

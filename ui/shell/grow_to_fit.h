@@ -1,5 +1,5 @@
 #pragma once
-// A dialog whose text wraps is as high as that text needs at its width, also when lines come and go. GUI thread.
+// A dialog whose text wraps opens as high as that text needs at its width, and grows when lines come. GUI thread.
 
 #include <QLayout>
 #include <QWidget>
@@ -12,6 +12,7 @@ inline void growToFit(QWidget* dialog) {
   const int width = qMax(dialog->width(), dialog->minimumWidth());
   const int needed = layout->hasHeightForWidth() ? layout->totalHeightForWidth(width) : layout->totalSizeHint().height();
   dialog->setMinimumHeight(needed);  // a window that is lower grows
+  if (!dialog->isVisible()) dialog->resize(width, needed);
 }
 
 }  // namespace rankscope::ui

@@ -78,6 +78,14 @@ json describe(const std::string& path, json& error) {
 json answer(const std::string& method, const json& params, json& error) {
   if (method == "ping") return {{"ok", true}};
   if (method == "library.describe") return describe(params.value("path", ""), error);
+  if (method == "adapter.fits") {
+    if (params.value("model", "").find("other") != std::string::npos) {
+      error = errorJson({ErrorCode::BadInput, "the adapter was made for a model of other sizes", "model.layers.0.self_attn.q_proj",
+                         "128 × 128", "64 × 64", "Choose the base model that the adapter was trained on."});
+      return nullptr;
+    }
+    return {{"fits", true}};
+  }
   if (method == "model.tokenizer") return {{"kind", "bpe"}, {"vocabulary", 2048}, {"special", json::object()}};
   if (method == "models.scan") {
     json broken = model("/models/broken");

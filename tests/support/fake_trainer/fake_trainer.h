@@ -11,8 +11,8 @@
 
 namespace rankscope::test {
 
-// `serve`: JSON lines until stdin ends. Answers models.scan, model.inspect, library.describe, model.tokenizer, data.inspect, data.preview, estimate,
-// validate, methods, check, ping; "crash" dies at once.
+// `serve`: JSON lines until stdin ends. Answers models.scan, model.inspect, library.describe, adapter.fits, model.tokenizer,
+// data.inspect, data.preview, estimate, validate, methods, check, ping; "crash" dies at once.
 int fakeServe();
 
 struct FakeRunOptions {

@@ -225,6 +225,11 @@ class LibraryViewTest : public QObject {
     QTest::keyClicks(base, "/absent");
     QTRY_VERIFY(dialog->findChild<QLabel*>("importAboutBase")->text().contains("no model here"));
     QVERIFY(!ok->isEnabled());
+    // So is one that the adapter was not made for.
+    base->clear();
+    QTest::keyClicks(base, "/models/other");
+    QTRY_VERIFY(dialog->findChild<QLabel*>("importAboutBase")->text().contains("made for a model of other sizes"));
+    QVERIFY(!ok->isEnabled());
     base->clear();
     QTRY_VERIFY(ok->isEnabled());
     auto* runName = dialog->findChild<QLineEdit*>("importName");

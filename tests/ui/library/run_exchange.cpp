@@ -28,6 +28,7 @@
 #include "ui/runs/run_table.h"
 #include "ui/runs/runs_model.h"
 #include "ui/runs/runs_view.h"
+#include "ui/shell/error_text.h"
 #include "ui/shell/job_result.h"
 #include "ui/shell/main_window.h"
 #include "ui/shell/queue_panel.h"
@@ -226,6 +227,10 @@ class RunExchangeTest : public QObject {
     auto* options = evaluation->findChild<QLineEdit*>("evaluateOptions");
     type(options, "data.columns.anser=review");
     QVERIFY(evaluation->findChild<QLabel*>("evaluateOptionsNote")->text().contains("data.columns.answer"));
+    QVERIFY(!evaluateOk->isEnabled());
+    // Columns that the data has not.
+    type(options, "data.columns.answer=opinion");
+    QTRY_VERIFY2(about->text().contains("No such column") && about->text().contains("opinion"), qPrintable(about->text()));
     QVERIFY(!evaluateOk->isEnabled());
     type(options, "data.columns.answer=review \"data.template={place} {label}\" data.max_length=48");
     QTRY_VERIFY(evaluateOk->isEnabled());

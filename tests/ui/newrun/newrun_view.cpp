@@ -18,6 +18,7 @@
 #include "ui/newrun/newrun_view.h"
 #include "ui/newrun/run_draft.h"
 #include "ui/newrun/step_rail.h"
+#include "ui/shell/error_text.h"
 
 using namespace rankscope;
 using namespace rankscope::ui;

@@ -25,6 +25,7 @@ const std::vector<Preset>& presets() {
       {"dora", {"dora", "kaiming", "plain", "rank"}},
       {"adalora", {"svd", "normal", "adalora", "rank"}},
       {"pissa", {"plain", "pissa", "plain", "rank"}},
+      {"qlora", {"plain", "kaiming", "plain", "rank", "nf4"}},
       {"loraplus", {"plain", "kaiming", "loraplus", "rank"}},
       {"only_b", {"plain", "orthonormal", "only_b", "rank"}},
       {"lora_pro", {"plain", "kaiming", "lora_pro", "rank"}},
@@ -55,11 +56,12 @@ const std::vector<std::string>& usualTwins() {
 }
 
 std::string MethodParts::*partOfKey(std::string_view key) {
-  static constexpr std::array<std::pair<std::string_view, std::string MethodParts::*>, 4> kKeys = {
+  static constexpr std::array<std::pair<std::string_view, std::string MethodParts::*>, 5> kKeys = {
       {{"method.form", &MethodParts::form},
        {"method.init", &MethodParts::start},
        {"method.rule", &MethodParts::rule},
-       {"method.scaling", &MethodParts::scaling}}};
+       {"method.scaling", &MethodParts::scaling},
+       {"method.base", &MethodParts::base}}};
   for (const auto& [name, part] : kKeys)
     if (key == name) return part;
   return nullptr;
@@ -67,7 +69,8 @@ std::string MethodParts::*partOfKey(std::string_view key) {
 
 MethodParts combineParts(const MethodParts& preset, const MethodParts& chosen) {
   MethodParts parts = preset;
-  for (auto part : {&MethodParts::form, &MethodParts::start, &MethodParts::rule, &MethodParts::scaling})
+  for (auto part : {&MethodParts::form, &MethodParts::start, &MethodParts::rule, &MethodParts::scaling,
+                    &MethodParts::base})
     if (!(chosen.*part).empty() && chosen.*part != "auto") parts.*part = chosen.*part;
   return parts;
 }
@@ -76,7 +79,7 @@ std::optional<MethodParts> partsOf(const RunConfig& config) {
   const MethodParts* preset = presetParts(config.str("method.name"));
   if (!preset) return std::nullopt;
   return combineParts(*preset, {config.str("method.form"), config.str("method.init"), config.str("method.rule"),
-                                config.str("method.scaling")});
+                                config.str("method.scaling"), config.str("method.base")});
 }
 
 double updateScale(const MethodParts& parts, int64_t rank, double alpha) {

@@ -1,6 +1,6 @@
 #pragma once
 // A low-rank method is made of a site form (what a site computes from its factors), a start (their first values), a
-// training rule (what happens around the optimizer's step) and a scaling. A named method is a preset of these; options
+// training rule (what happens around the optimizer's step), a scaling and a format of the base weights. A named method is a preset of these; options
 // may choose others where they go together. Here are the presets and what does not combine, with the reason: read by the
 // option table, by validation and by core/methods, which builds the parts. No torch.
 
@@ -21,6 +21,7 @@ struct MethodParts {
   std::string start;    // method.init: kaiming, gaussian, …
   std::string rule;     // method.rule: plain, reflora, …
   std::string scaling;  // method.scaling: rank, root_rank
+  std::string base = "plain";  // method.base: plain, nf4, fp4
 };
 
 // Null for a method that is not low-rank (full, …).

@@ -12,6 +12,7 @@ std::vector<OptionSpec> modelOptions();
 std::vector<OptionSpec> dataOptions();
 std::vector<OptionSpec> methodOptions();
 std::vector<OptionSpec> ruleOptions();
+std::vector<OptionSpec> baseOptions();
 std::vector<OptionSpec> optimOptions();
 std::vector<OptionSpec> trainOptions();
 

@@ -18,6 +18,7 @@ std::vector<OptionSpec> methodOptions() {
                    {"dora", "DoRA", "LoRA for the directions of the rows; their lengths train by themselves"},
                    {"adalora", "AdaLoRA", "Triplets A, E, B; those that matter least are pruned, over all matrices"},
                    {"pissa", "PiSSA", "LoRA that starts as the leading singular triplets of W; the rest of W is frozen"},
+                   {"qlora", "QLoRA", "LoRA on a base model whose weights are kept in 4 bits"},
                    {"loraplus", "LoRA+", "LoRA whose B learns faster than its A"},
                    {"only_b", "Only-B LoRA", "A random with orthonormal rows and frozen; B alone trains"},
                    {"lora_pro", "LoRA-Pro", "Adam on the whole matrix's gradient as the factors can reach it"},

@@ -127,7 +127,7 @@ FactorProbes::FactorProbes(const Method& method) : m_method(method), m_sites(met
 
 at::Tensor FactorProbes::originalOf(const LinearSite& site) const {
   const at::Tensor original = m_method.originalWeight(site);
-  return (original.defined() ? original : site.weight).detach();
+  return original.defined() ? original.detach() : site.denseWeight();
 }
 
 FactorStats FactorProbes::measure() const {

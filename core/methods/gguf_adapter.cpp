@@ -135,7 +135,7 @@ Result<GgufAdapterReport> applyGgufAdapter(const std::filesystem::path& file, Mo
   if (!source) return source.error();
   const int64_t headSize = headSizeOf(model);
   GgufAdapterReport report;
-  for (const LinearSite* site : model.sites()) {
+  for (LinearSite* site : model.sites()) {
     const std::string there = ggufNameOfModel(site->name + ".weight");
     if (there.empty() || !source->contains(there + ".lora_a")) continue;
     Result<at::Tensor> a = source->tensor(there + ".lora_a", at::kFloat);
@@ -145,8 +145,7 @@ Result<GgufAdapterReport> applyGgufAdapter(const std::filesystem::path& file, Mo
     const double scale = alpha != 0 ? alpha / static_cast<double>(a->size(0)) : 1.0;
     at::Tensor delta = at::matmul(*b, *a) * scale;
     if (family->interleavedRotary && isRotary(site->kind)) delta = inHalves(delta, headSize);
-    const at::Tensor weight = site->weight;
-    model.replaceSiteWeight(*site, (weight.detach().to(at::kFloat) + delta).to(weight.scalar_type()));
+    model.replaceSiteWeight(*site, (site->denseWeight().to(at::kFloat) + delta).to(model.computeDtype()));
     ++report.sites;
   }
   model.rebind();

@@ -9,8 +9,10 @@ at::Tensor lowRankForward(const LinearSite& site, const at::Tensor& x, const Low
   const double dropout = context.training ? term.dropout : 0.0;
   const uint64_t place = dropout > 0 ? context.nextPlace++ : 0;
   const uint64_t seed = kernels::dropoutSeed(context.dropoutSeed, context.step, context.microBatch);
+  if (site.coded.defined() && term.a.scalar_type() == at::kFloat)
+    return kernels::fourBitLoraLinear(x, site.coded, site.bias, term.a, term.b, term.scaling, dropout, seed, place);
   // The fused operator takes a frozen weight in the activations' dtype and float32 factors.
-  if (term.a.scalar_type() == at::kFloat && !site.weight.requires_grad() &&
+  if (!site.coded.defined() && term.a.scalar_type() == at::kFloat && !site.weight.requires_grad() &&
       site.weight.scalar_type() == x.scalar_type())
     return kernels::loraLinear(x, site.weight, site.bias, term.a, term.b, term.scaling, dropout, seed, place);
   const at::Tensor base = site.baseForward(x);

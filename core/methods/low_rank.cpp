@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "core/methods/registry.h"
 #include "core/methods/site_selection.h"
@@ -88,7 +89,7 @@ Result<AdaptedSite> LowRankMethod::makeSite(const Model& model, LinearSite& site
                  "Leave this site out, or choose a start with B = 0 (for RefLoRA, method.warmup_steps of 1 or more)."};
   if (auto possible = m_parts.start->check(adapted); !possible) return possible.error();
   if (auto possible = m_parts.rule->check(adapted); !possible) return possible.error();
-  const auto options = site.weight.options().dtype(trainingDtype(model)).requires_grad(false);
+  const auto options = at::TensorOptions(site.weight.device()).dtype(trainingDtype(model));
   adapted.a = at::empty({adapted.rank, site.inFeatures}, options);
   adapted.b = at::empty({site.outFeatures, adapted.rank}, options);
   if (m_parts.form->extraName())
@@ -100,10 +101,13 @@ Result<void> LowRankMethod::attach(Model& model) {
   if (auto ok = checkSettings(); !ok) return ok.error();
   auto parts = makeParts(m_settings);
   if (!parts) return parts.error();
+  auto base = baseFormatOf(m_settings);
+  if (!base) return base.error();
   auto sites = selectSites(model, m_settings);
   if (!sites) return sites.error();
 
   m_parts = std::move(*parts);
+  m_base = *base;
   m_sites.clear();
   for (LinearSite* site : *sites) {
     auto adapted = makeSite(model, *site);
@@ -124,9 +128,19 @@ Result<void> LowRankMethod::attach(Model& model) {
     adapted.site->adapter = m_parts.form->adapter(adapted, m_settings.dropout);
   }
   m_whole = makeTrainable(model, *whole);
+  codeBase();
   model.rebind();
   m_parts.rule->bind(m_sites);
   return {};
+}
+
+std::set<std::string> LowRankMethod::leftInFile(const std::vector<SiteShape>& sites) const {
+  std::set<std::string> names;
+  const auto base = baseFormatOf(m_settings);
+  if (!base) return names;  // said by attach()
+  for (const SiteShape& site : sites)
+    if (isCoded(*base, site.layer, false)) names.insert(site.name + ".weight");
+  return names;
 }
 
 // First values of a site's tensors, and of its base weight where the start changes it.
@@ -150,8 +164,30 @@ void LowRankMethod::takeStartOut(AdaptedSite& adapted) {
   if (!adapted.originalWeight.defined()) adapted.originalWeight = adapted.site->weight.detach();
   const at::Tensor& original = adapted.originalWeight;
   const at::Tensor start = adapted.startB.mm(adapted.startA).mul_(adapted.scaling);
-  adapted.site->weight = (original.to(start.scalar_type()) - start).to(original.scalar_type());
+  const at::Tensor rest = original.to(start.scalar_type()) - start;
+  if (isCoded(m_base, adapted.site->layer, true)) {
+    keepInFourBits(m_base, *m_model, *adapted.site, rest);
+    return;
+  }
+  adapted.site->weight = rest.to(m_model->computeDtype());
   m_model->replaceSiteWeight(*adapted.site, adapted.site->weight);
+}
+
+// What the base format asks for and no start has done yet; weights that were left in their file come into memory.
+void LowRankMethod::codeBase() {
+  if (!m_base.fourBit) return;
+  const at::NoGradGuard noGrad;
+  std::set<const LinearSite*> adapted;
+  for (const AdaptedSite& each : m_sites) adapted.insert(each.site);
+  std::set<std::string> trained;
+  for (const OptimizedParameter& parameter : m_whole) trained.insert(parameter.name);
+  for (LinearSite* site : m_model->sites()) {
+    if (site->coded.defined() || trained.count(site->name + ".weight")) continue;
+    if (isCoded(m_base, site->layer, adapted.count(site) > 0))
+      keepInFourBits(m_base, *m_model, *site, site->weight);
+    else if (site->weight.scalar_type() != m_model->computeDtype())
+      m_model->replaceSiteWeight(*site, site->weight.to(m_model->computeDtype()));
+  }
 }
 
 // The base weights follow starts that were read.
@@ -239,11 +275,14 @@ Result<void> LowRankMethod::merge(Model& model) {
                    "Keep the adapter as files, or train without this site."};
   const at::NoGradGuard noGrad;
   for (AdaptedSite& adapted : m_sites) {
-    const at::Tensor& weight = adapted.site->weight;
     const at::Tensor delta = adapted.site->adapter->deltaWeight();
-    model.replaceSiteWeight(*adapted.site, (weight.detach().to(delta.scalar_type()) + delta).to(weight.scalar_type()));
+    const at::Tensor merged = adapted.site->denseWeight().to(delta.scalar_type()) + delta;
+    model.replaceSiteWeight(*adapted.site, merged.to(model.computeDtype()));
     adapted.site->adapter.reset();
   }
+  // A model on disk is dense: what was kept in 4 bits becomes the values that these stand for.
+  for (LinearSite* site : model.sites())
+    if (site->coded.defined()) model.replaceSiteWeight(*site, site->denseWeight().to(model.computeDtype()));
   for (const OptimizedParameter& p : m_whole)
     model.parameters().replace(p.name, p.tensor.detach().to(model.computeDtype()));
   model.rebind();

@@ -5,9 +5,11 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "core/methods/base_format.h"
 #include "core/methods/low_rank_parts.h"
 
 namespace rankscope {
@@ -17,6 +19,7 @@ class LowRankMethod final : public Method {
   explicit LowRankMethod(MethodSettings settings) : m_settings(std::move(settings)) {}
 
   const MethodSettings& settings() const override { return m_settings; }
+  std::set<std::string> leftInFile(const std::vector<SiteShape>& sites) const override;
   Result<void> attach(Model& model) override;
   std::vector<OptimizedParameter> trainable() const override;
   at::Tensor lossTerm() const override { return m_parts.rule->lossTerm(); }
@@ -40,6 +43,7 @@ class LowRankMethod final : public Method {
   Result<AdaptedSite> makeSite(const Model& model, LinearSite& site) const;
   void drawStart(AdaptedSite& adapted);
   void takeStartOut(AdaptedSite& adapted);
+  void codeBase();
   void rebindBase();
   bool isAdaptedBias(const std::string& parameter) const;
   std::string extraName(const AdaptedSite& adapted) const;
@@ -50,6 +54,7 @@ class LowRankMethod final : public Method {
 
   MethodSettings m_settings;
   LowRankParts m_parts;      // from attach() on
+  BaseFormat m_base;         // likewise
   Model* m_model = nullptr;  // attached to; outlives the method's use
   std::vector<AdaptedSite> m_sites;
   std::vector<OptimizedParameter> m_whole;  // head, saved modules, biases

@@ -21,8 +21,6 @@
 
 namespace rankscope {
 
-at::Tensor baseWeight(const LinearSite& site) { return site.weight.detach(); }
-
 FactorPair SiteForm::factors(const AdaptedSite& adapted) const {
   return {adapted.site, adapted.a, adapted.b, adapted.scaling, adapted.startA, adapted.startB};
 }
@@ -64,14 +62,18 @@ Result<std::unique_ptr<Part>> makePart(const std::vector<PartEntry<Part>>& entri
 
 }  // namespace
 
-Result<LowRankParts> makeParts(const MethodSettings& settings) {
+MethodParts partNames(const MethodSettings& settings) {
   const MethodParts* preset = presetParts(settings.name);
-  if (!preset)
+  const auto chosen = [&](const char* key) { return textOption(settings, key, ""); };
+  return combineParts(preset ? *preset : *presetParts("lora"),
+                      {chosen("form"), chosen("init"), chosen("rule"), chosen("scaling"), chosen("base")});
+}
+
+Result<LowRankParts> makeParts(const MethodSettings& settings) {
+  if (!presetParts(settings.name))
     return Error{ErrorCode::Usage, "This method is not made of low-rank parts", "method.name", settings.name,
                  "a low-rank method", "Choose a method such as lora."};
-  const auto chosen = [&](const char* key) { return textOption(settings, key, ""); };
-  const MethodParts names =
-      combineParts(*preset, {chosen("form"), chosen("init"), chosen("rule"), chosen("scaling")});
+  const MethodParts names = partNames(settings);
   if (const auto problem = partsProblem(names)) return *problem;
 
   LowRankParts parts;

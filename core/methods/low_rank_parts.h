@@ -5,7 +5,7 @@
 //
 // Where later methods fit: a start that needs gradients of real batches (LoRA-GA) draws through the same draw(), called
 // once more when the gradients are there; a rule that keeps full-size moments (LoRA-Pro) or steps by itself (LoRA-RITE)
-// says so by movesFactors(), moves them in beforeStep(), and keeps its own state in state(); a base format (NF4) is behind baseWeight().
+// says so by movesFactors(), moves them in beforeStep(), and keeps its own state in state(); base_format.h says what the frozen weights are kept in.
 
 #include <ATen/core/Tensor.h>
 
@@ -35,9 +35,6 @@ struct AdaptedSite {
   std::string startNameA() const { return site->name + ".start_A"; }
   std::string startNameB() const { return site->name + ".start_B"; }
 };
-
-// The frozen weight of a site as a dense matrix [out, in].
-at::Tensor baseWeight(const LinearSite& site);
 
 // What a site computes from its factors.
 class SiteForm {
@@ -122,6 +119,9 @@ struct LowRankParts {
   std::unique_ptr<LowRankStart> start;
   std::unique_ptr<TrainingRule> rule;
 };
+
+// Names of the parts under the settings; those of LoRA's preset for a method that is not low-rank.
+MethodParts partNames(const MethodSettings& settings);
 
 // Parts by the preset of settings.name and by options form, init, rule and scaling. The error names an option of a part
 // that is out of range, or why the parts do not go together.

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -59,6 +60,9 @@ class Method {
   virtual ~Method() = default;
   virtual const MethodSettings& settings() const = 0;
 
+  // Parameters that attach() replaces by something smaller, so that they can stay in their file while the model is loaded
+  // (ModelLoadOptions::leftInFile).
+  virtual std::set<std::string> leftInFile(const std::vector<SiteShape>&) const { return {}; }
   // Puts adapters on the model's sites, freezes and unfreezes, draws the start from settings().seed.
   virtual Result<void> attach(Model& model) = 0;
   // Everything that trains, the task head included; names as in PEFT files without the "base_model.model." prefix.

@@ -71,6 +71,7 @@ const std::vector<MethodEntry>& methodEntries() {
               "Zhang et al., AdaLoRA: Adaptive Budget Allocation for Parameter-Efficient Fine-Tuning, ICLR 2023"),
       lowRank("pissa", "PiSSA",
               "Meng et al., PiSSA: Principal Singular Values and Singular Vectors Adaptation of LLMs, NeurIPS 2024"),
+      lowRank("qlora", "QLoRA", "Dettmers et al., QLoRA: Efficient Finetuning of Quantized LLMs, NeurIPS 2023"),
       lowRank("loraplus", "LoRA+", "Hayou et al., LoRA+: Efficient Low Rank Adaptation of Large Models, ICML 2024"),
       lowRank("only_b", "Only-B LoRA",
               "Shuttleworth et al., LoRA vs Full Fine-tuning: An Illusion of Equivalence, 2024"),

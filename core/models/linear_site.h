@@ -8,6 +8,8 @@
 #include <optional>
 #include <string>
 
+#include "kernels/four_bit_ops.h"
+
 namespace rankscope {
 
 class LinearSite;
@@ -65,12 +67,16 @@ class LinearSite {
   // References into the model's parameter table (the tensors share storage with it). [out, in] and [out] or undefined.
   at::Tensor weight;
   at::Tensor bias;
+  // Set in place of `weight` where the frozen weight is kept in 4 bits (Model::codeSite); it is then no parameter.
+  kernels::FourBitWeight coded;
   std::shared_ptr<SiteAdapter> adapter;  // null: the plain linear
 
   // x [T, in] -> [T, out], through the adapter when there is one.
   at::Tensor forward(const at::Tensor& x, ForwardContext& context) const;
   // x Wᵀ + bias alone; casts a weight that trains in float32 to x's dtype (tracked by autograd).
   at::Tensor baseForward(const at::Tensor& x) const;
+  // The weight as a matrix [out, in], detached: `weight` as it is, or the values in float32 that its 4 bits stand for.
+  at::Tensor denseWeight() const;
 };
 
 }  // namespace rankscope

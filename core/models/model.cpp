@@ -42,8 +42,8 @@ void Model::addSites(const std::vector<SiteShape>& shapes) {
 
 void Model::bindSites() {
   for (auto* site : m_sites) {
-    site->weight = m_parameters.at(site->name + ".weight");
-    if (site->transposed) {
+    if (!site->coded.defined()) site->weight = m_parameters.at(site->name + ".weight");
+    if (site->transposed && site->weight.defined()) {
       site->weight = site->weight.t();
       // A parameter that came back from training lies the other way round; products read rows of outputs.
       if (!site->weight.requires_grad() && !site->weight.is_contiguous()) {
@@ -55,8 +55,28 @@ void Model::bindSites() {
   }
 }
 
-void Model::replaceSiteWeight(const LinearSite& site, const at::Tensor& weight) {
-  m_parameters.replace(site.name + ".weight", site.transposed ? weight.t() : weight);
+void Model::replaceSiteWeight(LinearSite& site, const at::Tensor& weight) {
+  const std::string name = site.name + ".weight";
+  const at::Tensor parameter = site.transposed ? weight.t() : weight;
+  if (site.coded.defined())
+    m_parameters.add(name, parameter);
+  else
+    m_parameters.replace(name, parameter);
+  site.coded = {};
+}
+
+void Model::codeSite(LinearSite& site, kernels::FourBitWeight weight) {
+  m_parameters.remove(site.name + ".weight");
+  site.weight = at::Tensor();
+  site.coded = std::move(weight);
+}
+
+int64_t Model::parameterCount() const {
+  int64_t count = 0;
+  for (const NamedTensor& entry : m_parameters.entries()) count += entry.tensor.numel();
+  for (const LinearSite* site : m_sites)
+    if (site->coded.defined()) count += site->inFeatures * site->outFeatures;
+  return count;
 }
 
 at::Tensor Model::logitsAt(const PackedBatch& batch, const at::Tensor& rows, ForwardContext& context) {

@@ -4,8 +4,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <map>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,9 @@ struct ModelLoadOptions {
   uint64_t seed = 0;           // for a head that the checkpoint does not carry
   bool randomInit = false;     // ignore weights on disk and draw all parameters (pre-training from scratch)
   bool keepFloat32 = false;    // hold the weights in float32 while computing in `dtype` (masters of full fine-tuning)
+  // Parameters that stay views onto the file, in the file's dtype, where it can be mapped: for whoever replaces them before
+  // the first pass (Model::codeSite), so that the whole model is never in memory.
+  std::set<std::string> leftInFile{};
 };
 
 struct NamedTensor {
@@ -35,19 +40,25 @@ struct NamedTensor {
 class ParameterTable {
  public:
   void add(std::string name, at::Tensor value);
+  // A view onto a file; `release` is called when the entry is replaced or removed.
+  void addView(std::string name, at::Tensor value, std::function<void()> release);
   void alias(std::string name, std::string target);
   bool contains(const std::string& name) const;
   at::Tensor& at(const std::string& name);  // resolves aliases; throws ErrorException when absent
   const at::Tensor& at(const std::string& name) const;
   // Replaces the tensor of `name` (for instance by a float32 master); the owner must call Model::rebind() afterwards.
   void replace(const std::string& name, at::Tensor value);
+  void remove(const std::string& name);
   const std::vector<NamedTensor>& entries() const { return m_entries; }
   const std::map<std::string, std::string>& aliases() const { return m_aliases; }
 
  private:
   std::vector<NamedTensor> m_entries;
+  void released(const std::string& name);
+
   std::map<std::string, size_t> m_index;
   std::map<std::string, std::string> m_aliases;
+  std::map<std::string, std::function<void()>> m_release;
 };
 
 // What loading found out of the ordinary; shown to the user, never silently dropped.
@@ -84,8 +95,13 @@ class Model {
   const std::vector<LinearSite*>& sites() const { return m_sites; }
   // After ParameterTable::replace or a change of requires_grad: sites and layers look their tensors up again.
   virtual void rebind() = 0;
-  // The parameter behind a site's weight becomes `weight` [out, in], in the layout that its checkpoint has.
-  void replaceSiteWeight(const LinearSite& site, const at::Tensor& weight);
+  // The parameter behind a site's weight becomes `weight` [out, in], in the layout that its checkpoint has; also of a site
+  // whose weight was kept in 4 bits. rebind() afterwards.
+  void replaceSiteWeight(LinearSite& site, const at::Tensor& weight);
+  // The site's weight is kept in 4 bits from here on and is no parameter any more. rebind() afterwards.
+  void codeSite(LinearSite& site, kernels::FourBitWeight weight);
+  // Values of all parameters, those that are kept in 4 bits among them.
+  int64_t parameterCount() const;
   // Parameters of the task head ("classifier.weight", …), trained beside any adapter; empty for a language model.
   virtual std::vector<std::string> headParameters() const = 0;
 

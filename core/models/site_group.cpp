@@ -10,6 +10,7 @@ namespace {
 
 // The rows of all weights as one [sum, in] view, when each begins where the one before it ends.
 at::Tensor stackedView(const std::vector<LinearSite*>& sites) {
+  if (std::any_of(sites.begin(), sites.end(), [](const auto* site) { return site->coded.defined(); })) return {};
   const auto& first = sites.front()->weight;
   int64_t rows = 0;
   auto next = first.storage_offset();

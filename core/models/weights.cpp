@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <set>
 
@@ -128,11 +129,11 @@ Result<void> fillParameters(const std::filesystem::path& folder, const WeightPla
                             const ModelLoadOptions& options, ParameterTable& table, LoadReport& report,
                             ParameterTable* buffers) {
   auto generator = at::detail::createCPUGenerator(options.seed);
-  std::optional<WeightSource> source;
+  std::shared_ptr<const WeightSource> source;
   if (!options.randomInit) {
     auto opened = WeightSource::open(folder);
     if (!opened) return opened.error();
-    source = std::move(opened).value();
+    source = std::make_shared<const WeightSource>(std::move(opened).value());
   }
 
   // Everything is checked before anything is allocated, and all that does not fit is told at once.
@@ -185,6 +186,10 @@ Result<void> fillParameters(const std::filesystem::path& folder, const WeightPla
     if (found[i]) {
       auto value = source->tensor(*found[i]);
       if (!value) return value.error();
+      if (options.leftInFile.count(spec.name)) {
+        table.addView(spec.name, *value, [source, name = *found[i]] { source->release(name); });
+        continue;
+      }
       tensors[i].copy_(*value);
       source->release(*found[i]);  // else the whole file would be resident beside its copy
     } else {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/io/shard_index.h"
+#include "core/methods/base_format.h"
 #include "core/methods/site_selection.h"
 #include "core/models/config_reader.h"
 #include "core/train/model_inputs.h"
@@ -70,11 +71,19 @@ Result<void> countTrainable(const RunModel& model, const std::vector<SiteShape>&
   if (!targets) return targets.error();
   Result<LayerFilter> layers = LayerFilter::make(settings.layersToTransform);
   if (!layers) return layers.error();
+  Result<BaseFormat> base = baseFormatOf(settings);
+  if (!base) return base.error();
+  counts->codedFromFile = base->fourBit && !base->adaptedOnly;
   bool any = false;
   for (size_t i = 0; i < sites.size(); ++i) {
     const SiteShape& site = sites[i];
     if (settings.bias == "all" && site.hasBias) counts->whole += site.outFeatures;
-    if (!matches(*targets, *layers, site)) continue;
+    const bool adapted = matches(*targets, *layers, site), coded = isCoded(*base, site.layer, adapted);
+    if (coded) {
+      counts->codedWeights += site.outFeatures * site.inFeatures;
+      counts->codedBytes += codedBytes(*base, site.outFeatures * site.inFeatures);
+    }
+    if (!adapted) continue;
     const int64_t* special = findPattern(settings.rankPattern, site.name);
     const int64_t rank = special ? *special : settings.rank;
     const SiteCost cost = model.method->costAtSite(settings, site, rank);
@@ -82,7 +91,7 @@ Result<void> countTrainable(const RunModel& model, const std::vector<SiteShape>&
     counts->state += cost.state;
     counts->movedByMethod += cost.movedByMethod;
     if (cost.keepsOutput) counts->keptAt[i] = site.outFeatures;
-    if (cost.keepsWeight) counts->keptWeights += site.outFeatures * site.inFeatures;
+    if (cost.keepsWeight && !coded) counts->keptWeights += site.outFeatures * site.inFeatures;
     counts->rankAt[i] = rank;
     any = true;
     if (settings.bias == "lora_only" && site.hasBias) counts->whole += site.outFeatures;

@@ -189,11 +189,7 @@ int64_t TrainingSetup::trainableCount() const {
   return count;
 }
 
-int64_t TrainingSetup::parameterCount() const {
-  int64_t count = 0;
-  for (const NamedTensor& entry : model->parameters().entries()) count += entry.tensor.numel();
-  return count;
-}
+int64_t TrainingSetup::parameterCount() const { return model->parameterCount(); }
 
 PackedBatch TrainingSetup::pack(const TokenizedSet& set, std::span<const uint32_t> indices, uint64_t draw) const {
   return packExamples(set, indices, task, masking ? &*masking : nullptr, draw,
@@ -276,6 +272,14 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
                                                              : modelClasses;
   }
 
+  if (options.method) {
+    setup.plan = StepPlan(planSettingsOf(config, std::max<size_t>(1, setup.data.train.size())));
+    if (options.optimizer) shortenMethodWarmup(*methodSettings, setup.plan.totalSteps(), setup.remarks);
+    Result<std::unique_ptr<Method>> method = makeMethod(std::move(*methodSettings));
+    if (!method) return method.error();
+    setup.method = std::move(*method);
+  }
+
   say("loading the model");
   ModelLoadOptions load;
   load.dtype = setup.computeDtype;
@@ -285,6 +289,11 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
   load.seed = static_cast<uint64_t>(config.integer("seed"));
   load.randomInit = config.flag("model.random_init");
   load.keepFloat32 = !(*findMethod(config.str("method.name")))->lowRank;  // every weight may be a master
+  if (setup.method) {
+    Result<std::vector<SiteShape>> sites = (*family)->siteShapes(*modelConfig);
+    if (!sites) return sites.error();
+    load.leftInFile = setup.method->leftInFile(*sites);
+  }
   Result<std::unique_ptr<Model>> model = loadModel(*folder, load);
   if (!model) return model.error();
   setup.model = std::move(*model);
@@ -300,11 +309,6 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
     if (auto good = checkData(setup); !good) return good.error();
 
   if (!options.method) return setup;
-  setup.plan = StepPlan(planSettingsOf(config, std::max<size_t>(1, setup.data.train.size())));
-  if (options.optimizer) shortenMethodWarmup(*methodSettings, setup.plan.totalSteps(), setup.remarks);
-  Result<std::unique_ptr<Method>> method = makeMethod(std::move(*methodSettings));
-  if (!method) return method.error();
-  setup.method = std::move(*method);
   if (auto attached = setup.method->attach(*setup.model); !attached) return attached.error();
   if (auto exact = restoreExactMasters(setup, load); !exact) return exact.error();
 

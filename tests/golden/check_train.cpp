@@ -19,6 +19,17 @@ int64_t parameterCount(const Model& model) {
   return count;
 }
 
+// LoRA on adapted weights that are kept in 4 bits.
+MethodSettings fourBitSettings(const nlohmann::json& meta) {
+  MethodSettings settings;
+  settings.name = "qlora";
+  settings.rank = static_cast<int64_t>(number(meta, "r"));
+  settings.alpha = number(meta, "alpha");
+  for (const auto& target : meta.at("targets")) settings.targetModules.push_back(target.get<std::string>());
+  settings.options = {{"quant_sites", "adapted"}, {"double_quant", true}};
+  return settings;
+}
+
 // Settings of a case's method; the reason when it is none of ours.
 struct Wanted {
   MethodSettings settings;
@@ -29,7 +40,7 @@ Wanted wantedMethod(const Case& golden, const Model& model) {
   const auto& meta = golden.meta();
   const auto config = meta.find("peft_config");
   if (config == meta.end() || config->is_null()) {
-    if (meta.contains("r") || meta.contains("targets")) return {{}, "LoRA on altered base weights (QLoRA)"};
+    if (!golden.namesUnder("dequant/").empty()) return {fourBitSettings(meta), std::nullopt};
     const auto trained = static_cast<int64_t>(numberOr(meta, "trainable_parameters", -1));
     if (trained >= 0 && trained != parameterCount(model)) return {{}, "training of some parameters (BitFit)"};
     MethodSettings full;
@@ -147,6 +158,7 @@ class TrainingCheck {
 
   void run() {
     compareBase();
+    compareCoded();
     setFrozen();
     setInit();
     if (const double trained = numberOr(m_golden.meta(), "trainable_parameters", -1); trained >= 0) {
@@ -241,6 +253,18 @@ class TrainingCheck {
         m_findings.close("start of " + site, products[site],
                          m_golden.get(factors + ".lora_B.weight").mm(m_golden.get(factors + ".lora_A.weight")),
                          tolerance);
+    }
+  }
+
+  // The 4-bit weights themselves: codes, and the values that they stand for.
+  void compareCoded() {
+    for (const LinearSite* site : m_model.sites()) {
+      const std::string codes = "packed/" + site->name + ".weight", values = "dequant/" + site->name + ".weight";
+      if (!m_golden.has(values)) continue;
+      if (!site->coded.defined()) malformed("a recorded 4-bit weight is none here", site->name, "a site in 4 bits");
+      if (m_golden.has(codes))
+        m_findings.equal(codes, site->coded.packed.ne(m_golden.get(codes).flatten()).sum().item<int64_t>(), int64_t{0});
+      m_findings.close(values, site->denseWeight(), m_golden.get(values), {1e-6, 0});
     }
   }
 

@@ -25,6 +25,7 @@ class DoraAdapter final : public SiteAdapter {
     const at::Tensor dropped = kernels::dropout(x, m_dropout, seed, context.nextPlace++);
     LinearSite unbiased;
     unbiased.weight = site.weight;
+    unbiased.coded = site.coded;
     const at::Tensor adapted = lowRankForward(unbiased, dropped, m_term, context);
     return site.baseForward(x - dropped) + kernels::rescaleColumns(adapted, {}, m_magnitude, norms);
   }
@@ -32,29 +33,29 @@ class DoraAdapter final : public SiteAdapter {
   at::Tensor deltaWeight() const override {
     const at::NoGradGuard noGrad;
     const at::Tensor share = (m_magnitude.detach() / rowNorms()).unsqueeze(1);
-    const at::Tensor weight = baseWeight(m_site).to(share.scalar_type());
+    const at::Tensor weight = m_site.denseWeight().to(share.scalar_type());
     return m_term.b.detach().mm(m_term.a.detach()).mul_(m_term.scaling).mul_(share).addcmul_(weight, share - 1);
   }
 
  private:
   // Formed again only when a factor or the base weight has changed: micro-batches and evaluations share them.
   const at::Tensor& rowNorms() const {
-    const at::Tensor weight = baseWeight(m_site);
-    const bool sameWeight = m_normed.weight.defined() && m_normed.weightVersion == weight._version() &&
-                            m_normed.weight.const_data_ptr() == weight.const_data_ptr();
-    if (!sameWeight) m_normed = {weight, kernels::rowSquares(weight), {}, weight._version()};
+    const at::Tensor& held = m_site.coded.defined() ? m_site.coded.packed : m_site.weight;
+    const bool sameWeight = m_normed.held.defined() && m_normed.heldVersion == held._version() &&
+                            m_normed.held.const_data_ptr() == held.const_data_ptr();
     const Versions now{m_term.a._version(), m_term.b._version()};
-    if (!m_normed.norms.defined() || m_normed.factors != now) {
-      m_normed.norms = kernels::doraRowNorms(weight, m_normed.squares, m_term.a, m_term.b, m_term.scaling);
-      m_normed.factors = now;
-    }
+    if (sameWeight && m_normed.factors == now) return m_normed.norms;
+    const at::Tensor weight = m_site.denseWeight();
+    if (!sameWeight) m_normed = {held.detach(), kernels::rowSquares(weight), {}, held._version(), {}};
+    m_normed.norms = kernels::doraRowNorms(weight, m_normed.squares, m_term.a, m_term.b, m_term.scaling);
+    m_normed.factors = now;
     return m_normed.norms;
   }
 
   using Versions = std::pair<int64_t, int64_t>;
   struct Normed {
-    at::Tensor weight, squares, norms;  // the weight is held: its address cannot come to mean another
-    int64_t weightVersion = 0;
+    at::Tensor held, squares, norms;  // the weight's memory is held: its address cannot come to mean another
+    int64_t heldVersion = 0;
     Versions factors{0, 0};
   };
 
@@ -72,7 +73,7 @@ class DoraForm final : public SiteForm {
   bool keepsOutput() const override { return true; }
 
   void startExtra(AdaptedSite& adapted) const override {
-    const at::Tensor weight = baseWeight(*adapted.site);
+    const at::Tensor weight = adapted.site->denseWeight();
     adapted.extra.copy_(
         kernels::doraRowNorms(weight, kernels::rowSquares(weight), adapted.a, adapted.b, adapted.scaling));
   }

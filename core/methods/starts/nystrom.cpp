@@ -11,7 +11,7 @@ class NystromStart final : public LowRankStart {
   void draw(AdaptedSite& adapted, uint64_t seed) const override {
     constexpr double kDeviation = 0.02;
     const at::NoGradGuard noGrad;
-    const at::Tensor weight = baseWeight(*adapted.site).to(adapted.a.scalar_type());
+    const at::Tensor weight = adapted.site->denseWeight().to(adapted.a.scalar_type());
     at::Tensor sketch = at::empty({adapted.rank, weight.size(0)}, weight.options());
     fillNormal(sketch, 1.0, seed, adapted.site->name + ".sketch");
     adapted.a.copy_(sketch.mm(weight).mul_(kDeviation / adapted.scaling));

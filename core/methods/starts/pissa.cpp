@@ -62,7 +62,7 @@ class PissaStart final : public LowRankStart {
 
   void draw(AdaptedSite& adapted, uint64_t seed) const override {
     const at::NoGradGuard noGrad;
-    const at::Tensor weight = baseWeight(*adapted.site).to(adapted.a.scalar_type());
+    const at::Tensor weight = adapted.site->denseWeight().to(adapted.a.scalar_type());
     const int64_t r = adapted.rank;
     Triplets svd = m_iterations > 0
                        ? sketchedSvd(weight, r, m_iterations, seed, adapted.site->name + ".pissa_sketch")

@@ -120,16 +120,17 @@ Result<void> LowRankMethod::attach(Model& model) {
   // From here on nothing fails: the model is changed only by settings that hold.
   m_model = &model;
   freezeAll(model);
+  for (AdaptedSite& adapted : m_sites) drawStart(adapted);
+  m_whole = makeTrainable(model, *whole);
+  codeBase();
+  model.rebind();
   for (AdaptedSite& adapted : m_sites) {
-    drawStart(adapted);
+    m_parts.form->startExtra(adapted);  // of the base weight as it now is
     adapted.a.requires_grad_(m_parts.rule->trainsA());
     adapted.b.requires_grad_(true);
     if (adapted.extra.defined()) adapted.extra.requires_grad_(true);
     adapted.site->adapter = m_parts.form->adapter(adapted, m_settings.dropout);
   }
-  m_whole = makeTrainable(model, *whole);
-  codeBase();
-  model.rebind();
   m_parts.rule->bind(m_sites);
   return {};
 }
@@ -156,7 +157,6 @@ void LowRankMethod::drawStart(AdaptedSite& adapted) {
     adapted.startB = adapted.b.clone();
     takeStartOut(adapted);
   }
-  m_parts.form->startExtra(adapted);
 }
 
 void LowRankMethod::takeStartOut(AdaptedSite& adapted) {

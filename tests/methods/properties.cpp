@@ -7,7 +7,7 @@
 #include <cmath>
 #include <set>
 
-#include "core/methods/low_rank_parts.h"
+#include "core/methods/base_format.h"
 #include "core/methods/registry.h"
 #include "tests/support/fake_training.h"
 
@@ -33,12 +33,37 @@ constexpr Combination kCombinations[] = {{"dora", R"({"rule":"reflora"})"},
                                          {"dora", R"({"rule":"lora_rite"})"},
                                          {"dora", R"({"rule":"lora_pro"})"},
                                          {"nora_plus", R"({"form":"dora","scaling":"root_rank"})"},
-                                         {"reflora", R"({"init":"gaussian","scaling":"root_rank"})"}};
+                                         {"reflora", R"({"init":"gaussian","scaling":"root_rank"})"},
+                                         {"reflora", R"({"base":"fp4","double_quant":false,"quant_block":32})"},
+                                         {"qlora", R"({"form":"dora","quant_sites":"adapted"})"},
+                                         {"qlora", R"({"init":"pissa","rule":"lora_rite"})"},
+                                         {"adalora", R"({"base":"nf4"})"}};
 
 double lossOf(FakeModel& model, uint64_t batch) {
   const at::NoGradGuard noGrad;
   ForwardContext context;
   return model.loss(fakeBatch(model, batch), context, 0).item<double>();
+}
+
+// The same model of the values that the 4 bits of `coded` stand for, or, without them, of those that 4 bits of its own
+// weights do.
+std::unique_ptr<FakeModel> ofFourBits(const FakeModel& coded, const BaseFormat* format) {
+  FakeModelOptions options;
+  options.dtype = coded.computeDtype();
+  auto model = std::make_unique<FakeModel>(options);
+  for (LinearSite* site : model->sites()) {
+    const auto twin = std::find_if(coded.sites().begin(), coded.sites().end(),
+                                   [&](const LinearSite* other) { return other->name == site->name; });
+    if (!(*twin)->coded.defined()) continue;
+    const LinearSite* values = *twin;
+    if (format) {
+      keepInFourBits(*format, *model, *site, site->weight);
+      values = site;
+    }
+    model->replaceSiteWeight(*site, values->denseWeight().to(model->computeDtype()));
+  }
+  model->rebind();
+  return model;
 }
 
 SiteShape shapeOf(const LinearSite& site) {
@@ -79,6 +104,7 @@ class MethodProperties : public QObject {
     bool lowRank;
     std::vector<const char*> still;  // what has no gradient at the start: A where B = 0, A and B where E = 0
     bool changesBase;                // the start leaves the weight
+    BaseFormat base;
   };
   Row row() const {
     const QString name = *static_cast<QString*>(QTest::qData("name", qMetaTypeId<QString>()));
@@ -89,11 +115,13 @@ class MethodProperties : public QObject {
              {.dtype = static_cast<at::ScalarType>(dtype)},
              (*findMethod(name.toStdString()))->lowRank,
              {},
-             false};
+             false,
+             {}};
     made.settings.options["warmup_steps"] = warmup;
     if (made.lowRank) {
       const LowRankParts parts = std::move(*makeParts(made.settings));
       made.changesBase = parts.start->changesBase();
+      made.base = *baseFormatOf(made.settings);
       if (!made.changesBase) made.still = {"lora_A"};
       if (parts.form->prunes()) {
         made.still = {"lora_A", "lora_B"};
@@ -122,7 +150,16 @@ class MethodProperties : public QObject {
     FakeTraining training(r.settings, r.training);
     training.start();
     FakeModel base({r.training.dtype});
-    if (!r.changesBase) {
+    if (r.base.fourBit) {
+      // Of a start that left the weight, the rest is what is rounded: the error is no larger than without it.
+      const auto rounded = ofFourBits(training.model, r.changesBase ? &r.base : nullptr);
+      const double error = worstDifference(logitsOf(*rounded), logitsOf(base));
+      QVERIFY(error > 0.01);
+      if (r.changesBase)
+        QVERIFY(worstDifference(training.logits(), logitsOf(base)) < 1.5 * error);
+      else
+        QVERIFY(worstDifference(training.logits(), logitsOf(*rounded)) < (r.training.dtype == at::kBFloat16 ? 0.1 : 1e-5));
+    } else if (!r.changesBase) {
       QVERIFY(at::equal(training.logits(), logitsOf(base)));
     } else {
       // A start taken out of the weight and added back again differs by rounding in the weight's dtype.
@@ -225,10 +262,16 @@ class MethodProperties : public QObject {
     std::map<std::string, at::Tensor> before;
     for (const auto& entry : training.model.parameters().entries())
       if (!trains.count(entry.tensor.unsafeGetTensorImpl())) before[entry.name] = entry.tensor.clone();
+    std::map<std::string, at::Tensor> codes;
+    for (const LinearSite* site : training.model.sites())
+      if (site->coded.defined()) codes[site->name] = site->coded.packed.clone();
+    QCOMPARE(codes.empty(), !r.base.fourBit);
     training.start();
     training.run(0, 5);
     for (const auto& [name, value] : before)
       QVERIFY2(at::equal(training.model.parameters().at(name), value), name.c_str());
+    for (const auto& [name, value] : codes)
+      QVERIFY2(at::equal(training.model.site(name).coded.packed, value), name.c_str());
     for (const auto& p : training.method->trainable()) QVERIFY2(p.tensor.isfinite().all().item<bool>(), p.name.c_str());
   }
 
@@ -325,7 +368,7 @@ class MethodProperties : public QObject {
     const double tolerance = r.training.dtype == at::kBFloat16 ? 0.1 : 1e-4;
     QVERIFY(worstDifference(training.logits(), before) < tolerance);
     for (const LinearSite* site : training.model.sites()) {
-      QVERIFY(site->adapter == nullptr);
+      QVERIFY(site->adapter == nullptr && !site->coded.defined());
       QVERIFY(site->weight.scalar_type() == r.training.dtype);
     }
     for (const auto& entry : training.model.parameters().entries())

@@ -54,12 +54,7 @@ FakeModel::FakeModel(const FakeModelOptions& options) {
   rebind();
 }
 
-void FakeModel::rebind() {
-  for (const auto& site : m_owned) {
-    site->weight = m_parameters.at(site->name + ".weight");
-    site->bias = m_parameters.contains(site->name + ".bias") ? m_parameters.at(site->name + ".bias") : at::Tensor();
-  }
-}
+void FakeModel::rebind() { bindSites(); }
 
 std::vector<std::string> FakeModel::headParameters() const {
   if (m_head != HeadKind::SequenceClassification) return {};

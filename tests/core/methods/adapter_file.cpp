@@ -180,7 +180,7 @@ class AdapterFileTest : public QObject {
     FakeModel byHand;
     for (const FactorPair& pair : (*method)->factorPairs()) {
       QCOMPARE(pair.scaling, 4 / std::sqrt(2.0));
-      const LinearSite& site = byHand.site(pair.site->name);
+      LinearSite& site = byHand.site(pair.site->name);
       const at::Tensor v = site.weight + pair.B.detach().mm(pair.A.detach()) * pair.scaling;
       const at::Tensor scale = magnitudes[site.name] / at::linalg_vector_norm(v, 2, at::IntArrayRef{1});
       byHand.replaceSiteWeight(site, v * scale.unsqueeze(1));

@@ -291,7 +291,7 @@ void LibraryDetailsPanel::showFacts() {
   QStringList types;
   // What rounds to everything is named without its share.
   for (const auto& [name, share] : d.dtypes) types << (share > 0.9995 ? name : tr("%1 %2").arg(formatShare(share), name));
-  setFact(tr("Number types"), types.isEmpty() ? item.dtype : types.join(QStringLiteral(",  ")));
+  setFact(tr("Number types"), types.isEmpty() ? item.dtype : types.join(QStringLiteral(", ")));
   QStringList files;
   for (const auto& [name, bytes] : d.shards) files << tr("%1, %2").arg(name, formatBytes(bytes));
   if (files.size() > kMostListed + 1) files = files.mid(0, kMostListed) << tr("and %n more", nullptr, static_cast<int>(files.size()) - kMostListed);

@@ -145,7 +145,11 @@ void LibraryView::buildCentre() {
   m_splitter->setSizes({950, 420});
   layout()->addWidget(m_splitter);
   static_cast<QVBoxLayout*>(layout())->setStretchFactor(m_splitter, 1);
-  connect(m_table->selectionModel(), &QItemSelectionModel::currentRowChanged, this, &LibraryView::chosenMoved);
+  connect(m_table->selectionModel(), &QItemSelectionModel::selectionChanged, this, &LibraryView::chosenMoved);
+  // Focus alone makes a row the current one: it is chosen then, as it looks, but not while the first ones come in.
+  connect(m_table->selectionModel(), &QItemSelectionModel::currentRowChanged, this, [this](const QModelIndex& now) {
+    if (m_scanned && now.isValid() && !m_table->selectionModel()->isRowSelected(now.row())) m_table->selectRow(now.row());
+  });
 }
 
 void LibraryView::buildActions() {
@@ -274,7 +278,7 @@ void LibraryView::choose(int sourceRow) {
 
 const LibraryItem* LibraryView::current() const {
   const QModelIndex row = m_table->currentIndex();
-  return row.isValid() ? m_model->itemAt(m_rows->mapToSource(row).row()) : nullptr;
+  return row.isValid() && m_table->selectionModel()->isRowSelected(row.row()) ? m_model->itemAt(m_rows->mapToSource(row).row()) : nullptr;
 }
 
 void LibraryView::chosenMoved() {

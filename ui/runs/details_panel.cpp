@@ -289,11 +289,13 @@ void DetailsPanel::load() {
 
 void DetailsPanel::loadCurves() {
   struct Answer {
+    RunRow row;  // whose colour the curve has: the panel may still show the one before
     Series train, eval;
   };
   m_context.store->read(this, "curves",
                         [id = m_ids.first().toStdString()](Store& s) {
                           Answer answer;
+                          if (auto row = s.run(id); row.ok()) answer.row = std::move(*row);
                           if (auto train = s.readSeries(id, "train/loss"); train.ok()) answer.train = std::move(*train);
                           if (auto eval = s.readSeries(id, "eval/loss"); eval.ok()) answer.eval = std::move(*eval);
                           return answer;
@@ -301,7 +303,7 @@ void DetailsPanel::loadCurves() {
                         [this](Result<Answer> answer) {
                           if (!answer.ok()) return;
                           CurveStyle style;
-                          style.colour = m_row.id.empty() ? colours().accent : colourOfRun(m_row);
+                          style.colour = answer->row.id.empty() ? colours().accent : colourOfRun(answer->row);
                           if (answer->train.size() > 0)
                             m_curves->setCurve(QStringLiteral("train"), tr("train"), style, pointsOf(answer->train));
                           CurveStyle evalStyle;

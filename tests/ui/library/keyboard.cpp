@@ -151,6 +151,13 @@ class LibraryKeyboardTest : public QObject {
       const QStringList names = walk(&view);
       QCOMPARE(names.mid(0, 4), (QStringList{"libraryFilter", "libraryKind", "libraryFolders", "libraryTable"}));
     }
+    // What the page tells of is what is marked, also where focus alone has made a row the current one.
+    view.filterBox()->setFocus();
+    view.table()->selectionModel()->clear();
+    view.table()->setFocus(Qt::TabFocusReason);
+    QVERIFY(view.table()->selectionModel()->isRowSelected(view.table()->currentIndex().row()));
+    QTRY_COMPARE(view.details()->details().item.name, view.table()->currentIndex().siblingAtColumn(LibraryModel::Name).data().toString());
+    view.filterBox()->setFocus();
     // From the filter into the list and through it; what was typed goes by Escape.
     QTest::keyClicks(view.filterBox(), "broken");
     QTest::keyClick(view.filterBox(), Qt::Key_Down);

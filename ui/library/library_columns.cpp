@@ -21,8 +21,8 @@ struct ColumnWidth {
   int least, most;
   bool whole = false;
 };
-constexpr ColumnWidth kWidths[LibraryModel::ColumnCount] = {{170, 280}, {96, 170}, {60, 120, true}, {40, 90, true}, {60, 110, true},
-                                                            {60, 140, true}, {80, 130}, {64, 110}, {88, 240}};
+constexpr ColumnWidth kWidths[LibraryModel::ColumnCount] = {{170, 280}, {124, 170}, {60, 120, true}, {40, 90, true}, {60, 110, true},
+                                                            {60, 140, true}, {80, 130}, {64, 110}, {96, 240}};
 constexpr int kHeading = 32, kSortedHeading = 46;  // px beside a heading's text, without and with the arrow
 
 // A path says most at its ends.

@@ -41,6 +41,8 @@ class PathDelegate : public QStyledItemDelegate {
 
 LibraryColumns::LibraryColumns(QTableView* table) : QObject(table), m_table(table) {
   auto* header = table->horizontalHeader();
+  header->setHighlightSections(false);
+  header->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
   header->setStretchLastSection(true);
   header->setSectionsMovable(true);
   header->setMinimumSectionSize(space::scaled(40));

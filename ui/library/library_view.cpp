@@ -122,9 +122,6 @@ void LibraryView::buildCentre() {
   m_table->setContextMenuPolicy(Qt::ActionsContextMenu);
   m_table->verticalHeader()->hide();
   m_table->verticalHeader()->setDefaultSectionSize(space::rowHeight());
-  auto* header = m_table->horizontalHeader();
-  header->setHighlightSections(false);
-  header->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
   m_table->setHorizontalScrollMode(QAbstractItemView::ScrollPerPixel);
   m_columns = new LibraryColumns(m_table);
   m_table->setSortingEnabled(true);

@@ -108,8 +108,6 @@ int runBench(CommandContext& context, const BenchArguments& arguments) {
   Result<const MethodEntry*> entry = findMethod(arguments.method);
   if (!entry) return context.fail(entry.error());
   load.keepFloat32 = !(*entry)->lowRank;
-  Result<std::unique_ptr<Model>> model = loadModel(*folder, load);
-  if (!model) return context.fail(model.error());
   MethodSettings settings;
   settings.name = arguments.method;
   settings.rank = arguments.rank > 0 ? arguments.rank : defaults.rank;
@@ -117,6 +115,8 @@ int runBench(CommandContext& context, const BenchArguments& arguments) {
   if ((*entry)->lowRank) settings.targetModules = arguments.targets.empty() ? defaults.targets : arguments.targets;
   Result<std::unique_ptr<Method>> method = makeMethod(settings);
   if (!method) return context.fail(method.error());
+  Result<std::unique_ptr<Model>> model = loadBaseModel(*folder, load, **method);
+  if (!model) return context.fail(model.error());
   if (auto attached = (*method)->attach(**model); !attached) return context.fail(attached.error());
   OptimizerSettings optimizerSettings;
   optimizerSettings.name = arguments.optimizer;

@@ -2,6 +2,7 @@
 
 #include "core/methods/full.h"
 #include "core/methods/low_rank.h"
+#include "core/models/registry.h"
 
 namespace rankscope {
 
@@ -100,6 +101,18 @@ Result<std::unique_ptr<Method>> makeMethod(MethodSettings settings) {
   auto entry = findMethod(settings.name);
   if (!entry) return entry.error();
   return (*entry)->make(std::move(settings));
+}
+
+Result<std::unique_ptr<Model>> loadBaseModel(const std::filesystem::path& folder, ModelLoadOptions options,
+                                             const Method& method) {
+  auto config = readModelConfig(folder);
+  if (!config) return config.error();
+  auto family = findModelFamily(config->value("model_type", std::string()));
+  if (!family) return family.error();
+  auto sites = (*family)->siteShapes(*config);
+  if (!sites) return sites.error();
+  options.leftInFile = method.leftInFile(*sites);
+  return loadModel(folder, options);
 }
 
 }  // namespace rankscope

@@ -30,6 +30,10 @@ struct MethodEntry {
 const std::vector<MethodEntry>& methodEntries();
 Result<const MethodEntry*> findMethod(const std::string& name);
 Result<std::unique_ptr<Method>> makeMethod(MethodSettings settings);
+// Loads the model that a method is attached to next: what the method replaces then stays in its file. `options.leftInFile`
+// is set here.
+Result<std::unique_ptr<Model>> loadBaseModel(const std::filesystem::path& folder, ModelLoadOptions options,
+                                             const Method& method);
 
 // PEFT's matching of target_modules against a site's name: equal, or the name ends in "." + target; "all-linear" takes
 // every linear site but the task head. The error lists sites that exist when nothing matches.

@@ -32,7 +32,7 @@ Result<void> restoreExactMasters(TrainingSetup& setup, ModelLoadOptions options)
       masters.push_back(parameter);
   if (masters.empty()) return {};
   options.dtype = at::kFloat;
-  Result<std::unique_ptr<Model>> exact = loadModel(setup.modelFolder, options);
+  Result<std::unique_ptr<Model>> exact = loadBaseModel(setup.modelFolder, options, *setup.method);
   if (!exact) return exact.error();
   const at::NoGradGuard noGrad;
   for (OptimizedParameter& master : masters) master.tensor.copy_((*exact)->parameters().at(master.name));
@@ -289,12 +289,7 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
   load.seed = static_cast<uint64_t>(config.integer("seed"));
   load.randomInit = config.flag("model.random_init");
   load.keepFloat32 = !(*findMethod(config.str("method.name")))->lowRank;  // every weight may be a master
-  if (setup.method) {
-    Result<std::vector<SiteShape>> sites = (*family)->siteShapes(*modelConfig);
-    if (!sites) return sites.error();
-    load.leftInFile = setup.method->leftInFile(*sites);
-  }
-  Result<std::unique_ptr<Model>> model = loadModel(*folder, load);
+  Result<std::unique_ptr<Model>> model = setup.method ? loadBaseModel(*folder, load, *setup.method) : loadModel(*folder, load);
   if (!model) return model.error();
   setup.model = std::move(*model);
   setup.model->gradientCheckpointing = config.flag("train.gradient_checkpointing");

@@ -23,18 +23,18 @@ int64_t FourBitWeight::bytes() const {
 
 namespace op {
 
-std::vector<at::Tensor> fourBitParts(const FourBitWeight& weight) {
+namespace {
+
+constexpr size_t kShapeSize = 5;  // format, out, in, block, tensors
+
+std::vector<at::Tensor> partsOf(const FourBitWeight& weight) {
   if (!weight.doubleQuantised()) return {weight.packed, weight.maxima};
   return {weight.packed, weight.maximumCodes, weight.maximumScales, weight.offset};
 }
 
-std::vector<int64_t> fourBitShape(const FourBitWeight& weight) {
-  return {static_cast<int64_t>(weight.format), weight.out, weight.in, weight.block};
-}
-
-FourBitWeight fourBitOfParts(at::TensorList parts, at::IntArrayRef shape) {
-  TORCH_CHECK((parts.size() == 2 || parts.size() == 4) && shape.size() == 4 && shape[3] > 0,
-              "4-bit weight: ", parts.size(), " parts and a shape of ", shape.size(), " numbers");
+FourBitWeight ofParts(at::TensorList parts, at::IntArrayRef shape) {
+  TORCH_CHECK((parts.size() == 2 || parts.size() == 4) && shape[3] > 0, "4-bit weight: ", parts.size(),
+              " parts, blocks of ", shape[3]);
   FourBitWeight weight;
   weight.format = static_cast<four_bit::Format>(shape[0]);
   weight.out = shape[1];
@@ -51,6 +51,52 @@ FourBitWeight fourBitOfParts(at::TensorList parts, at::IntArrayRef shape) {
   return weight;
 }
 
+}  // namespace
+
+std::vector<at::Tensor> fourBitParts(const std::vector<FourBitWeight>& weights) {
+  std::vector<at::Tensor> all;
+  for (const FourBitWeight& weight : weights)
+    for (at::Tensor& part : partsOf(weight)) all.push_back(std::move(part));
+  return all;
+}
+
+std::vector<int64_t> fourBitShape(const std::vector<FourBitWeight>& weights) {
+  std::vector<int64_t> all;
+  for (const FourBitWeight& weight : weights)
+    all.insert(all.end(), {static_cast<int64_t>(weight.format), weight.out, weight.in, weight.block,
+                           weight.doubleQuantised() ? 4 : 2});
+  return all;
+}
+
+std::vector<FourBitWeight> fourBitOfParts(at::TensorList parts, at::IntArrayRef shape) {
+  TORCH_CHECK(!shape.empty() && shape.size() % kShapeSize == 0, "4-bit weights: a shape of ", shape.size(), " numbers");
+  std::vector<FourBitWeight> weights;
+  size_t at = 0;
+  for (size_t i = 0; i < shape.size(); i += kShapeSize) {
+    const auto own = shape.slice(i, kShapeSize);
+    const auto count = static_cast<size_t>(own[4]);
+    TORCH_CHECK(own[4] > 0 && at + count <= parts.size(), "4-bit weights: ", parts.size(), " parts are too few");
+    weights.push_back(ofParts(parts.slice(at, count), own));
+    TORCH_CHECK(weights.back().in == weights.front().in, "4-bit weights of ", weights.front().in, " and ",
+                weights.back().in, " columns cannot be stacked");
+    at += count;
+  }
+  return weights;
+}
+
+int64_t rowsOf(const std::vector<FourBitWeight>& weights) {
+  int64_t rows = 0;
+  for (const FourBitWeight& weight : weights) rows += weight.out;
+  return rows;
+}
+
+at::Tensor dequantised(const std::vector<FourBitWeight>& weights, at::ScalarType type) {
+  if (weights.size() == 1) return dequantiseFourBit(weights.front(), type);
+  std::vector<at::Tensor> matrices;
+  for (const FourBitWeight& weight : weights) matrices.push_back(dequantiseFourBit(weight, type));
+  return at::cat(matrices);
+}
+
 }  // namespace op
 
 FourBitWeight quantiseFourBit(const at::Tensor& weight, four_bit::Format format, int64_t block, bool doubleQuantised) {
@@ -62,7 +108,9 @@ FourBitWeight quantiseFourBit(const at::Tensor& weight, four_bit::Format format,
                              .findSchemaOrThrow("rankscope::four_bit_quantise", "")
                              .typed<std::vector<at::Tensor>(const at::Tensor&, int64_t, int64_t, bool)>();
   const auto parts = op.call(weight, static_cast<int64_t>(format), block, doubleQuantised);
-  return op::fourBitOfParts(parts, {static_cast<int64_t>(format), weight.size(0), weight.size(1), block});
+  const int64_t shape[] = {static_cast<int64_t>(format), weight.size(0), weight.size(1), block,
+                           static_cast<int64_t>(parts.size())};
+  return op::fourBitOfParts(parts, shape).front();
 }
 
 at::Tensor dequantiseFourBit(const FourBitWeight& weight, at::ScalarType type) {
@@ -70,17 +118,17 @@ at::Tensor dequantiseFourBit(const FourBitWeight& weight, at::ScalarType type) {
   static const auto op = c10::Dispatcher::singleton()
                              .findSchemaOrThrow("rankscope::four_bit_dequantise", "")
                              .typed<at::Tensor(at::TensorList, at::IntArrayRef, at::ScalarType)>();
-  return op.call(op::fourBitParts(weight), op::fourBitShape(weight), type);
+  return op.call(op::fourBitParts({weight}), op::fourBitShape({weight}), type);
 }
 
 namespace {
 
 std::vector<at::Tensor> quantiseOnCpu(const at::Tensor& weight, int64_t format, int64_t block, bool doubleQuantised) {
-  return op::fourBitParts(cpu::quantiseFourBit(weight, static_cast<four_bit::Format>(format), block, doubleQuantised));
+  return op::fourBitParts({cpu::quantiseFourBit(weight, static_cast<four_bit::Format>(format), block, doubleQuantised)});
 }
 
 at::Tensor dequantiseOnCpu(at::TensorList parts, at::IntArrayRef shape, at::ScalarType type) {
-  return cpu::dequantiseFourBit(op::fourBitOfParts(parts, shape), type);
+  return cpu::dequantiseFourBit(op::fourBitOfParts(parts, shape).front(), type);
 }
 
 }  // namespace

@@ -41,6 +41,11 @@ at::Tensor fourBitLoraLinear(const at::Tensor& x, const FourBitWeight& weight, c
                              const at::Tensor& a, const at::Tensor& b, double scaling, double dropoutP, uint64_t seed,
                              uint64_t place);
 
+// Several such maps of one input without dropout, like loraLinearGroup in ops.h: the weights lie one below the other.
+at::Tensor fourBitLoraLinearGroup(const at::Tensor& x, const std::vector<FourBitWeight>& weights,
+                                  const at::Tensor& bias, const std::vector<at::Tensor>& a,
+                                  const std::vector<at::Tensor>& b, const std::vector<double>& scalings);
+
 // The 256 values of the dynamic map for maxima, ascending in [−0.993, 1]; float32 on the CPU.
 const at::Tensor& dynamicMap();
 

@@ -159,7 +159,7 @@ struct Pairs {
 };
 
 void saveWeight(AutogradContext* ctx, const op::FrozenWeight& weight) {
-  if (!weight.coded.defined()) {
+  if (weight.coded.empty()) {
     ctx->saved_data["weight"] = weight.plain;
     return;
   }
@@ -339,11 +339,12 @@ at::Tensor loraLinear(const at::Tensor& x, const at::Tensor& weight, const at::T
                               Pairs{{0, weight.size(0)}, {scaling}, maskArgs(dropoutP, seed, place)});
 }
 
-at::Tensor loraLinearGroup(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                           const std::vector<int64_t>& outs, const std::vector<at::Tensor>& a,
-                           const std::vector<at::Tensor>& b, const std::vector<double>& scalings) {
-  if (!supported(x) || x.dim() != 2 || weight.scalar_type() != x.scalar_type() || wantsGrad(weight))
-    return reference::loraLinearGroup(x, weight, bias, outs, a, b, scalings);
+namespace {
+
+// Maps of one input whose weights lie one below the other; those without a pair have none in the operator's list.
+at::Tensor stackedLinear(const at::Tensor& x, const op::FrozenWeight& weight, int64_t rows, const at::Tensor& bias,
+                         const std::vector<int64_t>& outs, const std::vector<at::Tensor>& a,
+                         const std::vector<at::Tensor>& b, const std::vector<double>& scalings) {
   std::vector<at::Tensor> as, bs;
   Pairs pairs;
   int64_t row = 0;
@@ -356,9 +357,28 @@ at::Tensor loraLinearGroup(const at::Tensor& x, const at::Tensor& weight, const 
     }
     row += outs[i];
   }
-  TORCH_CHECK(row == weight.size(0), "the stacked weight has ", weight.size(0), " rows, its parts ", row);
-  const op::FrozenWeight held(weight);
-  return LowRankLinear::apply(x, maybe(bias), at::TensorList(as), at::TensorList(bs), &held, pairs);
+  TORCH_CHECK(row == rows, "the stacked weight has ", rows, " rows, its parts ", row);
+  return LowRankLinear::apply(x, maybe(bias), at::TensorList(as), at::TensorList(bs), &weight, pairs);
+}
+
+}  // namespace
+
+at::Tensor loraLinearGroup(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                           const std::vector<int64_t>& outs, const std::vector<at::Tensor>& a,
+                           const std::vector<at::Tensor>& b, const std::vector<double>& scalings) {
+  if (!supported(x) || x.dim() != 2 || weight.scalar_type() != x.scalar_type() || wantsGrad(weight))
+    return reference::loraLinearGroup(x, weight, bias, outs, a, b, scalings);
+  return stackedLinear(x, op::FrozenWeight(weight), weight.size(0), bias, outs, a, b, scalings);
+}
+
+at::Tensor fourBitLoraLinearGroup(const at::Tensor& x, const std::vector<FourBitWeight>& weights,
+                                  const at::Tensor& bias, const std::vector<at::Tensor>& a,
+                                  const std::vector<at::Tensor>& b, const std::vector<double>& scalings) {
+  std::vector<int64_t> outs;
+  for (const FourBitWeight& weight : weights) outs.push_back(weight.out);
+  if (!supported(x) || x.dim() != 2)
+    return reference::loraLinearGroup(x, op::dequantised(weights, x.scalar_type()), bias, outs, a, b, scalings);
+  return stackedLinear(x, op::FrozenWeight(weights), op::rowsOf(weights), bias, outs, a, b, scalings);
 }
 
 at::Tensor fourBitLoraLinear(const at::Tensor& x, const FourBitWeight& weight, const at::Tensor& bias,
@@ -369,7 +389,7 @@ at::Tensor fourBitLoraLinear(const at::Tensor& x, const FourBitWeight& weight, c
     return a.defined() ? reference::loraLinear(x, plain, bias, a, b, scaling, dropoutP, seed, place)
                        : reference::linear(x, plain, bias);
   }
-  const op::FrozenWeight held(weight);
+  const op::FrozenWeight held(std::vector<FourBitWeight>{weight});
   if (!a.defined()) return LowRankLinear::apply(x, maybe(bias), at::TensorList(), at::TensorList(), &held, Pairs{});
   const at::Tensor as[] = {a}, bs[] = {b};
   return LowRankLinear::apply(x, maybe(bias), at::TensorList(as), at::TensorList(bs), &held,

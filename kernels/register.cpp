@@ -163,7 +163,7 @@ Two lowRankLinear(const at::Tensor& x, const FrozenWeight& weight, const Optiona
       find<Two(const at::Tensor&, at::TensorList, at::IntArrayRef, const OptionalTensor&, at::TensorList,
                at::TensorList, at::IntArrayRef, at::ArrayRef<double>, double, int64_t, int64_t)>(
           "rankscope::four_bit_linear");
-  if (weight.coded.defined())
+  if (!weight.coded.empty())
     return callBelow(coded, x, fourBitParts(weight.coded), fourBitShape(weight.coded), bias, args.a, args.b, args.rows,
                      args.scalings, args.mask.p, args.mask.seed, args.mask.place);
   return callBelow(plain, x, weight.plain, bias, args.a, args.b, args.rows, args.scalings, args.mask.p,
@@ -180,7 +180,7 @@ LowRankGradients lowRankLinearBackward(const at::Tensor& gradY, const at::Tensor
       find<LowRankGradients(const at::Tensor&, const at::Tensor&, at::TensorList, at::IntArrayRef, const at::Tensor&,
                             at::TensorList, at::TensorList, at::IntArrayRef, at::ArrayRef<double>, double, int64_t,
                             int64_t, bool)>("rankscope::four_bit_linear_backward");
-  if (weight.coded.defined())
+  if (!weight.coded.empty())
     return callBelow(coded, gradY, x, fourBitParts(weight.coded), fourBitShape(weight.coded), u, args.a, args.b,
                      args.rows, args.scalings, args.mask.p, args.mask.seed, args.mask.place, needX);
   return callBelow(plain, gradY, x, weight.plain, u, args.a, args.b, args.rows, args.scalings, args.mask.p,

@@ -62,18 +62,21 @@ struct LowRankArgs {
   at::ArrayRef<double> scalings;
   MaskArgs mask;  // dropout of the low-rank input
 };
-// A weight that does not train: a plain matrix in x's dtype, or one kept in 4 bits.
+// A weight that does not train: a plain matrix in x's dtype, or matrices kept in 4 bits, one below the other.
 struct FrozenWeight {
   at::Tensor plain;
-  FourBitWeight coded;
+  std::vector<FourBitWeight> coded;
 
   FrozenWeight(at::Tensor matrix) : plain(std::move(matrix)) {}  // NOLINT: a plain matrix is the usual case
-  FrozenWeight(FourBitWeight weight) : coded(std::move(weight)) {}  // NOLINT
+  FrozenWeight(std::vector<FourBitWeight> weights) : coded(std::move(weights)) {}  // NOLINT
 };
-// A 4-bit weight as an operator's arguments: its tensors, and {format, out, in, block}.
-std::vector<at::Tensor> fourBitParts(const FourBitWeight& weight);
-std::vector<int64_t> fourBitShape(const FourBitWeight& weight);
-FourBitWeight fourBitOfParts(at::TensorList parts, at::IntArrayRef shape);
+// Stacked 4-bit weights as an operator's arguments: their tensors, and for each {format, out, in, block, its tensors}.
+std::vector<at::Tensor> fourBitParts(const std::vector<FourBitWeight>& weights);
+std::vector<int64_t> fourBitShape(const std::vector<FourBitWeight>& weights);
+std::vector<FourBitWeight> fourBitOfParts(at::TensorList parts, at::IntArrayRef shape);
+// Their rows together, and all of them as one matrix [rows, in].
+int64_t rowsOf(const std::vector<FourBitWeight>& weights);
+at::Tensor dequantised(const std::vector<FourBitWeight>& weights, at::ScalarType type);
 
 // -> y, u [T, Σ r] (the low-rank inputs' products x Aᵀ, kept for backward; empty without pairs)
 std::tuple<at::Tensor, at::Tensor> lowRankLinear(const at::Tensor& x, const FrozenWeight& weight,

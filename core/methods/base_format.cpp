@@ -44,6 +44,10 @@ void keepInFourBits(const BaseFormat& format, Model& model, LinearSite& site, co
   const at::NoGradGuard noGrad;
   const bool wide = weight.scalar_type() != at::kFloat && weight.scalar_type() != at::kBFloat16;
   const at::Tensor values = (wide ? weight.to(at::kFloat) : weight.detach()).contiguous();
+  if (!at::isfinite(values.abs().max()).item<bool>())
+    throw ErrorException({ErrorCode::BadInput, "A weight that is not finite cannot be kept in 4 bits", site.name,
+                          "infinite values or none at all", "finite values",
+                          "Fetch the model again, or set method.base to plain."});
   model.codeSite(site, kernels::quantiseFourBit(values, format.code, format.block, format.doubleQuantised));
 }
 

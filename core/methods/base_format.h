@@ -28,7 +28,8 @@ bool isCoded(const BaseFormat& format, int64_t layer, bool adapted);
 // Bytes of so many values in 4 bits.
 int64_t codedBytes(const BaseFormat& format, int64_t values);
 
-// The weight of a site from here on is `weight` [out, in] in 4 bits. Model::rebind() afterwards.
+// The weight of a site from here on is `weight` [out, in] in 4 bits. Model::rebind() afterwards. Throws ErrorException when
+// a value is not finite.
 void keepInFourBits(const BaseFormat& format, Model& model, LinearSite& site, const at::Tensor& weight);
 
 }  // namespace rankscope

@@ -97,7 +97,7 @@ Result<AdaptedSite> LowRankMethod::makeSite(const Model& model, LinearSite& site
   return adapted;
 }
 
-Result<void> LowRankMethod::attach(Model& model) {
+Result<void> LowRankMethod::attach(Model& model) try {
   if (auto ok = checkSettings(); !ok) return ok.error();
   auto parts = makeParts(m_settings);
   if (!parts) return parts.error();
@@ -117,7 +117,7 @@ Result<void> LowRankMethod::attach(Model& model) {
   auto whole = wholeParameters(model);
   if (!whole) return whole.error();
 
-  // From here on nothing fails: the model is changed only by settings that hold.
+  // From here on no setting is refused: the model is changed only by settings that hold.
   m_model = &model;
   freezeAll(model);
   for (AdaptedSite& adapted : m_sites) drawStart(adapted);
@@ -133,6 +133,8 @@ Result<void> LowRankMethod::attach(Model& model) {
   }
   m_parts.rule->bind(m_sites);
   return {};
+} catch (const ErrorException& e) {  // a base weight that cannot be coded
+  return e.error();
 }
 
 std::set<std::string> LowRankMethod::leftInFile(const std::vector<SiteShape>& sites) const {

@@ -10,7 +10,6 @@ namespace {
 
 // The rows of all weights as one [sum, in] view, when each begins where the one before it ends.
 at::Tensor stackedView(const std::vector<LinearSite*>& sites) {
-  if (std::any_of(sites.begin(), sites.end(), [](const auto* site) { return site->coded.defined(); })) return {};
   const auto& first = sites.front()->weight;
   int64_t rows = 0;
   auto next = first.storage_offset();
@@ -37,15 +36,15 @@ void SiteGroup::rebind() {
     anyBias |= site->bias.defined();
     m_biasTrains |= site->bias.defined() && site->bias.requires_grad();
   }
-  m_weight = stackedView(m_sites);
-  m_bias = at::Tensor();
-  if (!m_weight.defined() || !anyBias) return;
-  const bool all = std::all_of(m_sites.begin(), m_sites.end(), [](auto* s) { return s->bias.defined(); });
-  if (!all) {
-    m_weight = at::Tensor();
-    return;
-  }
-  if (!m_biasTrains) {
+  m_weight = m_bias = at::Tensor();
+  m_coded.clear();
+  for (const auto* site : m_sites)
+    if (site->coded.defined()) m_coded.push_back(site->coded);
+  if (m_coded.empty()) m_weight = stackedView(m_sites);
+  m_together = m_weight.defined() || m_coded.size() == m_sites.size();
+  if (!m_together || !anyBias) return;
+  m_together = std::all_of(m_sites.begin(), m_sites.end(), [](auto* s) { return s->bias.defined(); });
+  if (m_together && !m_biasTrains) {
     std::vector<at::Tensor> parts;
     for (const auto* site : m_sites) parts.push_back(site->bias);
     m_bias = at::cat(parts);
@@ -55,7 +54,7 @@ void SiteGroup::rebind() {
 at::Tensor SiteGroup::forward(const at::Tensor& x, ForwardContext& context) const {
   std::vector<at::Tensor> a(m_sites.size()), b(m_sites.size());
   std::vector<double> scalings(m_sites.size(), 0.0);
-  bool together = m_weight.defined();
+  bool together = m_together;
   for (size_t i = 0; together && i < m_sites.size(); ++i) {
     if (!m_sites[i]->adapter) continue;
     const auto term = m_sites[i]->adapter->lowRankTerm();
@@ -72,7 +71,8 @@ at::Tensor SiteGroup::forward(const at::Tensor& x, ForwardContext& context) cons
       for (const auto* site : m_sites) parts.push_back(site->bias);
       bias = at::cat(parts);
     }
-    return kernels::loraLinearGroup(x, m_weight, bias, m_outs, a, b, scalings);
+    return m_coded.empty() ? kernels::loraLinearGroup(x, m_weight, bias, m_outs, a, b, scalings)
+                           : kernels::fourBitLoraLinearGroup(x, m_coded, bias, a, b, scalings);
   }
   std::vector<at::Tensor> parts;
   for (const auto* site : m_sites) parts.push_back(site->forward(x, context));

@@ -1,6 +1,7 @@
 #pragma once
-// Sites that read the same input (query, key, value; gate, up). Where their weights lie side by side in memory and their
-// adapters are plain low-rank ones, the whole group is one product; otherwise each site computes its own part.
+// Sites that read the same input (query, key, value; gate, up). Where their weights lie side by side in memory, or are all
+// kept in 4 bits, and their adapters are plain low-rank ones, the whole group is one product; otherwise each site computes
+// its own part.
 // Points into the model's sites; lives as long as the model.
 
 #include <ATen/core/Tensor.h>
@@ -24,7 +25,9 @@ class SiteGroup {
  private:
   std::vector<LinearSite*> m_sites;
   std::vector<int64_t> m_outs;
-  at::Tensor m_weight;  // all weights as one matrix, sharing their memory; undefined where they do not lie so
+  bool m_together = false;  // the weights can be one operand: m_weight, or m_coded
+  at::Tensor m_weight;      // all weights as one matrix, sharing their memory
+  std::vector<kernels::FourBitWeight> m_coded;
   at::Tensor m_bias;
   bool m_biasTrains = false;
 };

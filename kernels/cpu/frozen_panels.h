@@ -5,13 +5,20 @@
 #include "kernels/cpu/packed_products.h"
 #include "kernels/four_bit_format.h"
 
+#include <vector>
+
 namespace rankscope::kernels::cpu {
 
 class FrozenPanels {
  public:
   static constexpr size_t kSlot = 8;  // of the thread's workspace, beside those of the products
   FrozenPanels(const simd::Bf16* plain, int64_t outs, int64_t in) : m_outs(outs), m_in(in), m_plain(plain) {}
-  FrozenPanels(const four_bit::View& coded, int64_t outs, int64_t in) : m_outs(outs), m_in(in), m_coded(coded) {}
+  // One below the other.
+  struct Coded {
+    four_bit::View values;
+    int64_t rows;
+  };
+  FrozenPanels(std::vector<Coded> coded, int64_t outs, int64_t in) : m_outs(outs), m_in(in), m_coded(std::move(coded)) {}
 
   int64_t outs() const { return m_outs; }
   int64_t in() const { return m_in; }
@@ -22,7 +29,7 @@ class FrozenPanels {
  private:
   int64_t m_outs, m_in;
   const simd::Bf16* m_plain = nullptr;
-  four_bit::View m_coded;
+  std::vector<Coded> m_coded;
 };
 
 }  // namespace rankscope::kernels::cpu

@@ -263,7 +263,11 @@ std::tuple<at::Tensor, at::Tensor> fewRowsForward(const at::Tensor& x, const at:
 }
 
 FrozenPanels panelsOf(const at::Tensor& weight) { return {bits(weight), weight.size(0), weight.size(1)}; }
-FrozenPanels panelsOf(const FourBitWeight& weight) { return {viewOf(weight), weight.out, weight.in}; }
+FrozenPanels panelsOf(const std::vector<FourBitWeight>& weights) {
+  std::vector<FrozenPanels::Coded> coded;
+  for (const FourBitWeight& weight : weights) coded.push_back({viewOf(weight), weight.out});
+  return {std::move(coded), op::rowsOf(weights), weights.front().in};
+}
 
 // A pair of numbers never straddles two parts of the weight.
 bool evenRows(at::IntArrayRef rows) {
@@ -298,10 +302,10 @@ std::tuple<at::Tensor, at::Tensor> fourBitLinear(const at::Tensor& x, at::Tensor
                                                  at::IntArrayRef rows, at::ArrayRef<double> scalings, double p,
                                                  int64_t seed, int64_t place) {
   const op::LowRankArgs args{a, b, rows, scalings, {p, seed, place}};
-  const auto weight = op::fourBitOfParts(parts, shape);
-  checkArgs(x, weight.out, weight.in, args);
-  if (packedInput(x, weight.out)) return packedForward(x, panelsOf(weight), bias, args);
-  return generic::lowRankLinear(x, cpu::dequantiseFourBit(weight, x.scalar_type()), bias, args);
+  const auto weights = op::fourBitOfParts(parts, shape);
+  checkArgs(x, op::rowsOf(weights), weights.front().in, args);
+  if (packedInput(x, op::rowsOf(weights))) return packedForward(x, panelsOf(weights), bias, args);
+  return generic::lowRankLinear(x, op::dequantised(weights, x.scalar_type()), bias, args);
 }
 
 std::tuple<at::Tensor, at::Tensor, std::vector<at::Tensor>> fourBitLinearBackward(
@@ -309,11 +313,11 @@ std::tuple<at::Tensor, at::Tensor, std::vector<at::Tensor>> fourBitLinearBackwar
     at::TensorList a, at::TensorList b, at::IntArrayRef rows, at::ArrayRef<double> scalings, double p, int64_t seed,
     int64_t place, bool needX) {
   const op::LowRankArgs args{a, b, rows, scalings, {p, seed, place}};
-  const auto weight = op::fourBitOfParts(parts, shape);
-  TORCH_CHECK(gradY.dim() == 2 && gradY.size(1) == weight.out, "linear backward: gradient ", gradY.sizes());
-  if (evenRows(rows) && packedInput(gradY, weight.out))
-    return packedBackward(gradY, x, panelsOf(weight), u, args, needX);
-  return generic::lowRankLinearBackward(gradY, x, cpu::dequantiseFourBit(weight, gradY.scalar_type()), u, args, needX);
+  const auto weights = op::fourBitOfParts(parts, shape);
+  const auto outs = op::rowsOf(weights);
+  TORCH_CHECK(gradY.dim() == 2 && gradY.size(1) == outs, "linear backward: gradient ", gradY.sizes());
+  if (evenRows(rows) && packedInput(gradY, outs)) return packedBackward(gradY, x, panelsOf(weights), u, args, needX);
+  return generic::lowRankLinearBackward(gradY, x, op::dequantised(weights, gradY.scalar_type()), u, args, needX);
 }
 
 at::Tensor weightGradient(const at::Tensor& gradY, const at::Tensor& x) {

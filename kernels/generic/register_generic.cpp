@@ -44,7 +44,7 @@ std::tuple<at::Tensor, at::Tensor> fourBitLinearOp(const at::Tensor& x, at::Tens
                                                    const OptionalTensor& bias, at::TensorList a, at::TensorList b,
                                                    at::IntArrayRef rows, at::ArrayRef<double> scalings, double p,
                                                    int64_t seed, int64_t place) {
-  const auto weight = dequantiseFourBit(op::fourBitOfParts(parts, shape), x.scalar_type());
+  const auto weight = op::dequantised(op::fourBitOfParts(parts, shape), x.scalar_type());
   return lowRankLinear(x, weight, bias, {a, b, rows, scalings, {p, seed, place}});
 }
 
@@ -52,7 +52,7 @@ std::tuple<at::Tensor, at::Tensor, std::vector<at::Tensor>> fourBitLinearBackwar
     const at::Tensor& gradY, const at::Tensor& x, at::TensorList parts, at::IntArrayRef shape, const at::Tensor& u,
     at::TensorList a, at::TensorList b, at::IntArrayRef rows, at::ArrayRef<double> scalings, double p, int64_t seed,
     int64_t place, bool needX) {
-  const auto weight = dequantiseFourBit(op::fourBitOfParts(parts, shape), gradY.scalar_type());
+  const auto weight = op::dequantised(op::fourBitOfParts(parts, shape), gradY.scalar_type());
   return lowRankLinearBackward(gradY, x, weight, u, {a, b, rows, scalings, {p, seed, place}}, needX);
 }
 

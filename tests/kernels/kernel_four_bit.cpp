@@ -181,6 +181,55 @@ class KernelFourBit : public QObject {
     }
   }
 
+  // Maps of one input in one product: weights of other sizes, one without factors, one with single maxima.
+  void groupsEqualTheirParts_data() {
+    QTest::addColumn<int>("type");
+    QTest::addColumn<double>("tolerance");
+    QTest::newRow("float32") << static_cast<int>(at::kFloat) << 1e-4;
+    QTest::newRow("bfloat16") << static_cast<int>(at::kBFloat16) << 0.15;
+    QTest::newRow("float64") << static_cast<int>(at::kDouble) << 1e-10;
+  }
+  void groupsEqualTheirParts() {
+    QFETCH(int, type);
+    QFETCH(double, tolerance);
+    const auto kind = static_cast<at::ScalarType>(type);
+    const auto factorType = kind == at::kDouble ? at::kDouble : at::kFloat;
+    constexpr int64_t kIn = 66;
+    for (const int64_t rows : {3, 70}) {
+      const std::vector<FourBitWeight> weights{quantiseFourBit(drawn(50, kIn), Format::NF4, 64, true),
+                                               quantiseFourBit(drawn(18, kIn), Format::FP4, 32, false),
+                                               quantiseFourBit(drawn(40, kIn), Format::NF4, 64, true)};
+      const auto x = at::randn({rows, kIn}).to(kind), bias = at::randn({108}), gradY = at::randn({rows, 108}).to(kind);
+      std::vector<at::Tensor> a0(3), b0(3);
+      for (const size_t i : {size_t{0}, size_t{2}}) {
+        a0[i] = (at::randn({4, kIn}) * 0.1).to(factorType);
+        b0[i] = (at::randn({weights[i].out, 4}) * 0.1).to(factorType);
+      }
+      const auto run = [&](bool together) {
+        const auto input = x.detach().clone().requires_grad_();
+        std::vector<at::Tensor> a(3), b(3), parts, inputs{input};
+        for (size_t i = 0; i < 3; ++i) {
+          if (!a0[i].defined()) continue;
+          inputs.push_back(a[i] = a0[i].clone().requires_grad_());
+          inputs.push_back(b[i] = b0[i].clone().requires_grad_());
+        }
+        const std::vector<double> scalings{0.5, 0, 2};
+        int64_t row = 0;
+        for (size_t i = 0; i < 3; ++i) {
+          parts.push_back(fourBitLoraLinear(input, weights[i], bias.narrow(0, row, weights[i].out), a[i], b[i], scalings[i], 0, 0, 0));
+          row += weights[i].out;
+        }
+        const auto y = together ? fourBitLoraLinearGroup(input, weights, bias, a, b, scalings) : at::cat(parts, 1);
+        auto all = torch::autograd::grad({y}, inputs, {gradY});
+        all.push_back(y.detach());
+        return all;
+      };
+      const auto whole = run(true), byParts = run(false);
+      QCOMPARE(whole.size(), size_t{6});
+      for (size_t i = 0; i < whole.size(); ++i) QVERIFY2(worst(whole[i], byParts[i]) <= tolerance, qPrintable(QString::number(i)));
+    }
+  }
+
   void gpuBodies() {
     for (const bool twice : {false, true}) {
       const auto source = drawn(19, 67);

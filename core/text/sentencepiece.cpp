@@ -222,8 +222,12 @@ Result<std::unique_ptr<Tokenizer>> SentencePieceTokenizer::make(const std::strin
   };
   // Protocol buffers merge a repeated message into the one before: normalizer_spec { add_dummy_prefix: false }.
   const std::string bare = bytes + std::string("\x1a\x02\x18\x00", 4);
-  if (const auto status = tokenizer->m_processor.LoadFromSerializedProto(bytes); !status.ok()) return refused(status.ToString());
-  if (const auto status = tokenizer->m_bare.LoadFromSerializedProto(bare); !status.ok()) return refused(status.ToString());
+  try {  // its search tree reports by exception
+    if (const auto status = tokenizer->m_processor.LoadFromSerializedProto(bytes); !status.ok()) return refused(status.ToString());
+    if (const auto status = tokenizer->m_bare.LoadFromSerializedProto(bare); !status.ok()) return refused(status.ToString());
+  } catch (const std::exception& problem) {
+    return refused(problem.what());
+  }
   const sentencepiece::SentencePieceProcessor& processor = tokenizer->m_processor;
   if (processor.unk_id() < 0 || processor.unk_id() >= processor.GetPieceSize()) return refused("no unknown piece");
 

@@ -76,7 +76,12 @@ Result<SentencePieceFacts> checkSentencePieceModel(std::string_view bytes, const
       std::string_view inner;
       uint64_t innerField = 0;
       bool named = false;
-      while (piece.next(innerField, inner)) named = named || (innerField == 1 && !inner.empty());
+      while (piece.next(innerField, inner)) {
+        if (innerField != 1) continue;
+        named = named || !inner.empty();
+        // The library's search tree ends a piece there and throws.
+        if (inner.find('\0') != std::string_view::npos) return bad(where, "it has a piece with a null character");
+      }
       if (piece.broken || !named) return bad(where, "it has a piece without text");
     } else if (field == 3 || field == 5) {  // normalizer_spec, denormalizer_spec
       WireReader spec{payload};

@@ -34,7 +34,6 @@ RunsView::RunsView(ViewContext& context, QWidget* parent)
   buildGroupMenu();
   buildSavedMenu();
   connectModel();
-  QWidget::setTabOrder(m_filter->input(), m_table->view());
   applyQuery();
   loadNames();
 }

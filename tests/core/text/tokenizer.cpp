@@ -265,6 +265,8 @@ class TokenizerTest : public QObject {
     QVERIFY(refused("not valid JSON"));
     write(folder / "tokenizer.model", "");
     QVERIFY(refused("no pieces"));
+    write(folder / "tokenizer.model", std::string("\x0a\x07\x0a\x05" "<unk>" "\x0a\x06\x0a\x04" "a\0bc", 17));
+    QVERIFY(refused("null character"));
     write(folder / "tokenizer.model", "IQ== 0\nIg== 1\n");  // tiktoken's kind, but not Llama 3's
     QVERIFY(refused("2 tokens"));
     if (haveData()) {

@@ -8,6 +8,7 @@
 #include <QToolButton>
 
 #include "core/store/store.h"
+#include "tests/support/keyboard_walk.h"
 #include "tests/support/synthetic_store.h"
 #include "tests/support/ui_fixture.h"
 #include "ui/runs/filter_box.h"
@@ -80,6 +81,19 @@ class RunsViewTest : public QObject {
   void cleanup() {
     view.reset();
     fx.reset();
+  }
+
+  void tabVisitsEverythingInReadingOrder() {
+    fill(3);
+    openView(3);
+    view->activateWindow();
+    QVERIFY(QTest::qWaitForWindowActive(view.get()));
+    view->table()->view()->selectRow(0);
+    view->findChild<FilterBox*>()->input()->setFocus();
+    const QList<QWidget*> stops = tabStops();
+    QVERIFY2(stops.size() > 4, "the walk by Tab does not come back");
+    QCOMPARE(leftOut(view.get(), stops), QStringList());
+    QCOMPARE(outOfOrder(view.get(), stops), QStringList());
   }
 
   void emptyStoreTeachesTheNextStep() {

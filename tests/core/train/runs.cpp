@@ -75,7 +75,7 @@ class TrainRuns : public QObject {
 
   void sameSeedSameBits_data() {
     QTest::addColumn<QString>("method");
-    for (const char* name : {"lora", "reflora", "reflora_s", "full"}) QTest::newRow(name) << name;
+    for (const char* name : {"lora", "reflora", "reflora_s", "qlora", "full"}) QTest::newRow(name) << name;
   }
   void sameSeedSameBits() {
     QFETCH(QString, method);
@@ -323,7 +323,7 @@ class TrainRuns : public QObject {
 
   void estimateCountsWhatTrains() {
     Home home;
-    for (const char* method : {"lora", "full"}) {
+    for (const char* method : {"lora", "qlora", "full"}) {
       const RunConfig config = home.config({std::string("method.name=") + method});
       Result<RunEstimate> estimate = estimateRun(config, home.places, nullptr);
       QVERIFY2(estimate, estimate ? "" : estimate.error().message().c_str());

@@ -13,15 +13,17 @@ inline TrainOutcome train(const RunFolder& run, const Home& home, bool resume = 
   return trainRun(run, home.places, options);
 }
 
-// Sends the command once `step` was told of. A run tells of each evaluation, of other steps twice a second at most: the
-// step should be one that is evaluated, and the run long enough to hear the command.
+// Sends the command once `step` was told of, and lets the training wait until the command was heard, however fast its steps
+// are. A run tells of each evaluation, of other steps twice a second at most: the step should be one that is evaluated.
 inline TrainOutcome trainUntil(const RunFolder& run, const Home& home, int64_t step, Command command) {
   TrainOptions options;
   bool sent = false;
   options.progress = [&](const TrainProgress& progress) {
     if (sent || progress.step < step) return;
     sent = true;
+    const size_t heard = eventsOf<event::CommandDone>(run).size();
     (void)ControlWriter::send(run.path(), command);
+    (void)QTest::qWaitFor([&] { return eventsOf<event::CommandDone>(run).size() > heard; }, 20000);
   };
   return trainRun(run, home.places, options);
 }

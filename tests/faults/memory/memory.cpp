@@ -109,7 +109,7 @@ class Memory : public QObject {
     QTest::addColumn<QString>("method");
     QTest::addColumn<QString>("dtype");
     for (const char* model : {"starter", "llama", "bert"})
-      for (const char* method : {"lora", "reflora", "full"})
+      for (const char* method : {"lora", "reflora", "qlora", "full"})
         for (const char* dtype : {"fp32", "bf16"})
           QTest::addRow("%s %s %s", model, method, dtype) << model << method << dtype;
   }

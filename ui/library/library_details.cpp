@@ -317,7 +317,7 @@ void LibraryDetailsPanel::showFacts() {
   setFact(tr("Licence"), item.licence.isEmpty() ? tr("not said")
                                                 : tr("%1 (%2)").arg(item.licence, item.licenceSource));
   setFact(tr("Revision"), item.revision.left(12), item.revision);
-  setFact(tr("Folder"), item.folder, item.folder);
+  setFact(tr("Folder"), formatPath(item.folder), item.folder);
 }
 
 void LibraryDetailsPanel::showProblems() {

@@ -141,9 +141,11 @@ void ModelPage::setModels(std::vector<ModelCard> cards, const QStringList& folde
   }
   m_selecting = false;
   fitColumns();
+  QStringList shown;
+  for (const QString& folder : folders) shown << formatPath(folder);
   m_state->setText(cards.empty() ? tr("No models found. Put a folder with config.json and safetensors files into %1, or add "
-                                      "a folder.").arg(folders.value(0))
-                                 : tr("%n model(s) in %1 and Hugging Face's cache", nullptr, static_cast<int>(cards.size())).arg(folders.join(", ")));
+                                      "a folder.").arg(shown.value(0))
+                                 : tr("%n model(s) in %1 and Hugging Face's cache", nullptr, static_cast<int>(cards.size())).arg(shown.join(", ")));
   m_state->setToolTip(folders.join('\n'));
   showCurrent();
 }

@@ -79,6 +79,20 @@ int LabelLayer::wantedMargin() const {
   return width * 4 > m_rect->outerRect().width() ? 0 : width;
 }
 
+bool LabelLayer::curveRunsThrough(const QRect& place) const {
+  const QCPAxis* x = m_rect->axis(QCPAxis::atBottom);
+  const QCPAxis* y = m_rect->axis(QCPAxis::atLeft);
+  return std::any_of(m_curves.begin(), m_curves.end(), [&](const auto& curve) {
+    if (!curve->visible) return false;
+    auto [begin, end] = curve->data.indexRange(x->pixelToCoord(place.left()), x->pixelToCoord(place.right()));
+    if (begin > 0) --begin;  // the line comes from there
+    if (end < curve->data.size()) ++end;
+    if (begin == end) return false;
+    const Extent extent = curve->data.extent(begin, end, false);
+    return y->coordToPixel(extent.hi) <= place.bottom() && y->coordToPixel(extent.lo) >= place.top();
+  });
+}
+
 void LabelLayer::draw(QCPPainter* painter) {
   const QRect area = m_rect->rect();
   painter->setFont(Theme::instance().smallFont());
@@ -91,8 +105,16 @@ void LabelLayer::draw(QCPPainter* painter) {
     return;
   }
   if (!note.isEmpty()) {
+    // At the right above, or the next corner where no curve runs behind it.
+    const QRect inside = area.adjusted(4, 2, -4, -2);
+    Qt::Alignment corner = Qt::AlignRight | Qt::AlignTop;
+    for (const Qt::Alignment each : {corner, Qt::AlignRight | Qt::AlignBottom, Qt::AlignLeft | Qt::AlignBottom}) {
+      if (curveRunsThrough(metrics.boundingRect(inside, static_cast<int>(each), note))) continue;
+      corner = each;
+      break;
+    }
     painter->setPen(colours().textMuted);
-    painter->drawText(area.adjusted(4, 2, -4, 0), Qt::AlignRight | Qt::AlignTop, note);
+    painter->drawText(inside, static_cast<int>(corner), note);
   }
   const auto list = labelled();
   if (list.size() < 2) return;

@@ -79,6 +79,7 @@ class LabelLayer : public QCPLayerable {
 
  private:
   std::vector<const PlotCurve*> labelled() const;
+  bool curveRunsThrough(const QRect& place) const;  // in pixels
   QCPAxisRect* m_rect;
   PlotCurves& m_curves;
 };

@@ -2,6 +2,7 @@
 
 #include <QCoreApplication>
 #include <QDateTime>
+#include <QDir>
 #include <QLocale>
 
 #include <cmath>
@@ -106,6 +107,11 @@ QString formatWhen(double unixSeconds) {
   if (days == 0) return time;
   if (days > 0 && days < 7) return locale.toString(when.date(), QStringLiteral("ddd ")) + time;
   return locale.toString(when.date(), when.date().year() == today.year() ? QStringLiteral("d MMM ") : QStringLiteral("d MMM yyyy ")) + time;
+}
+
+QString formatPath(const QString& path) {
+  const QString home = QDir::homePath();
+  return path.startsWith(home + QLatin1Char('/')) ? QLatin1Char('~') + path.mid(home.size()) : path;
 }
 
 QString formatWhenLong(double unixSeconds) {

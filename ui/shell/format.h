@@ -17,5 +17,6 @@ QString formatShare(double share);                        // 0.0123 -> 1.23 %
 QString formatMeanSd(double mean, double sd, int decimals);
 QString formatWhen(double unixSeconds);                   // 14:05 today, Tue 14:05 this week, else the date
 QString formatWhenLong(double unixSeconds);
+QString formatPath(const QString& path);                  // ~/… below the user's own folder
 
 }  // namespace rankscope::ui

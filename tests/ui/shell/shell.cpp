@@ -301,6 +301,8 @@ class ShellTest : public QObject {
     QCOMPARE(formatDuration(252), QString("4 min 12 s"));
     QCOMPARE(formatDuration(11100), QString("3 h 05 min"));
     QCOMPARE(formatBytes(1.5e9), QString::fromUtf8("1.50\u00a0GB"));
+    QCOMPARE(formatPath(QDir::homePath() + "/models/x"), QString("~/models/x"));
+    QCOMPARE(formatPath(QDir::homePath() + "-other/x"), QDir::homePath() + "-other/x");
     QCOMPARE(QCoreApplication::translate("Any", "%n run(s)", nullptr, 1), QString("1 run"));
     QCOMPARE(QCoreApplication::translate("Any", "%n run(s)", nullptr, 3), QString("3 runs"));
   }

@@ -114,6 +114,11 @@ Result<void> LowRankMethod::attach(Model& model) try {
     if (!adapted) return adapted.error();
     m_sites.push_back(std::move(*adapted));
   }
+  const auto& candidates = m_base.adaptedOnly ? *sites : model.sites();
+  if (m_base.fourBit && std::none_of(candidates.begin(), candidates.end(),
+                                     [&](const LinearSite* site) { return isCoded(m_base, site->layer, true); }))
+    return Error{ErrorCode::Usage, "There is no matrix here that can be kept in 4 bits", "method.base",
+                 m_parts.names.base, "linear maps in the model's layers", "Set method.base to plain."};
   auto whole = wholeParameters(model);
   if (!whole) return whole.error();
 
@@ -140,9 +145,13 @@ Result<void> LowRankMethod::attach(Model& model) try {
 std::set<std::string> LowRankMethod::leftInFile(const std::vector<SiteShape>& sites) const {
   std::set<std::string> names;
   const auto base = baseFormatOf(m_settings);
-  if (!base) return names;  // said by attach()
-  for (const SiteShape& site : sites)
-    if (isCoded(*base, site.layer, false)) names.insert(site.name + ".weight");
+  const auto targets = TargetMatcher::make(m_settings.targetModules);
+  const auto layers = LayerFilter::make(m_settings.layersToTransform);
+  if (!base || !targets || !layers) return names;  // said by attach()
+  for (const SiteShape& site : sites) {
+    const bool adapted = (targets->allLinear() || targets->matches(site.name)) && layers->contains(site.layer);
+    if (isCoded(*base, site.layer, adapted)) names.insert(site.name + ".weight");
+  }
   return names;
 }
 

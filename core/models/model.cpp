@@ -46,7 +46,7 @@ void Model::bindSites() {
     if (site->transposed && site->weight.defined()) {
       site->weight = site->weight.t();
       // A parameter that came back from training lies the other way round; products read rows of outputs.
-      if (!site->weight.requires_grad() && !site->weight.is_contiguous()) {
+      if (!site->weight.requires_grad() && !site->weight.is_contiguous() && !m_parameters.isView(site->name + ".weight")) {
         site->weight = site->weight.contiguous();
         m_parameters.replace(site->name + ".weight", site->weight.t());
       }

@@ -42,6 +42,7 @@ class ParameterTable {
   void add(std::string name, at::Tensor value);
   // A view onto a file; `release` is called when the entry is replaced or removed.
   void addView(std::string name, at::Tensor value, std::function<void()> release);
+  bool isView(const std::string& name) const { return m_release.count(name) != 0; }
   void alias(std::string name, std::string target);
   bool contains(const std::string& name) const;
   at::Tensor& at(const std::string& name);  // resolves aliases; throws ErrorException when absent

@@ -26,8 +26,9 @@ at::ScalarType heldType(const ParameterSpec& spec, const ModelLoadOptions& optio
   return spec.norm || options.keepFloat32 ? at::kFloat : options.dtype;
 }
 
-// One block of memory for the entries first … last of a stack, and the views that are the parameters.
-std::vector<at::Tensor> allocate(const WeightPlan& plan, const ModelLoadOptions& options) {
+// One block of memory for the entries first … last of a stack, and the views that are the parameters; undefined for those
+// that stay in the file.
+std::vector<at::Tensor> allocate(const WeightPlan& plan, const ModelLoadOptions& options, const std::vector<bool>& staysInFile) {
   std::vector<at::Tensor> tensors;
   const auto& specs = plan.parameters;
   for (size_t i = 0; i < specs.size();) {
@@ -35,10 +36,15 @@ std::vector<at::Tensor> allocate(const WeightPlan& plan, const ModelLoadOptions&
     if (!specs[i].stack.empty())
       while (end < specs.size() && specs[end].stack == specs[i].stack) ++end;
     int64_t total = 0;
-    for (size_t k = i; k < end; ++k) total += c10::multiply_integers(specs[k].shape);
+    for (size_t k = i; k < end; ++k)
+      if (!staysInFile[k]) total += c10::multiply_integers(specs[k].shape);
     const auto block = at::empty({total}, at::TensorOptions(heldType(specs[i], options)));
     int64_t offset = 0;
     for (size_t k = i; k < end; ++k) {
+      if (staysInFile[k]) {
+        tensors.emplace_back();
+        continue;
+      }
       const auto count = c10::multiply_integers(specs[k].shape);
       const auto part = block.narrow(0, offset, count);
       const auto& shape = specs[k].shape;
@@ -180,13 +186,16 @@ Result<void> fillParameters(const std::filesystem::path& folder, const WeightPla
                  "Check that config.json and the weights belong together and that the download is complete."};
   }
 
-  auto tensors = allocate(plan, options);
+  std::vector<bool> staysInFile(plan.parameters.size());
+  for (size_t i = 0; i < plan.parameters.size(); ++i)
+    staysInFile[i] = found[i] && options.leftInFile.count(plan.parameters[i].name) > 0;
+  auto tensors = allocate(plan, options, staysInFile);
   for (size_t i = 0; i < plan.parameters.size(); ++i) {
     const auto& spec = plan.parameters[i];
     if (found[i]) {
       auto value = source->tensor(*found[i]);
       if (!value) return value.error();
-      if (options.leftInFile.count(spec.name)) {
+      if (staysInFile[i]) {
         table.addView(spec.name, *value, [source, name = *found[i]] { source->release(name); });
         continue;
       }

@@ -197,8 +197,7 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
   fixed.program = kProgramBytes + (pass.packed ? kPackedProductsBytes : kMatrixLibraryBytes);
   if (data) fixed.program += (data->tokens + data->evalTokens) * kDataBytesPerToken;
   // Full fine-tuning keeps W0 beside the masters, for the size of the update; both in float32.
-  const int64_t valueBytes = pass.full ? 4 : pass.computeBytes;
-  const int64_t held = valueBytes * (counts->base - counts->codedWeights) + counts->codedBytes;
+  const int64_t held = (pass.full ? 4 : pass.computeBytes) * (counts->base - counts->codedWeights) + counts->codedBytes;
   fixed.weights = held + pass.computeBytes * counts->keptWeights;
   fixed.adapter = 4 * estimate.trainable;
   fixed.optimizer = (adam ? 8 : config.real("optim.momentum") > 0 ? 4 : 0) * (estimate.trainable - counts->movedByMethod) +
@@ -215,7 +214,7 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
       loading.program = kProgramBytes;
       uint64_t largest = 0;
       for (const TensorInfo& tensor : file->tensors) largest = std::max(largest, tensor.end - tensor.begin);
-      loading.weights = held + static_cast<int64_t>(largest) + (counts->codedFromFile ? 0 : valueBytes * counts->codedWeights);
+      loading.weights = held + static_cast<int64_t>(largest);
       estimate.memory = larger(estimate.memory, loading);
     }
   estimate.memory.available = availableMemory();

@@ -73,7 +73,6 @@ Result<void> countTrainable(const RunModel& model, const std::vector<SiteShape>&
   if (!layers) return layers.error();
   Result<BaseFormat> base = baseFormatOf(settings);
   if (!base) return base.error();
-  counts->codedFromFile = base->fourBit && !base->adaptedOnly;
   bool any = false;
   for (size_t i = 0; i < sites.size(); ++i) {
     const SiteShape& site = sites[i];

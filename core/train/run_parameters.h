@@ -43,8 +43,8 @@ struct ParameterCounts {
   int64_t movedByMethod = 0;      // of the factors
   int64_t state = 0;              // float32 values that the method keeps beside the optimizer's
   int64_t keptWeights = 0;        // weights that stay beside those that the method has changed
-  int64_t codedWeights = 0, codedBytes = 0;  // of the base: values kept in 4 bits, and their memory
-  bool codedFromFile = false;     // those are never in memory as they were
+  // Of the base: values kept in 4 bits, which are never in memory as they were in the file, and their memory.
+  int64_t codedWeights = 0, codedBytes = 0;
   int64_t trainable() const { return factors + whole; }
 };
 // `classes` of the data; 0: not known.

@@ -31,8 +31,11 @@ Result<void> restoreExactMasters(TrainingSetup& setup, ModelLoadOptions options)
         std::find(drawn.begin(), drawn.end(), parameter.name) == drawn.end())
       masters.push_back(parameter);
   if (masters.empty()) return {};
+  // Nothing but the masters is read: all stays in the file.
   options.dtype = at::kFloat;
-  Result<std::unique_ptr<Model>> exact = loadBaseModel(setup.modelFolder, options, *setup.method);
+  for (const NamedTensor& entry : setup.model->parameters().entries()) options.leftInFile.insert(entry.name);
+  for (const LinearSite* site : setup.model->sites()) options.leftInFile.insert(site->name + ".weight");
+  Result<std::unique_ptr<Model>> exact = loadModel(setup.modelFolder, options);
   if (!exact) return exact.error();
   const at::NoGradGuard noGrad;
   for (OptimizedParameter& master : masters) master.tensor.copy_((*exact)->parameters().at(master.name));

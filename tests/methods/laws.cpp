@@ -4,6 +4,8 @@
 #include <QtTest/QtTest>
 
 #include <cmath>
+#include <limits>
+#include <set>
 
 #include "core/methods/registry.h"
 #include "core/optim/registry.h"
@@ -16,6 +18,54 @@ class MethodLaws : public QObject {
   Q_OBJECT
 
  private Q_SLOTS:
+  // METHODS 19: every matrix of the layers or only the adapted ones; what trains whole keeps its values.
+  void whatIsKeptInFourBits() {
+    const auto coded = [](const FakeModel& model) {
+      std::set<std::string> kinds;
+      for (const LinearSite* site : model.sites())
+        if (site->coded.defined()) kinds.insert(site->kind);
+      return kinds;
+    };
+    FakeModel all, adapted, saved;
+    const auto everywhere = attached(all, smallSettings("qlora"));
+    QCOMPARE(coded(all), (std::set<std::string>{"q_proj", "up_proj", "down_proj"}));
+    QCOMPARE(all.parameterCount(), FakeModel().parameterCount());
+    const auto few = attached(adapted, smallSettings("qlora", {{"quant_sites", "adapted"}}));
+    QCOMPARE(coded(adapted), (std::set<std::string>{"q_proj", "down_proj"}));
+    MethodSettings settings = smallSettings("qlora");
+    settings.modulesToSave = {"up_proj"};
+    const auto method = attached(saved, settings);
+    QCOMPARE(coded(saved), (std::set<std::string>{"q_proj", "down_proj"}));
+    QVERIFY(at::equal(saved.sites()[1]->weight, FakeModel().sites()[1]->weight));
+    std::vector<SiteShape> shapes(3);
+    shapes[0].name = "model.layers.0.self_attn.q_proj";
+    shapes[1].name = "model.layers.0.mlp.up_proj";
+    shapes[2].name = "classifier";
+    shapes[0].layer = shapes[1].layer = 0;
+    QCOMPARE(everywhere->leftInFile(shapes), (std::set<std::string>{shapes[0].name + ".weight", shapes[1].name + ".weight"}));
+    QCOMPARE(few->leftInFile(shapes), (std::set<std::string>{shapes[0].name + ".weight"}));
+    QVERIFY(attached(adapted, smallSettings("lora"))->leftInFile(shapes).empty());
+  }
+
+  void whatCannotBeKeptInFourBits() {
+    FakeModel broken;
+    {
+      const at::NoGradGuard noGrad;
+      broken.parameters().at("model.layers.1.mlp.up_proj.weight")[2][3] = std::numeric_limits<float>::infinity();
+    }
+    const auto refused = [](Model& model, const MethodSettings& settings) {
+      const auto done = (*makeMethod(settings))->attach(model);
+      return done ? std::string() : done.error().where;
+    };
+    QCOMPARE(refused(broken, smallSettings("qlora")), std::string("model.layers.1.mlp.up_proj"));
+    FakeModel model;
+    for (LinearSite* site : model.sites()) site->layer = -1;  // as in a network without blocks of linear maps
+    QCOMPARE(refused(model, smallSettings("qlora")), std::string("method.base"));
+    FakeModel sound;
+    QCOMPARE(refused(sound, smallSettings("qlora", {{"quant_block", 48}})), std::string("method.quant_block"));
+    QCOMPARE(refused(sound, smallSettings("lora", {{"base", "nf3"}})), std::string("method.base"));
+  }
+
   // METHODS 4, 9: the path of B A is the same from (A, B) and (R A, B R⁻¹), for LoRA-RITE under its own step with decay,
   // for RefLoRA under plain SGD. Raw gradients depend on R, so nothing is clipped.
   void theFactoringIsNotSeen_data() {

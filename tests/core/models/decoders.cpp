@@ -10,6 +10,7 @@
 #include "core/models/decode.h"
 #include "core/models/registry.h"
 #include "tests/core/models/decoder_configs.h"
+#include "tests/core/models/four_bit_sites.h"
 
 using namespace rankscope;
 using namespace rankscope::testing;
@@ -253,6 +254,7 @@ class Decoders : public QObject {
     auto again = loaded(folder.path(), {});
     QVERIFY(again->loadReport().unused.empty() && again->loadReport().newlyInitialised.empty());
     QVERIFY(at::equal(logitsOf(*again, packed(someTexts())), logitsOf(*model, packed(someTexts()))));
+    QCOMPARE(fourBitSitesProblem(folder.path(), {}, packed(someTexts())), QString());
     const auto family = findModelFamily(config()["model_type"]);
     const auto shapes = (*family)->siteShapes(config());
     QVERIFY(shapes.ok());

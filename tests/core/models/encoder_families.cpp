@@ -8,6 +8,7 @@
 
 #include "core/io/safetensors_writer.h"
 #include "kernels/ops.h"
+#include "tests/core/models/four_bit_sites.h"
 
 using namespace rankscope;
 using namespace rankscope::testing;
@@ -183,6 +184,7 @@ class EncoderFamilies : public QObject {
     at::NoGradGuard off;
     ForwardContext context;
     QVERIFY(at::equal(model->logits(batch, context), (*again)->logits(batch, context)));
+    QCOMPARE(fourBitSitesProblem(folder.path(), options, batch), QString());
     // Another head on the same file: what is missing is drawn, said, and trains.
     options.head = head == HeadKind::TokenSpan ? HeadKind::MaskedLm : HeadKind::TokenSpan;
     if (config.contains("embedding_size")) return;

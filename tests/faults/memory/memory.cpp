@@ -137,13 +137,18 @@ class Memory : public QObject {
     QTest::addColumn<QString>("config");
     QTest::addColumn<int>("side");
     QTest::addColumn<int>("batch");
+    QTest::addColumn<QString>("option");
     const QString cifar = R"({"model_type": "torchvision_resnet", "num_channels": 3, "embedding_size": 16,
         "hidden_sizes": [16, 32, 64], "depths": [3, 3, 3], "layer_type": "basic", "stem": "3x3", "shortcut": "padding",
         "classifier": "linear", "num_labels": 10})";
     const QString eighteen = R"({"model_type": "resnet", "embedding_size": 64, "hidden_sizes": [64, 128, 256, 512],
         "depths": [2, 2, 2, 2], "layer_type": "basic", "num_labels": 10})";
-    for (const int batch : {16, 64, 256}) QTest::addRow("CIFAR ResNet-20, batch %d", batch) << cifar << 32 << batch;
-    for (const int batch : {16, 64}) QTest::addRow("ResNet-18, batch %d", batch) << eighteen << 96 << batch;
+    for (const int batch : {16, 64, 256}) QTest::addRow("CIFAR ResNet-20, batch %d", batch) << cifar << 32 << batch << "seed=0";
+    for (const int batch : {16, 64}) QTest::addRow("ResNet-18, batch %d", batch) << eighteen << 96 << batch << "seed=0";
+    for (const char* option : {"train.compute_dtype=bf16", "train.gradient_checkpointing=true"}) {
+      QTest::addRow("CIFAR ResNet-20, %s", option) << cifar << 32 << 256 << option;
+      QTest::addRow("ResNet-18, %s", option) << eighteen << 96 << 64 << option;
+    }
   }
 
   // Within a tenth.
@@ -151,13 +156,14 @@ class Memory : public QObject {
     QFETCH(QString, config);
     QFETCH(int, side);
     QFETCH(int, batch);
+    QFETCH(QString, option);
     Home home;
     write(home.places.models / "net" / "config.json", config.toStdString());
     const Answer trained = ask(home, {"--json", "-q", "train", "--set", "model.path=models:net", "--set", "model.random_init=true",
                                       "--set", "data.task=image_classification",
                                       "--set", "data.train=" + QString::fromStdString(writeImages(home).string()),
                                       "--set", QString("data.image_size=%1").arg(side), "--set", QString("train.batch_size=%1").arg(batch),
-                                      "--set", "method.name=full", "--set", "train.max_steps=3", "--set", "train.compute_dtype=fp32"});
+                                      "--set", "method.name=full", "--set", "train.max_steps=3", "--set", "train.compute_dtype=fp32", "--set", option});
     QVERIFY2(trained.code == 0, trained.err.c_str());
     meet(home, trained.document(), 0.1, 0);
   }

@@ -169,7 +169,9 @@ Result<json> normalisedValue(const OptionSpec& option, const json& value) {
       if (text.size() > limits::kTextOption) return tooLong(option, text.size(), limits::kTextOption, "bytes");
       const std::string clean = cleanUtf8(text, limits::kTextOption);
       if (clean != text) return wrongType(option, "bytes that are not UTF-8", "Save the text as UTF-8.");
-      return json(text);
+      // Blanks around a path or a choice are nobody's intention, wherever it was written.
+      const bool bare = option.type == OptionType::Path || option.type == OptionType::Choice;
+      return json(bare ? std::string(trimmed(text)) : text);
     }
     case OptionType::Integer: {
       const auto whole = wholeNumber(value);
@@ -193,9 +195,9 @@ Result<json> valueFromText(const OptionSpec& option, std::string_view text) {
   const std::string_view bare = trimmed(text);
   switch (option.type) {
     case OptionType::Text:
-    case OptionType::LongText: return normalisedValue(option, std::string(text));
+    case OptionType::LongText:
     case OptionType::Path:
-    case OptionType::Choice: return normalisedValue(option, std::string(bare));
+    case OptionType::Choice: return normalisedValue(option, std::string(text));
     case OptionType::Integer:
     case OptionType::Real: {
       const auto number = jsonNumberFromText(bare);

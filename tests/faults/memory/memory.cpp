@@ -151,7 +151,7 @@ class Memory : public QObject {
     }
   }
 
-  // Within a tenth.
+  // Within a tenth, and 15 % with the options that change what is kept.
   void imageEstimateMeetsThePeak() {
     QFETCH(QString, config);
     QFETCH(int, side);
@@ -165,7 +165,7 @@ class Memory : public QObject {
                                       "--set", QString("data.image_size=%1").arg(side), "--set", QString("train.batch_size=%1").arg(batch),
                                       "--set", "method.name=full", "--set", "train.max_steps=3", "--set", "train.compute_dtype=fp32", "--set", option});
     QVERIFY2(trained.code == 0, trained.err.c_str());
-    meet(home, trained.document(), 0.1, 0);
+    meet(home, trained.document(), option == "seed=0" ? 0.1 : 0.15, 0);
   }
 
   void tooLittleMemoryIsToldByComponent() {

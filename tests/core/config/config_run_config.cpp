@@ -45,6 +45,18 @@ class ConfigRunConfig : public QObject {
     QVERIFY(c.isSet("method.rank") && !c.isSet("train.epochs"));
   }
 
+  // A file and the command line mean the same; in a text blanks count.
+  void blanksAroundAPathMeanNothing() {
+    const RunConfig file = parsed(R"({"version": 1, "model": {"path": " starter:model\t"}, "method": {"name": " full"}, "notes": " x"})");
+    QCOMPARE(file.str("model.path"), std::string("starter:model"));
+    QCOMPARE(file.str("method.name"), std::string("full"));
+    QCOMPARE(file.str("notes"), std::string(" x"));
+    RunConfig typed;
+    QVERIFY(typed.setText("model.path", "  starter:model ").ok() && typed.setText("method.name", "full ").ok());
+    QVERIFY(typed.setText("notes", " x").ok());
+    QVERIFY(typed == file);
+  }
+
   void completeDocumentReadsBackEqual() {
     for (const char* method : {"full", "lora", "rora", "reflora", "reflora_s"}) {
       RunConfig c;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <map>
@@ -191,9 +192,12 @@ class Checker {
   void checkMethodParts() {
     const auto parts = partsOf(m_config);
     if (!parts || !usable("method.form") || !usable("method.init") || !usable("method.rule") ||
-        !usable("method.scaling"))
+        !usable("method.scaling") || !usable("method.base"))
       return;
     if (const auto problem = partsProblem(*parts)) m_issues.push_back({problem->where, *problem});
+    if (usable("method.quant_block") && !std::has_single_bit(static_cast<uint64_t>(m_config.integer("method.quant_block"))))
+      add("method.quant_block", "the block is not a power of two", m_config.valueText("method.quant_block"),
+          "32, 64, … 4096", "Choose 64, as QLoRA does.");
     if (usable("method.target_rank") && usable("method.rank") &&
         m_config.integer("method.target_rank") > m_config.integer("method.rank"))
       add("method.target_rank", "the target rank is above the first", m_config.valueText("method.target_rank"),

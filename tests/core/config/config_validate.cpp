@@ -72,6 +72,8 @@ class ConfigValidate : public QObject {
     row("method.name=adalora;method.rank_pattern=q_proj=4", "method.rank_pattern", "not adalora");
     row("method.name=adalora;method.target_rank=9", "method.target_rank", "at most 8");
     row("method.name=adalora;method.initial_share=0.8", "method.final_share", "together less than 1");
+    row("method.name=qlora;method.quant_block=48", "method.quant_block", "power of two");
+    row("method.double_quant=false", "method.double_quant", "method.base is nf4");
     row("method.init=normal", "method.init", "AdaLoRA's form only");
     row("method.lr_ratio=4", "method.lr_ratio", "method.rule is loraplus");
     row("method.name=full;method.rank=4", "method.rank", "not full");

@@ -158,6 +158,8 @@ Result<json> parseJson(std::string_view text, const std::string& where, const Js
                  fmt::format("{} bytes", text.size()),
                  fmt::format("at most {} bytes", limits.maxBytes),
                  "Check that this is the right file."};
+  // The library would take off one more.
+  if (text.starts_with("\xEF\xBB\xBF")) return notJson(where, "a second byte-order mark");
   // The library takes a zero byte for the end of the text and would ignore what follows.
   if (const size_t at = text.find('\0'); at != std::string_view::npos)
     return notJson(where + ", " + position(text, at), "a zero byte");

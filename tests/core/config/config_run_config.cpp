@@ -47,7 +47,8 @@ class ConfigRunConfig : public QObject {
 
   // A file and the command line mean the same; in a text blanks count.
   void blanksAroundAPathMeanNothing() {
-    const RunConfig file = parsed(R"({"version": 1, "model": {"path": " starter:model\t"}, "method": {"name": " full"}, "notes": " x"})");
+    const RunConfig file =
+        parsed(R"({"version": 1, "model": {"path": " starter:model\t"}, "method": {"name": " full"}, "notes": " x"})");
     QCOMPARE(file.str("model.path"), std::string("starter:model"));
     QCOMPARE(file.str("method.name"), std::string("full"));
     QCOMPARE(file.str("notes"), std::string(" x"));
@@ -321,7 +322,8 @@ class ConfigRunConfig : public QObject {
       for (int i = 0; i < 200000; ++i) deep += open;
       QVERIFY(!parseJson(deep, "deep").ok());
     }
-    for (const char* text : {"", "{", "nul", "{\"a\":1}x", "\"\xff\"", "[1,]", "1e999", "{\"a\" 1}"}) {
+    for (const char* text :
+         {"", "{", "nul", "{\"a\":1}x", "\"\xff\"", "[1,]", "1e999", "{\"a\" 1}", "\xEF\xBB\xBF\xEF\xBB\xBF 2"}) {
       const auto result = parseJson(text, "bad");
       QVERIFY2(!result.ok(), text);
       QVERIFY(!result.error().hint.empty());

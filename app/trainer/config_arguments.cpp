@@ -1,6 +1,7 @@
 #include "app/trainer/config_arguments.h"
 
 #include "core/config/preset.h"
+#include "core/config/published_settings.h"
 
 namespace rankscope {
 
@@ -9,6 +10,8 @@ void ConfigArguments::declare(CLI::App* sub) {
   sub->add_option("--preset", preset, "A preset's name (see `rankscope-train presets`) or file")
       ->type_name("NAME")
       ->excludes(fileOption);
+  sub->add_option("--published", published, "A method with the settings it was published with (see `rankscope-train methods`)")
+      ->type_name("NAME");
   sub->add_option("--set", assignments, "Set an option: key=value (see `rankscope-train options`); may be given often")
       ->type_name("KEY=VALUE")
       ->take_all()
@@ -34,6 +37,12 @@ Result<RunConfig> ConfigArguments::readUnchecked(const Places& places, std::vect
     Result<Preset> found = findPreset(places, preset);
     if (!found) return found.error();
     config = found->config;
+  }
+  if (!published.empty()) {
+    auto settings = findPublished(published);
+    if (!settings) return settings.error();
+    for (const ValidationIssue& issue : config.assign(publishedAssignments(**settings, config)))
+      mistakes.push_back(issue.error);
   }
   for (const ValidationIssue& issue : config.assign(assignments)) mistakes.push_back(issue.error);
   if (!name.empty())

@@ -1,5 +1,5 @@
 #pragma once
-// --config, --preset and --set, as every command that takes a run's config understands them.
+// --config, --preset, --published and --set, as every command that takes a run's config understands them.
 
 #include <string>
 #include <vector>
@@ -10,11 +10,11 @@
 namespace rankscope {
 
 struct ConfigArguments {
-  std::string file, preset, name;
+  std::string file, preset, published, name;
   std::vector<std::string> assignments;
 
   void declare(CLI::App* sub);
-  // File or preset with the assignments on top, not checked yet.
+  // File or preset with the published settings and the assignments on top, not checked yet.
   Result<RunConfig> readUnchecked(const Places& places, std::vector<Error>& mistakes) const;
   // The config; every mistake at once when there is one (files that it names included).
   Result<RunConfig> read(const Places& places, std::vector<Error>& mistakes) const;

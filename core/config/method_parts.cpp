@@ -25,6 +25,7 @@ const std::vector<Preset>& presets() {
       {"dora", {"dora", "kaiming", "plain", "rank"}},
       {"adalora", {"svd", "normal", "adalora", "rank"}},
       {"pissa", {"plain", "pissa", "plain", "rank"}},
+      {"lora_ga", {"plain", "lora_ga", "plain", "root_rank"}},
       {"qlora", {"plain", "kaiming", "plain", "rank", "nf4"}},
       {"loraplus", {"plain", "kaiming", "loraplus", "rank"}},
       {"only_b", {"plain", "orthonormal", "only_b", "rank"}},

@@ -11,6 +11,7 @@ std::vector<OptionSpec> runOptions();
 std::vector<OptionSpec> modelOptions();
 std::vector<OptionSpec> dataOptions();
 std::vector<OptionSpec> methodOptions();
+std::vector<OptionSpec> startOptions();
 std::vector<OptionSpec> ruleOptions();
 std::vector<OptionSpec> baseOptions();
 std::vector<OptionSpec> optimOptions();

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "core/methods/mean_gradient.h"
 #include "core/methods/registry.h"
 #include "core/methods/site_selection.h"
 #include "core/methods/trained_parameters.h"
@@ -121,13 +122,18 @@ Result<void> LowRankMethod::attach(Model& model) try {
                  m_parts.names.base, "linear maps in the model's layers", "Set method.base to plain."};
   auto whole = wholeParameters(model);
   if (!whole) return whole.error();
+  if (seeksStart() && m_parts.start->needsGradients() && m_support.batches < 1)
+    return Error{ErrorCode::Usage, "This start needs training data", "method.init", m_parts.names.start,
+                 "data whose gradients are looked at", "Give the training data, or choose another start."};
 
   // From here on no setting is refused: the model is changed only by settings that hold.
   m_model = &model;
   freezeAll(model);
-  for (AdaptedSite& adapted : m_sites) drawStart(adapted);
+  auto drawn = drawStarts(*whole);
+  m_support = {};
+  if (!drawn) return drawn.error();
   m_whole = makeTrainable(model, *whole);
-  codeBase();
+  codeBase(*whole);
   model.rebind();
   for (AdaptedSite& adapted : m_sites) {
     m_parts.form->startExtra(adapted);  // of the base weight as it now is
@@ -155,13 +161,34 @@ std::set<std::string> LowRankMethod::leftInFile(const std::vector<SiteShape>& si
   return names;
 }
 
+Result<void> LowRankMethod::drawStarts(const std::vector<std::string>& whole) {
+  LowRankStart& start = *m_parts.start;
+  if (seeksStart()) {
+    if (start.needsGradients() && m_base.fourBit) {
+      // The gradients are those of the model as it will be, which is also all that fits into memory.
+      for (AdaptedSite& adapted : m_sites) adapted.originalWeight = adapted.site->weight.detach();
+      codeBase(whole);
+      m_model->rebind();
+    }
+    if (auto ready = start.prepare(*m_model, m_sites, m_settings.seed, m_support); !ready) return ready;
+  }
+  const bool told = m_support.progress && seeksStart() && start.takesLong() && !start.needsGradients();
+  for (size_t i = 0; i < m_sites.size(); ++i) {
+    if (told && !m_support.progress("the start from the weights", static_cast<double>(i) / static_cast<double>(m_sites.size())))
+      return startInterrupted();
+    drawStart(m_sites[i]);
+  }
+  start.forget();
+  return {};
+}
+
 // First values of a site's tensors, and of its base weight where the start changes it.
 void LowRankMethod::drawStart(AdaptedSite& adapted) {
-  if (m_settings.stateFollows && m_parts.start->followsFromWeight()) {
+  if (seeksStart()) {
+    m_parts.start->draw(adapted, m_settings.seed);
+  } else {
     adapted.a.zero_();
     adapted.b.zero_();
-  } else {
-    m_parts.start->draw(adapted, m_settings.seed);
   }
   if (m_parts.start->changesBase()) {
     adapted.startA = adapted.a.clone();
@@ -185,13 +212,12 @@ void LowRankMethod::takeStartOut(AdaptedSite& adapted) {
 }
 
 // What the base format asks for and no start has done yet; weights that were left in their file come into memory.
-void LowRankMethod::codeBase() {
+void LowRankMethod::codeBase(const std::vector<std::string>& whole) {
   if (!m_base.fourBit) return;
   const at::NoGradGuard noGrad;
   std::set<const LinearSite*> adapted;
   for (const AdaptedSite& each : m_sites) adapted.insert(each.site);
-  std::set<std::string> trained;
-  for (const OptimizedParameter& parameter : m_whole) trained.insert(parameter.name);
+  const std::set<std::string> trained(whole.begin(), whole.end());
   for (LinearSite* site : m_model->sites()) {
     if (site->coded.defined() || trained.count(site->name + ".weight")) continue;
     if (isCoded(m_base, site->layer, adapted.count(site) > 0))

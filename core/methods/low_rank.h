@@ -20,6 +20,7 @@ class LowRankMethod final : public Method {
 
   const MethodSettings& settings() const override { return m_settings; }
   std::set<std::string> leftInFile(const std::vector<SiteShape>& sites) const override;
+  void supportStart(StartSupport support) override { m_support = std::move(support); }
   Result<void> attach(Model& model) override;
   std::vector<OptimizedParameter> trainable() const override;
   at::Tensor lossTerm() const override { return m_parts.rule->lossTerm(); }
@@ -41,9 +42,11 @@ class LowRankMethod final : public Method {
   Result<void> checkSettings() const;
   Result<std::vector<std::string>> wholeParameters(const Model& model) const;
   Result<AdaptedSite> makeSite(const Model& model, LinearSite& site) const;
+  bool seeksStart() const { return !(m_settings.stateFollows && m_parts.start->takesLong()); }
+  Result<void> drawStarts(const std::vector<std::string>& whole);
   void drawStart(AdaptedSite& adapted);
   void takeStartOut(AdaptedSite& adapted);
-  void codeBase();
+  void codeBase(const std::vector<std::string>& whole);
   void rebindBase();
   bool isAdaptedBias(const std::string& parameter) const;
   std::string extraName(const AdaptedSite& adapted) const;
@@ -53,6 +56,7 @@ class LowRankMethod final : public Method {
   void padPruned(size_t index, std::map<std::string, at::Tensor>& byName);
 
   MethodSettings m_settings;
+  StartSupport m_support;    // until attach() is done
   LowRankParts m_parts;      // from attach() on
   BaseFormat m_base;         // likewise
   Model* m_model = nullptr;  // attached to; outlives the method's use

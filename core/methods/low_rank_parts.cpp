@@ -14,6 +14,7 @@
 #include "core/methods/rules/reflora.h"
 #include "core/methods/rules/reflora_s.h"
 #include "core/methods/rules/scaled.h"
+#include "core/methods/starts/lora_ga.h"
 #include "core/methods/starts/nystrom.h"
 #include "core/methods/starts/orthonormal.h"
 #include "core/methods/starts/pissa.h"
@@ -34,7 +35,7 @@ const std::vector<PartEntry<LowRankStart>>& lowRankStarts() {
   static const std::vector<PartEntry<LowRankStart>> entries{
       {"kaiming", makeKaimingStart}, {"gaussian", makeGaussianStart}, {"redraw", makeRedrawStart},
       {"normal", makeNormalStart},   {"pissa", makePissaStart},       {"orthonormal", makeOrthonormalStart},
-      {"nystrom", makeNystromStart}};
+      {"nystrom", makeNystromStart}, {"lora_ga", makeLoraGaStart}};
   return entries;
 }
 

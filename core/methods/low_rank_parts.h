@@ -3,9 +3,9 @@
 // file pair in forms/, starts/ or rules/ and one line in low_rank_parts.cpp; low_rank.cpp holds what all share: sites,
 // files, checkpoints, merging. Training thread only.
 //
-// Where later methods fit: a start that needs gradients of real batches (LoRA-GA) draws through the same draw(), called
-// once more when the gradients are there; a rule that keeps full-size moments (LoRA-Pro) or steps by itself (LoRA-RITE)
-// says so by movesFactors(), moves them in beforeStep(), and keeps its own state in state(); base_format.h says what the frozen weights are kept in.
+// A start that looks at the whole model (LoRA-GA's gradients) does so in prepare(), before any draw(); a rule that keeps
+// full-size moments (LoRA-Pro) or steps by itself (LoRA-RITE) says so by movesFactors(), moves them in beforeStep(), and
+// keeps its own state in state(); base_format.h says what the frozen weights are kept in.
 
 #include <ATen/core/Tensor.h>
 
@@ -28,6 +28,9 @@ struct AdaptedSite {
   at::Tensor extra;           // what the form trains beside them; else undefined
   at::Tensor startA, startB;  // where the start was taken out of the weight
   at::Tensor originalWeight;  // then: W0
+
+  // The weight that the start is sought for.
+  at::Tensor baseWeight() const { return originalWeight.defined() ? originalWeight : site->denseWeight(); }
 
   // Names in checkpoints and, behind PEFT's prefix, in adapter files.
   std::string nameA() const { return site->name + ".lora_A.weight"; }
@@ -68,7 +71,22 @@ class LowRankStart {
   virtual bool followsFromWeight() const { return false; }
   // Why this start cannot be had at a site, of which site, rank and scaling are set.
   virtual Result<void> check(const AdaptedSite&) const { return {}; }
+  // Seeking it takes long enough to be told of, and is left out where the factors are loaded next.
+  virtual bool takesLong() const { return false; }
+  // Looks at gradients of training batches (StartSupport::batch).
+  virtual bool needsGradients() const { return false; }
+  // float32 values that seeking it takes at one site: held for all sites together, and while that site is at hand.
+  struct Sought {
+    int64_t held = 0, work = 0;
+  };
+  virtual Sought soughtAt(int64_t /*outFeatures*/, int64_t /*inFeatures*/) const { return {}; }
+  // Once, before any draw: the model is frozen, its sites carry no adapters and have their first weights.
+  virtual Result<void> prepare(Model&, const std::vector<AdaptedSite>&, uint64_t /*seed*/, const StartSupport&) {
+    return {};
+  }
   virtual void draw(AdaptedSite& adapted, uint64_t seed) const = 0;
+  // After the last draw.
+  virtual void forget() {}
 };
 
 // What happens around the optimizer's step.

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/config/result.h"
+#include "core/methods/start_support.h"
 #include "core/models/model.h"
 #include "core/optim/optimizer.h"
 
@@ -31,7 +32,7 @@ struct MethodSettings {
   std::string bias = "none";               // none | all | lora_only
   std::vector<std::string> modulesToSave;  // besides the task head, which always trains
   uint64_t seed = 0;
-  // The trained tensors and the method's state are loaded next: a start that takes long to find need not be found.
+  // The trained tensors and the method's state are loaded next: a start that takes long to find is not sought.
   bool stateFollows = false;
   // The method's own keys: {"warmup_steps": 100, "interval": 1, "init": "kaiming"}; a key absent has its default.
   nlohmann::json options = nlohmann::json::object();
@@ -63,6 +64,8 @@ class Method {
   // Parameters that attach() replaces by something smaller, so that they can stay in their file while the model is loaded
   // (ModelLoadOptions::leftInFile).
   virtual std::set<std::string> leftInFile(const std::vector<SiteShape>&) const { return {}; }
+  // For what attach() does next; not kept beyond it.
+  virtual void supportStart(StartSupport) {}
   // Puts adapters on the model's sites, freezes and unfreezes, draws the start from settings().seed.
   virtual Result<void> attach(Model& model) = 0;
   // Everything that trains, the task head included; names as in PEFT files without the "base_model.model." prefix.

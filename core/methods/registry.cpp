@@ -27,6 +27,9 @@ SiteCost lowRankCost(const MethodSettings& settings, const SiteShape& site, int6
   cost.state = parts->rule->stateAt(site.outFeatures, site.inFeatures, rank);
   cost.keepsOutput = parts->form->keepsOutput();
   cost.keepsWeight = parts->start->changesBase();
+  const LowRankStart::Sought sought = parts->start->soughtAt(site.outFeatures, site.inFeatures);
+  cost.sought = sought.held;
+  cost.soughtWork = sought.work;
   return cost;
 }
 
@@ -72,6 +75,7 @@ const std::vector<MethodEntry>& methodEntries() {
               "Zhang et al., AdaLoRA: Adaptive Budget Allocation for Parameter-Efficient Fine-Tuning, ICLR 2023"),
       lowRank("pissa", "PiSSA",
               "Meng et al., PiSSA: Principal Singular Values and Singular Vectors Adaptation of LLMs, NeurIPS 2024"),
+      lowRank("lora_ga", "LoRA-GA", "Wang et al., LoRA-GA: Low-Rank Adaptation with Gradient Approximation, NeurIPS 2024"),
       lowRank("qlora", "QLoRA", "Dettmers et al., QLoRA: Efficient Finetuning of Quantized LLMs, NeurIPS 2023"),
       lowRank("loraplus", "LoRA+", "Hayou et al., LoRA+: Efficient Low Rank Adaptation of Large Models, ICML 2024"),
       lowRank("only_b", "Only-B LoRA",

@@ -8,6 +8,7 @@ struct SiteCost {
   int64_t trained = 0;       // parameters; biases and the head not counted (METHODS "Count")
   int64_t state = 0;         // float32 values kept beside the optimizer's
   int64_t movedByMethod = 0;  // of the trained parameters: the optimizer keeps nothing for them
+  int64_t sought = 0, soughtWork = 0;  // float32 values held only while the start is sought; and while this site's is
   bool keepsOutput = false;  // the site's output is kept for backward as well
   bool keepsWeight = false;  // W0 stays beside a changed base weight
 };

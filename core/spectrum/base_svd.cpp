@@ -1,21 +1,12 @@
 #include "core/spectrum/base_svd.h"
 
-#include <fmt/format.h>
-
-#include "core/io/safetensors.h"
-#include "core/io/safetensors_writer.h"
-#include "core/io/sha256.h"
+#include "core/io/tensor_cache.h"
 
 namespace rankscope {
 namespace {
 
-std::string contentKey(const at::Tensor& weight) {
-  const at::Tensor bytes = weight.to(at::kCPU).contiguous();
-  Sha256 hash;
-  hash.updateField(fmt::format("{}x{} {}", bytes.size(0), bytes.size(1), at::toString(bytes.scalar_type())));
-  hash.update({static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes()});
-  return hash.hex();
-}
+// Whole decompositions in float64 are large; those of a model of a billion weights still fit.
+constexpr uint64_t kCacheBytes = uint64_t{24} << 30;
 
 // A vector and its negative are one singular direction; fixing the sign makes the cache independent of the library.
 void fixSigns(BaseSvd& svd) {
@@ -34,21 +25,19 @@ BaseSvd computeBaseSvd(const at::Tensor& weight) {
 }
 
 BaseSvd cachedBaseSvd(const at::Tensor& weight, const std::filesystem::path& cacheFolder) {
-  const std::filesystem::path file = cacheFolder / "svd" / (contentKey(weight) + ".safetensors");
+  const TensorCache cache(cacheFolder / "svd", kCacheBytes);
+  Sha256 hash;
+  updateTensor(hash, weight);
+  const std::string key = hash.hex();
   const int64_t n = std::min(weight.size(0), weight.size(1));
-  std::error_code ignored;
-  if (std::filesystem::exists(file, ignored)) {
-    if (const auto stored = SafetensorsFile::open(file)) {
-      const auto U = (*stored)->tensor("U"), S = (*stored)->tensor("S"), V = (*stored)->tensor("V");
-      if (U && S && V && U->sizes() == at::IntArrayRef({weight.size(0), n}) && S->sizes() == at::IntArrayRef({n}) &&
-          V->sizes() == at::IntArrayRef({weight.size(1), n}) && U->scalar_type() == at::kDouble)
-        return {*U, *S, *V};
-    }
+  if (const auto stored = cache.load(key)) {
+    const auto U = stored->find("U"), S = stored->find("S"), V = stored->find("V");
+    if (U != stored->end() && S != stored->end() && V != stored->end() &&
+        U->second.sizes() == at::IntArrayRef({weight.size(0), n}) && V->second.sizes() == at::IntArrayRef({weight.size(1), n}))
+      return {U->second, S->second, V->second};
   }
   BaseSvd svd = computeBaseSvd(weight);
-  std::filesystem::create_directories(file.parent_path(), ignored);
-  // A cache that cannot be written only costs the time of the next computation.
-  (void)writeSafetensors(file, {{"U", svd.U}, {"S", svd.S}, {"V", svd.V}});
+  cache.store(key, {{"U", svd.U}, {"S", svd.S}, {"V", svd.V}});
   return svd;
 }
 

@@ -206,6 +206,26 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
     estimate.memory = imageRunMemory(*model->image, pass, fixed, estimate.trainable, tokens, data);
   else
     estimate.memory = fullestMoment(fixed, pass, training, evaluation, estimate.trainable);
+  if (counts->sought + counts->soughtWork > 0) {
+    // Seeking the start: the gradients that it looks at (float32, whatever the run computes in) lie beside a pass over a
+    // batch of its own, and later beside the decomposition of one matrix.
+    MemoryEstimate seeking = fixed;
+    seeking.moment = "seeking the start";
+    seeking.optimizer = 0;
+    seeking.gradients = 4 * counts->sought;
+    if (counts->sought > 0 && !model->image) {
+      const int64_t longest = data && data->longest > 0 ? data->longest : maxLength;
+      const int64_t startTokens = config.integer("method.start_batch_size") * longest;
+      const PassMemory look = trainingPass(pass, {startTokens, pass.languageHead ? startTokens : 0, startTokens, longest});
+      seeking.activations = look.activations + look.buffers;
+      seeking.logits = look.logits;
+    }
+    if (4 * counts->soughtWork > seeking.activations + seeking.logits) {
+      seeking.activations = 4 * counts->soughtWork;
+      seeking.logits = 0;
+    }
+    estimate.memory = larger(estimate.memory, seeking);
+  }
   // The weights are copied out of their mapped file one by one; the one at hand is there twice.
   if (!config.flag("model.random_init"))
     if (const Result<WeightSummary> file = inspectWeights(model->folder); file) {

@@ -1,7 +1,7 @@
 #pragma once
 // What a run will need, told from headers and token counts without loading the model: trainable parameters, effective
-// scale, memory by component, steps. The memory is that of the run's fullest moment: of loading, a training pass, the end
-// of its backward, or an evaluation pass, whichever needs most. Any thread.
+// scale, memory by component, steps. The memory is that of the run's fullest moment: of loading, of seeking the method's
+// start, a training pass, the end of its backward, or an evaluation pass, whichever needs most. Any thread.
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -20,7 +20,7 @@ struct MemoryEstimate {  // bytes at the fullest moment; their sum is the total
   int64_t activations = 0;  // values of the pass, packed operands, and what the allocator holds back between passes
   int64_t logits = 0;
   int64_t total = 0;
-  std::string moment;       // "loading", "training pass", "end of backward", "evaluation"
+  std::string moment;       // "loading", "seeking the start", "training pass", "end of backward", "evaluation"
   int64_t available = 0;  // what the machine could give right now
 };
 

@@ -89,6 +89,8 @@ Result<void> countTrainable(const RunModel& model, const std::vector<SiteShape>&
     counts->factors += cost.trained;
     counts->state += cost.state;
     counts->movedByMethod += cost.movedByMethod;
+    counts->sought += cost.sought;
+    counts->soughtWork = std::max(counts->soughtWork, cost.soughtWork);
     if (cost.keepsOutput) counts->keptAt[i] = site.outFeatures;
     if (cost.keepsWeight && !coded) counts->keptWeights += site.outFeatures * site.inFeatures;
     counts->rankAt[i] = rank;

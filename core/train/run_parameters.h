@@ -42,6 +42,7 @@ struct ParameterCounts {
   std::vector<int64_t> keptAt;    // columns that each site keeps for backward besides
   int64_t movedByMethod = 0;      // of the factors
   int64_t state = 0;              // float32 values that the method keeps beside the optimizer's
+  int64_t sought = 0, soughtWork = 0;  // float32 values while the start is sought: of all sites, and for the largest
   int64_t keptWeights = 0;        // weights that stay beside those that the method has changed
   // Of the base: values kept in 4 bits, which are never in memory as they were in the file, and their memory.
   int64_t codedWeights = 0, codedBytes = 0;

@@ -68,6 +68,27 @@ Result<void> checkData(const TrainingSetup& setup) {
   return {};
 }
 
+// What a start may ask for; used while the set-up is where it is.
+StartSupport startSupport(const TrainingSetup& setup, const Places& places, const SetupOptions& options) {
+  constexpr uint64_t kCacheBytes = uint64_t{4} << 30;
+  StartSupport support;
+  support.progress = [&options](const std::string& what, double share) {
+    if (options.cancel && *options.cancel) return false;
+    return !options.startProgress || options.startProgress(what, share);
+  };
+  if (!places.cache.empty()) support.cache = TensorCache(places.cache / "starts", kCacheBytes);
+  const RunConfig& config = setup.config;
+  if (setup.data.train.empty() || !applies(*findOption("method.start_batches"), config)) return support;
+  const auto plan = std::make_shared<BatchPlan>(setup.data.train.size(),
+                                                static_cast<size_t>(config.integer("method.start_batch_size")),
+                                                static_cast<uint64_t>(config.integer("seed")), /*shuffle=*/true);
+  support.batches = std::min(config.integer("method.start_batches"), plan->batchesPerEpoch());
+  support.batch = [&setup, plan](int64_t number) {
+    return setup.pack(setup.data.train, plan->batch(number), static_cast<uint64_t>(number));
+  };
+  return support;
+}
+
 // A method that begins with plain steps would never begin in a run that is no longer than these.
 void shortenMethodWarmup(MethodSettings& settings, int64_t totalSteps, std::vector<std::string>& remarks) {
   const auto warmup = settings.options.find("warmup_steps");
@@ -307,6 +328,8 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
     if (auto good = checkData(setup); !good) return good.error();
 
   if (!options.method) return setup;
+  say("preparing the method");
+  setup.method->supportStart(startSupport(setup, places, options));
   if (auto attached = setup.method->attach(*setup.model); !attached) return attached.error();
   if (auto exact = restoreExactMasters(setup, load); !exact) return exact.error();
 

@@ -34,6 +34,8 @@ struct SetupOptions {
   std::string computeDtype;  // of an earlier life; empty: as the config says
   const std::atomic<bool>* cancel = nullptr;
   std::function<void(const std::string& what)> progress;
+  // While a method seeks a start that takes long: how far it is, 0 … 1. False: leave, with ErrorCode::Interrupted.
+  std::function<bool(const std::string& what, double share)> startProgress;
 };
 
 struct TrainingSetup {

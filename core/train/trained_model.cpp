@@ -72,7 +72,7 @@ Result<TrainedModel> loadRunModel(const RunFolder& run, const Places& places, co
   setupOptions.optimizer = false;
   setupOptions.threads = options.threads;
   setupOptions.computeDtype = options.computeDtype;
-  setupOptions.stateFollows = checkpoint.ok();
+  setupOptions.stateFollows = true;
   if (checkpoint) {
     setupOptions.labels = checkpoint->contents.trainer.labels;
     if (options.computeDtype.empty()) setupOptions.computeDtype = checkpoint->contents.trainer.computeDtype;

@@ -43,7 +43,11 @@ TrainingLoop::TrainingLoop(const RunFolder& run, const Places& places, const Tra
 TrainOutcome TrainingLoop::run() {
   try {
     m_recorder.state(RunState::Loading, "reading the config", 0);
-    if (auto prepared = prepare(); !prepared) return finish(RunState::Failed, prepared.error());
+    if (auto prepared = prepare(); !prepared) {
+      if (prepared.error().code != ErrorCode::Interrupted || leaving() == Leave::No)
+        return finish(RunState::Failed, prepared.error());
+      return finish(leaving() == Leave::Signal ? RunState::Interrupted : RunState::Stopped, std::nullopt);
+    }
     Result<RunState> ended = loop();
     if (!ended) return finish(RunState::Failed, ended.error());
     return finish(*ended, std::nullopt);
@@ -75,6 +79,10 @@ Result<void> TrainingLoop::prepare() {
     if (m_config.str("train.compute_dtype") == "auto") options.computeDtype = m_resumedFrom->contents.trainer.computeDtype;
   }
   options.progress = [this](const std::string& what) { m_recorder.state(RunState::Loading, what, 0); };
+  options.startProgress = [this](const std::string& what, double share) {
+    m_recorder.progress(fmt::format("{} {:.0f}%", what, 100 * share));
+    return serveBetweenPasses(RunState::Loading);
+  };
   Result<TrainingSetup> setup = setUpTraining(m_config, m_places, options);
   if (!setup) return setup.error();
   m_setup = std::make_unique<TrainingSetup>(std::move(*setup));
@@ -270,7 +278,7 @@ event::Point TrainingLoop::here() const {
 }
 
 TrainOutcome TrainingLoop::finish(event::RunState state, std::optional<Error> error) {
-  if (!error && (state == RunState::Finished || state == RunState::Stopped)) {
+  if (!error && m_setup && (state == RunState::Finished || state == RunState::Stopped)) {
     Result<SavedOutput> output = saveRunOutput(m_run.path(), *m_setup->method, *m_setup->model, m_setup->modelFolder,
                                                m_setup->data.labels);
     if (output) {

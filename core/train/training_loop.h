@@ -34,9 +34,9 @@ class TrainingLoop {
   Result<void> afterStep();
 
   // Wishes; false when the loop is to end.
-  bool serveBetweenPasses();
+  bool serveBetweenPasses(event::RunState during = event::RunState::Running);
   Result<bool> serveBetweenSteps();
-  void waitWhilePaused();
+  void waitWhilePaused(event::RunState during);
   void waitForLogSpace();
   Leave leaving() const;
 

@@ -26,18 +26,18 @@ TrainingLoop::Leave TrainingLoop::leaving() const {
   return m_control.stopWanted() ? Leave::Stop : Leave::No;
 }
 
-void TrainingLoop::waitWhilePaused() {
+void TrainingLoop::waitWhilePaused(RunState during) {
   if (!m_control.pauseWanted() || m_control.leaveWanted()) return;
   const auto start = std::chrono::steady_clock::now();
   m_recorder.state(RunState::Paused, "", m_state.step);
   while (m_control.pauseWanted() && !m_control.leaveWanted()) m_control.waitForWish(100);
   m_pausedSeconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (!m_control.leaveWanted()) m_recorder.state(RunState::Running, "", m_state.step);
+  if (!m_control.leaveWanted()) m_recorder.state(during, "", m_state.step);
 }
 
-bool TrainingLoop::serveBetweenPasses() {
+bool TrainingLoop::serveBetweenPasses(RunState during) {
   if (!m_control.anythingWanted()) return true;
-  waitWhilePaused();
+  waitWhilePaused(during);
   return !m_control.leaveWanted();
 }
 

@@ -30,6 +30,20 @@ MethodSettings fourBitSettings(const nlohmann::json& meta) {
   return settings;
 }
 
+// A start from gradients, in the form that PEFT has.
+Result<MethodSettings> loraGaSettings(nlohmann::json config) {
+  const auto& form = config.at("lora_ga_config");
+  const nlohmann::json options = {{"init", "lora_ga"},
+                                  {"start_variant", "peft"},
+                                  {"start_direction", form.at("direction")},
+                                  {"start_scale", form.at("scale")},
+                                  {"start_gamma", form.at("stable_gamma")}};
+  config["init_lora_weights"] = true;
+  auto settings = settingsFromPeftConfig(config);
+  if (settings) settings->options.update(options);
+  return settings;
+}
+
 // Settings of a case's method; the reason when it is none of ours.
 struct Wanted {
   MethodSettings settings;
@@ -50,11 +64,11 @@ Wanted wantedMethod(const Case& golden, const Model& model) {
   const std::string type = text(*config, "peft_type");
   if (type != "LORA" && type != "ADALORA") return {{}, type.empty() ? "an adapter of no type" : type};
   const auto init = config->find("init_lora_weights");
-  const bool pissa = init != config->end() && *init == "pissa";
-  if (!pissa && init != config->end() && init->is_string() && *init != "gaussian")
+  const bool pissa = init != config->end() && *init == "pissa", loraGa = init != config->end() && *init == "lora_ga";
+  if (!pissa && !loraGa && init != config->end() && init->is_string() && *init != "gaussian")
     return {{}, init->get<std::string>()};
-  if (!pissa && !golden.namesUnder("base/").empty()) return {{}, "LoRA on altered base weights"};
-  auto settings = settingsFromPeftConfig(*config);
+  if (!pissa && !loraGa && !golden.namesUnder("base/").empty()) return {{}, "LoRA on altered base weights"};
+  auto settings = loraGa ? loraGaSettings(*config) : settingsFromPeftConfig(*config);
   if (!settings) return {{}, settings.error().message()};
   if (!golden.namesUnder("frozen/").empty()) settings->name = "only_b";
   // The head is always among what trains; the names PEFT lists for it are not modules of their own here.
@@ -159,6 +173,7 @@ class TrainingCheck {
   }
 
   void run() {
+    takeStart();
     compareBase();
     compareCoded();
     setFrozen();
@@ -238,6 +253,23 @@ class TrainingCheck {
       const std::string plain = plainPeftName(name.substr(prefix.size()));
       use(name, findParameter(m_parameters, m_model, plain), m_golden.get(name));
     }
+  }
+
+  // A start whose factors are singular vectors of different triplets: each vector's sign is free, and with them that of
+  // what is taken out of the weight. Ours are compared up to it; then theirs are the start.
+  void takeStart() {
+    if (m_golden.namesUnder("loraga_grad/").empty()) return;
+    auto state = m_method.state();
+    for (const FactorPair& pair : m_method.factorPairs()) {
+      const std::string site = pair.site->name, recorded = "init/" + std::string(kPeftPrefix) + site;
+      const at::Tensor a = m_golden.get(recorded + ".lora_A.weight"), b = m_golden.get(recorded + ".lora_B.weight");
+      m_findings.close("A of " + site, pair.A.detach() * (pair.A.detach() * a).sum(1, true).sign(), a, {2e-5, 0});
+      m_findings.close("B of " + site, pair.B.detach() * (pair.B.detach() * b).sum(0, true).sign(), b, {2e-5, 0});
+      state.at(site + ".start_A") = a;
+      state.at(site + ".start_B") = b;
+    }
+    if (auto ok = m_method.loadState(state); !ok) throw ErrorException(ok.error());
+    setInit();
   }
 
   // What a start left of the base weights. Its factors are compared as the product that they took out: singular vectors
@@ -356,6 +388,12 @@ NotBuilt checkTraining(const Case& golden, Findings& findings) {
   if (wanted.notBuilt) return wanted.notBuilt;
   auto method = makeMethod(wanted.settings);
   if (!method) throw ErrorException(method.error());
+  StartSupport support;
+  support.batches = golden.get("batch/input_ids").size(0);
+  support.batch = [&](int64_t index) {
+    return pack(readBatch(golden, "batch/", index), opened.model->head(), opened.model->numLabels());
+  };
+  (*method)->supportStart(std::move(support));
   if (auto ok = (*method)->attach(*opened.model); !ok) throw ErrorException(ok.error());
   if (golden.meta().contains("scaling"))
     for (const FactorPair& pair : (*method)->factorPairs())

@@ -18,6 +18,7 @@ NotBuilt dispatch(const CaseEntry& entry, Findings& findings) {
   if (entry.kind == "peft-train") check = checkTraining;
   if (entry.kind == "optimizer-trajectory") check = checkOptimizer;
   if (entry.kind == "reflora-refactor") check = checkRefactor;
+  if (entry.kind == "init") check = checkStart;
   if (entry.kind == "quant") check = checkQuant;
   if (entry.kind == "metric") {
     // "nlg", "tokens", "post-processing" and "answer extraction" score generated text, which nothing here does.

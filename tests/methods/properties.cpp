@@ -37,7 +37,12 @@ constexpr Combination kCombinations[] = {{"dora", R"({"rule":"reflora"})"},
                                          {"reflora", R"({"base":"fp4","double_quant":false,"quant_block":32})"},
                                          {"qlora", R"({"form":"dora","quant_sites":"adapted"})"},
                                          {"qlora", R"({"init":"pissa","rule":"lora_rite"})"},
-                                         {"adalora", R"({"base":"nf4"})"}};
+                                         {"adalora", R"({"base":"nf4"})"},
+                                         {"lora_ga", R"({"rule":"reflora","start_direction":"ArBr"})"},
+                                         {"lora_ga", R"({"form":"dora","start_scale":"weightS","scaling":"rank"})"},
+                                         {"lora_ga", R"({"rule":"lora_rite","start_direction":"A2rBr"})"},
+                                         {"lora_ga", R"({"rule":"loraplus","start_variant":"peft"})"},
+                                         {"qlora", R"({"init":"lora_ga","start_scale":"gd","svd_iterations":4})"}};
 
 double lossOf(FakeModel& model, uint64_t batch) {
   const at::NoGradGuard noGrad;

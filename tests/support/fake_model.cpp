@@ -104,7 +104,7 @@ at::Tensor FakeModel::loss(const PackedBatch& batch, ForwardContext& context, do
   return sum / (normaliser > 0 ? normaliser : static_cast<double>((batch.labels != -100).sum().item<int64_t>()));
 }
 
-PackedBatch fakeBatch(const FakeModel& model, uint64_t seed) {
+PackedBatch fakeBatch(const Model& model, uint64_t seed) {
   PackedBatch batch;
   batch.starts = {0, 5, 8, 14};
   at::Tensor ids = at::empty({batch.tokens()}, at::kDouble), labels = at::empty({batch.tokens()}, at::kDouble);

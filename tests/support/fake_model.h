@@ -38,6 +38,6 @@ class FakeModel final : public Model {
 };
 
 // Three sequences of different lengths with labels that fit the model's head.
-PackedBatch fakeBatch(const FakeModel& model, uint64_t seed = 3);
+PackedBatch fakeBatch(const Model& model, uint64_t seed = 3);
 
 }  // namespace rankscope::test

@@ -31,9 +31,21 @@ MethodSettings smallSettings(const std::string& method, const nlohmann::json& op
   return settings;
 }
 
+StartSupport fakeSupport(const Model& model) {
+  StartSupport support;
+  support.batches = 2;
+  support.batch = [&model](int64_t number) { return fakeBatch(model, static_cast<uint64_t>(number)); };
+  return support;
+}
+
 std::unique_ptr<Method> attached(Model& model, const MethodSettings& settings) {
+  return attached(model, settings, fakeSupport(model));
+}
+
+std::unique_ptr<Method> attached(Model& model, const MethodSettings& settings, StartSupport support) {
   auto method = makeMethod(settings);
   orThrow(method);
+  (*method)->supportStart(std::move(support));
   orThrow((*method)->attach(model));
   return std::move(method).value();
 }

@@ -24,7 +24,11 @@ using TensorMap = std::map<std::string, at::Tensor>;
 MethodSettings smallSettings(const std::string& method, const nlohmann::json& options = {},
                              const std::vector<std::string>& targets = {});
 
+// The two batches of a FakeTraining, for starts that look at gradients.
+StartSupport fakeSupport(const Model& model);
+
 std::unique_ptr<Method> attached(Model& model, const MethodSettings& settings);
+std::unique_ptr<Method> attached(Model& model, const MethodSettings& settings, StartSupport support);
 
 // Adds noise to what trains, as if after training; to what has `part` in its name where one is given.
 void disturb(const Method& method, double deviation = 0.1, const std::string& part = {});

@@ -8,6 +8,8 @@ namespace {
 
 class NystromStart final : public LowRankStart {
  public:
+  bool takesLong() const override { return true; }
+
   void draw(AdaptedSite& adapted, uint64_t seed) const override {
     constexpr double kDeviation = 0.02;
     const at::NoGradGuard noGrad;

@@ -75,7 +75,7 @@ class TrainRuns : public QObject {
 
   void sameSeedSameBits_data() {
     QTest::addColumn<QString>("method");
-    for (const char* name : {"lora", "reflora", "reflora_s", "qlora", "full"}) QTest::newRow(name) << name;
+    for (const char* name : {"lora", "reflora", "reflora_s", "qlora", "lora_ga", "full"}) QTest::newRow(name) << name;
   }
   void sameSeedSameBits() {
     QFETCH(QString, method);
@@ -127,6 +127,35 @@ class TrainRuns : public QObject {
     QCOMPARE(eventsOf<event::Rewind>(broken).size(), size_t{1});
     const std::string file = method == "full" ? "model/model.safetensors" : "adapter/adapter_model.safetensors";
     QVERIFY(bytesOf(whole.path() / file) == bytesOf(broken.path() / file));
+  }
+
+  // LoRA-GA's gradients: told of while loading, a stop is heard in between, and what was found serves the next run of the
+  // same model and data. They disturb nothing: a run from the cache is the same to the bit.
+  void aStartIsSoughtOnceAndCanBeLeft() {
+    Home home;
+    const std::vector<std::string> change = {"method.name=lora_ga", "method.start_batches=6"};
+    const RunFolder left = home.run(change), first = home.run(change), second = home.run(change);
+    TrainOptions options;
+    options.progress = [&, sent = false](const TrainProgress& progress) mutable {
+      if (sent || progress.what != "preparing the method") return;
+      sent = true;
+      (void)ControlWriter::send(left.path(), Command::Stop);
+      (void)QTest::qWaitFor([&] { return !eventsOf<event::CommandDone>(left).empty(); }, 20000);
+    };
+    const TrainOutcome stopped = trainRun(left, home.places, options);
+    QVERIFY(!stopped.error);
+    QCOMPARE(stopped.state, event::RunState::Stopped);
+    QCOMPARE(stopped.step, int64_t{0});
+    QVERIFY(eventsOf<event::Start>(left).empty() && !std::filesystem::exists(left.adapter()));
+    QVERIFY(!train(left, home, true).error);
+    QVERIFY(!train(first, home).error);
+    const auto cached = home.places.cache / "starts";
+    QCOMPARE(std::distance(std::filesystem::directory_iterator(cached), {}), 1);
+    QVERIFY(adapterBytes(left) == adapterBytes(first));
+    std::filesystem::remove_all(cached);
+    QVERIFY(!train(second, home).error);
+    QVERIFY(adapterBytes(second) == adapterBytes(first));
+    QCOMPARE(series(second, "train/loss"), series(first, "train/loss"));
   }
 
   // More plain steps than the run has: a tenth of the run instead, and the log says so.

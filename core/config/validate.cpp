@@ -14,6 +14,7 @@
 #include "core/config/json_text.h"
 #include "core/config/method_parts.h"
 #include "core/config/run_config.h"
+#include "core/config/step_size.h"
 #include "core/config/task_heads.h"
 
 namespace rankscope {
@@ -211,6 +212,9 @@ class Checker {
   }
 
   void checkSteps() {
+    if (usable("optim.name") && followsMeft(m_config) && !applies(*findOption("method.rank"), m_config))
+      add("optim.name", "MeFT's step follows from the rank, and this method has none", m_config.valueText("method.name"),
+          "a method with a rank", "Choose sgd with a learning rate of your own, or a low-rank method.");
     const int64_t steps = m_config.integer("train.max_steps");
     const int64_t warmup = m_config.integer("optim.warmup_steps");
     const bool warmupUsable = usable("optim.warmup_steps");

@@ -12,6 +12,8 @@ const std::vector<OptimizerEntry>& optimizerEntries() {
   static const std::vector<OptimizerEntry> entries{
       {"adamw", "AdamW", makeAdamW},
       {"sgd", "SGD", makeSgd},
+      // Algorithm 1 of MeFT is plain SGD; what is its own is the rate (core/config/step_size.h).
+      {"meft", "SGD, MeFT's step", makeSgd},
   };
   return entries;
 }

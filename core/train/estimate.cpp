@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/config/step_size.h"
 #include "core/io/shard_index.h"
 #include "core/train/evaluation.h"
 #include "core/train/image_memory.h"
@@ -182,6 +183,8 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
     estimate.steps = config.integer("train.max_steps");
   }
 
+  estimate.learningRate = peakLearningRate(config, estimate.steps);
+
   const PassModel pass = passModel(config, *model, *counts, *dtype);
   PassShape training{tokens, tokens, tokens, maxLength}, evaluation;
   if (data && data->largestBatchTokens > 0) {
@@ -262,6 +265,7 @@ json toJson(const RunEstimate& estimate) {
           {"parameters", estimate.parameters},
           {"share", share},
           {"effective_scale", estimate.effectiveScale},
+          {"learning_rate", estimate.learningRate ? json(*estimate.learningRate) : json(nullptr)},
           {"memory",
            {{"program", memory.program},
             {"weights", memory.weights},

@@ -4,6 +4,7 @@
 // start, a training pass, the end of its backward, or an evaluation pass, whichever needs most. Any thread.
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "core/config/places.h"
@@ -28,6 +29,7 @@ struct RunEstimate {
   int64_t trainable = 0;
   int64_t parameters = 0;  // of the base model with its head
   double effectiveScale = 1;
+  std::optional<double> learningRate;  // the highest; empty where it follows from a number of steps that is not known
   MemoryEstimate memory;
   int64_t steps = 0, stepsPerEpoch = 0, tokensPerEpoch = 0;  // 0 without data
   int64_t largestBatchTokens = 0;                            // that the memory is told for

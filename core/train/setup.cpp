@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "core/config/files.h"
+#include "core/config/step_size.h"
 #include "core/config/task_heads.h"
 #include "core/data/roles.h"
 #include "core/models/config_reader.h"
@@ -160,7 +161,7 @@ OptimizerSettings optimizerSettingsOf(const RunConfig& config) {
   settings.beta1 = config.real("optim.beta1");
   settings.beta2 = config.real("optim.beta2");
   settings.eps = config.real("optim.eps");
-  settings.weightDecay = config.real("optim.weight_decay");
+  settings.weightDecay = followsMeft(config) ? 0 : config.real("optim.weight_decay");
   settings.momentum = config.real("optim.momentum");
   return settings;
 }
@@ -337,12 +338,17 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
   Result<std::unique_ptr<Optimizer>> optimizer = makeOptimizer(setup.method->trainable(), optimizerSettingsOf(config));
   if (!optimizer) return optimizer.error();
   setup.optimizer = std::move(*optimizer);
-  Result<Schedule> schedule = makeSchedule(config.str("optim.schedule"), config.integer("optim.warmup_steps"),
-                                           config.real("optim.warmup_ratio"), setup.plan.totalSteps());
+  const int64_t steps = setup.plan.totalSteps();
+  const bool meft = followsMeft(config);  // a constant step and nothing else
+  Result<Schedule> schedule = makeSchedule(meft ? "constant" : config.str("optim.schedule"), config.integer("optim.warmup_steps"),
+                                           config.real("optim.warmup_ratio"), steps);
   if (!schedule) return schedule.error();
   setup.schedule = *schedule;
-  setup.stepSettings.learningRate = config.real("optim.learning_rate");
-  setup.stepSettings.maxGradNorm = config.real("optim.max_grad_norm");
+  setup.stepSettings.learningRate = peakLearningRate(config, steps).value_or(0);
+  if (meft)
+    setup.remarks.push_back(fmt::format("MeFT's constant step over {} steps at rank {}: a learning rate of {:.4g}", steps,
+                                        config.integer("method.rank"), setup.stepSettings.learningRate));
+  setup.stepSettings.maxGradNorm = meft ? 0 : config.real("optim.max_grad_norm");
   setup.stepSettings.seed = static_cast<uint64_t>(config.integer("seed"));
   return setup;
 }

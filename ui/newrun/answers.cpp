@@ -1,8 +1,10 @@
 #include "ui/newrun/answers.h"
 
 #include <QHash>
+#include <QLocale>
 
 #include "core/config/method_parts.h"
+#include "core/config/step_size.h"
 #include "ui/shell/answer_fields.h"
 
 namespace rankscope::ui {
@@ -133,6 +135,7 @@ RunEstimate readEstimate(const json& answer) {
   e.parameters = number(answer, "parameters");
   e.share = number(answer, "share");
   e.effectiveScale = number(answer, "effective_scale");
+  e.learningRate = number(answer, "learning_rate");
   const auto& memory = member(answer, "memory");
   e.program = number(memory, "program");
   e.weights = number(memory, "weights");
@@ -183,6 +186,11 @@ std::optional<double> effectiveScale(const RunConfig& config) {
   const int64_t rank = config.integer("method.rank");
   if (!parts || rank < 1) return std::nullopt;
   return updateScale(*parts, rank, config.real("method.alpha"));
+}
+
+QString learningRateText(const RunConfig& config) {
+  if (followsMeft(config)) return QObject::tr("by MeFT's step");
+  return QLocale().toString(config.real("optim.learning_rate"), 'g', 3);
 }
 
 }  // namespace rankscope::ui

@@ -76,7 +76,7 @@ struct DataPreview {
 DataPreview readDataPreview(const nlohmann::json& answer);
 
 struct RunEstimate {
-  double trainable = 0, parameters = 0, share = 0, effectiveScale = 0;
+  double trainable = 0, parameters = 0, share = 0, effectiveScale = 0, learningRate = 0;  // 0: not known yet
   double program = 0, weights = 0, adapter = 0, gradients = 0, optimizer = 0, activations = 0, logits = 0;
   double total = 0, available = 0;
   double steps = 0, stepsPerEpoch = 0, tokensPerEpoch = 0;
@@ -94,5 +94,8 @@ std::vector<ValidationIssue> readIssues(const nlohmann::json& answer);
 
 // Factor on the update under a config (core/config/method_parts.h); none for a method without factors.
 std::optional<double> effectiveScale(const RunConfig& config);
+
+// The learning rate in words: the number, or where it comes from when it follows from the steps.
+QString learningRateText(const RunConfig& config);
 
 }  // namespace rankscope::ui

@@ -16,6 +16,7 @@
 #include <cmath>
 
 #include "core/config/short_names.h"
+#include "core/config/step_size.h"
 #include "core/config/task_heads.h"
 #include "ui/newrun/memory_bar.h"
 #include "ui/newrun/run_draft.h"
@@ -230,6 +231,8 @@ void ConsequencesPanel::refresh() {
                          ? tr("%1, %2 per epoch").arg(locale.toString(qlonglong(m_estimate->steps)),
                                                       locale.toString(qlonglong(m_estimate->stepsPerEpoch)))
                          : locale.toString(qlonglong(m_estimate->steps)));
+    if (followsMeft(config) && m_estimate->learningRate > 0)
+      m_steps->setText(tr("%1; learning rate %2").arg(m_steps->text(), locale.toString(m_estimate->learningRate, 'g', 3)));
     const double perStep = m_estimate->stepsPerEpoch > 0 ? m_estimate->tokensPerEpoch / m_estimate->stepsPerEpoch : 0;
     m_tokens->setText(m_estimate->tokensPerEpoch > 0
                           ? tr("%1 per epoch, %2 per step").arg(formatCompact(m_estimate->tokensPerEpoch), formatCompact(perStep))

@@ -340,7 +340,7 @@ void NewRunView::refreshRail() {
                       .arg(config.integer("train.max_steps") > 0
                                ? tr("%1 steps").arg(config.integer("train.max_steps"))
                                : tr("%1 epochs").arg(locale.toString(config.real("train.epochs"), 'g', 4)),
-                           locale.toString(config.real("optim.learning_rate"), 'g', 3))
+                           learningRateText(config))
                       .arg(config.integer("train.batch_size") * config.integer("train.accumulation")));
   set("run", tr("seed %1").arg(config.integer("seed")));
   m_rail->setStep("changed", changed.isEmpty() ? tr("nothing") : tr("%n option(s)", nullptr, static_cast<int>(changed.size())), 0,

@@ -36,7 +36,7 @@ TwinDialog::TwinDialog(const RunConfig& config, QWidget* parent) : QDialog(paren
   auto* intro = new QLabel(tr("The same run once more with each of these methods. Seed %1, the order of the data, batch size, "
                               "learning rate %2 and %3 stay as they are.")
                                .arg(config.integer("seed"))
-                               .arg(locale.toString(config.real("optim.learning_rate"), 'g', 3), length));
+                               .arg(learningRateText(config), length));
   intro->setWordWrap(true);
   intro->setMinimumWidth(420);
   column->addWidget(intro);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/config/run_config.h"
+#include "core/config/step_size.h"
 
 using namespace rankscope;
 namespace fs = std::filesystem;
@@ -30,6 +31,21 @@ class ConfigValidate : public QObject {
       QVERIFY(c.setText("method.name", method).ok());
       QVERIFY(validate(c).empty());
     }
+  }
+
+  // METHODS 18: α = √(D/(L̂ζ²T)), L̂ = 2LC√r σ + G; r^(-1/4) and T^(-1/2) where r is large.
+  void meftsStepFollowsItsFormula() {
+    const MeftBounds bounds{2, 3, 5, 0.5, 7, 1.5};
+    QVERIFY(std::abs(meftStep(bounds, 16, 200) - std::sqrt(2 / ((2 * 3 * 5 * 4 * 0.5 + 7) * 1.5 * 1.5 * 200))) < 1e-15);
+    const double large = meftStep(bounds, 1 << 24, 100);
+    QVERIFY(std::abs(meftStep(bounds, 1 << 28, 100) / large - 0.5) < 1e-4);
+    QVERIFY(std::abs(meftStep(bounds, 1 << 24, 400) / large - 0.5) < 1e-15);
+    RunConfig c = sound();
+    QCOMPARE(peakLearningRate(c, 0), std::optional(1e-4));
+    QVERIFY(c.assign({"optim.name=meft", "optim.meft_gap=2"}).empty());
+    QVERIFY(validate(c).empty());
+    QVERIFY(!peakLearningRate(c, 0));
+    QCOMPARE(peakLearningRate(c, 50), std::optional(meftStep({.gap = 2}, 8, 50)));
   }
 
   // "assignments" separated by ";" on a sound config give exactly one mistake, at `key`, and its text holds `says`.
@@ -79,6 +95,10 @@ class ConfigValidate : public QObject {
     row("method.name=full;method.rank=4", "method.rank", "not full");
     row("optim.momentum=0.9", "optim.momentum", "optim.name is sgd");
     row("optim.name=sgd;optim.beta1=0.5", "optim.beta1", "optim.name is adamw");
+    row("optim.name=meft;optim.learning_rate=0.1", "optim.learning_rate", "not meft");
+    row("optim.name=meft;optim.meft_noise=0", "optim.meft_noise", "more than 0");
+    row("method.name=full;optim.name=meft", "optim.name", "a method with a rank");
+    row("method.name=lora_ga;method.start_scale=unit;method.start_gamma=4", "method.start_gamma", "stable");
     row("data.labels=a,b", "data.labels", "classification");
     row("data.task=classification;data.labels=a", "data.labels", "only one label");
     row("data.task=classification;data.labels=a,b,a", "data.labels", "\"a\"");

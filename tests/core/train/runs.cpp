@@ -1,5 +1,6 @@
 // Whole runs, small but real: the same bits twice, resumed and branched; wishes; early ends; what is left on disk.
 #include <ATen/ATen.h>
+#include <fmt/format.h>
 
 #include <QtTest/QtTest>
 
@@ -7,6 +8,7 @@
 #include <csignal>
 #include <thread>
 
+#include "core/config/step_size.h"
 #include "core/io/safetensors.h"
 #include "core/runlog/heartbeat.h"
 #include "core/train/checkpoint.h"
@@ -156,6 +158,24 @@ class TrainRuns : public QObject {
     QVERIFY(!train(second, home).error);
     QVERIFY(adapterBytes(second) == adapterBytes(first));
     QCOMPARE(series(second, "train/loss"), series(first, "train/loss"));
+  }
+
+  // The constant step of MeFT's Algorithm 1: plain SGD at the rate that the formula gives, nothing else.
+  void meftsStepIsPlainSgd() {
+    Home home;
+    const std::vector<std::string> common = {"method.name=lora", "method.rank=4"};
+    auto meft = common, sgd = common;
+    meft.insert(meft.end(), {"optim.name=meft", "optim.meft_gap=0.5", "optim.meft_inputs=3"});
+    const double rate = meftStep({.gap = 0.5, .inputs = 3}, 4, 12);
+    sgd.insert(sgd.end(), {"optim.name=sgd", fmt::format("optim.learning_rate={}", rate), "optim.schedule=constant",
+                           "optim.weight_decay=0", "optim.max_grad_norm=0"});
+    const RunFolder a = home.run(meft), b = home.run(sgd);
+    QVERIFY(!train(a, home).error && !train(b, home).error);
+    for (const auto& [step, value] : series(a, "train/learning_rate")) QCOMPARE(value, rate);
+    QVERIFY(adapterBytes(a) == adapterBytes(b));
+    const auto estimate = estimateRun(*a.config(), home.places, nullptr);
+    QVERIFY(estimate.ok() && estimate->learningRate);
+    QCOMPARE(*estimate->learningRate, rate);
   }
 
   // More plain steps than the run has: a tenth of the run instead, and the log says so.

@@ -54,7 +54,8 @@ json siteList(const std::vector<SiteShape>& sites) {
   json list = json::array();
   for (const SiteShape& site : sites)
     list.push_back({{"name", site.name}, {"kind", site.kind}, {"layer", site.layer},
-                    {"out", site.outFeatures}, {"in", site.inFeatures}, {"bias", site.hasBias}});
+                    {"out", site.outFeatures}, {"in", site.inFeatures}, {"bias", site.hasBias},
+                    {"operation", operationName(site.operation)}, {"shape", site.parameterShape()}});
   return list;
 }
 

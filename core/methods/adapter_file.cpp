@@ -12,6 +12,7 @@
 #include "core/config/text_shown.h"
 #include "core/io/shard_index.h"
 #include "core/io/weight_source.h"
+#include "core/methods/factor_files.h"
 #include "core/methods/peft_format.h"
 #include "core/methods/registry.h"
 #include "core/methods/site_selection.h"
@@ -21,10 +22,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kFactorA = ".lora_A.weight", kFactorB = ".lora_B.weight";
+// Of linear sites and convolutions, and of embeddings.
+constexpr std::string_view kFactorsA[] = {".lora_A.weight", ".lora_embedding_A"};
+constexpr std::string_view kFactorsB[] = {".lora_B.weight", ".lora_embedding_B"};
 constexpr std::string_view kMagnitude = ".lora_magnitude_vector", kEntries = ".lora_E";
-// All that an adapted site may have.
-constexpr std::string_view kSiteTensors[] = {kFactorA, kFactorB, kMagnitude, kEntries};
 
 bool endsWith(const std::string& text, std::string_view ending) {
   return text.size() > ending.size() && text.compare(text.size() - ending.size(), ending.size(), ending) == 0;
@@ -39,9 +40,7 @@ Error bad(const fs::path& where, std::string what, std::string found, std::strin
 struct ForeignTensor {
   const char *part, *kind;
 };
-constexpr ForeignTensor kForeign[] = {{".lora_embedding_A", "an embedding's adapter"},
-                                      {".lora_embedding_B", "an embedding's adapter"},
-                                      {".lora_B.bias", "LoRA with a bias of its own"},
+constexpr ForeignTensor kForeign[] = {{".lora_B.bias", "LoRA with a bias of its own"},
                                       {".hada_", "LoHa"},
                                       {".lokr_", "LoKr"},
                                       {".oft_", "OFT"},
@@ -74,8 +73,9 @@ Result<std::map<std::string, at::Tensor>> readTensors(const fs::path& path) {
       return bad(path, "the adapter holds a tensor of whole numbers", shown(name, 200), "numbers",
                  "Save the adapter again.");
     // PEFT writes a saved module's bias twice where biases train as well.
-    const auto [entry, isNew] = tensors.emplace(plain, *tensor);
-    if (!isNew && !(entry->second.sizes() == tensor->sizes() && at::equal(entry->second, *tensor)))
+    const at::Tensor value = matrixFromFile(plain, *tensor);
+    const auto [entry, isNew] = tensors.emplace(plain, value);
+    if (!isNew && !(entry->second.sizes() == value.sizes() && at::equal(entry->second, value)))
       return bad(path, "the adapter holds a tensor under two names", shown(plain, 200), "each once",
                  "Save the adapter again.");
   }
@@ -84,9 +84,19 @@ Result<std::map<std::string, at::Tensor>> readTensors(const fs::path& path) {
 
 // The site that a tensor of an adapter belongs to; "" for heads, biases and saved modules.
 std::string siteOf(const std::string& name) {
-  for (const std::string_view ending : kSiteTensors)
+  for (const std::string_view ending :
+       {kFactorsA[0], kFactorsA[1], kFactorsB[0], kFactorsB[1], kMagnitude, kEntries})
     if (endsWith(name, ending)) return name.substr(0, name.size() - ending.size());
   return {};
+}
+
+// What a map of an adapter's tensors (or shapes) has as a factor of a site; nullptr where it has none.
+template <typename Value>
+const Value* factorOf(const std::map<std::string, Value>& tensors, const std::string& site,
+                      const std::string_view (&endings)[2]) {
+  for (const std::string_view ending : endings)
+    if (const auto found = tensors.find(site + std::string(ending)); found != tensors.end()) return &found->second;
+  return nullptr;
 }
 
 std::set<std::string> sitesOf(const std::map<std::string, at::Tensor>& tensors) {
@@ -100,11 +110,11 @@ std::set<std::string> sitesOf(const std::map<std::string, at::Tensor>& tensors) 
 Result<std::map<std::string, int64_t>> ranksOf(const std::map<std::string, at::Tensor>& tensors, const fs::path& path) {
   std::map<std::string, int64_t> ranks;
   for (const std::string& site : sitesOf(tensors)) {
-    const auto a = tensors.find(site + std::string(kFactorA)), b = tensors.find(site + std::string(kFactorB));
-    if (a == tensors.end() || b == tensors.end())
+    const at::Tensor *a = factorOf(tensors, site, kFactorsA), *b = factorOf(tensors, site, kFactorsB);
+    if (!a || !b)
       return bad(path, "a site of the adapter has one factor only", shown(site, 200), "lora_A and lora_B",
                  "Save the adapter again.");
-    const at::Tensor &down = a->second, &up = b->second;
+    const at::Tensor &down = *a, &up = *b;
     if (down.dim() != 2 || up.dim() != 2 || down.size(0) != up.size(1) ||
         (down.size(0) < 1 && !tensors.count(site + std::string(kEntries))))
       return bad(path, "factors of a site do not fit each other",
@@ -257,6 +267,19 @@ void renameSites(AdapterFile& adapter, const std::map<std::string, std::string>&
   adapter.tensors = std::move(renamed);
 }
 
+// PEFT saves embeddings and output embeddings as they were in the base model beside factors on them.
+void dropUnchangedEmbeddings(AdapterFile& adapter, const Model& model) {
+  const bool targeted = std::any_of(adapter.tensors.begin(), adapter.tensors.end(),
+                                    [](const auto& entry) { return endsWith(entry.first, kFactorsA[1]); });
+  if (!targeted) return;
+  std::erase_if(adapter.tensors, [&](const auto& entry) {
+    const auto& [name, tensor] = entry;
+    if (!siteOf(name).empty() || tensor.dim() != 2 || !model.parameters().contains(name)) return false;
+    const at::Tensor own = model.parameters().at(name).detach();
+    return own.sizes() == tensor.sizes() && at::equal(own, tensor.to(own.scalar_type()));
+  });
+}
+
 // Where the config's targets select other sites than the file has factors for (excluded modules, another dialect of
 // regular expressions), the factors decide.
 void fitTargets(AdapterFile& adapter, const Model& model) {
@@ -291,12 +314,13 @@ Result<void> checkAdapterFits(const fs::path& path, const std::vector<SiteShape>
   Result<std::map<std::string, std::string>> names = modelNames(adapted, own);
   if (!names) return names.error();
   for (const auto& [site, name] : *names) {
-    const auto down = shapes.find(site + std::string(kFactorA)), up = shapes.find(site + std::string(kFactorB));
-    if (down == shapes.end() || up == shapes.end() || down->second.size() != 2 || up->second.size() != 2) continue;
+    const auto *down = factorOf(shapes, site, kFactorsA), *up = factorOf(shapes, site, kFactorsB);
+    if (!down || !up || down->size() < 2 || up->size() < 2) continue;
+    const int64_t in = c10::multiply_integers(down->begin() + 1, down->end());
     const SiteShape& shape = sites[static_cast<size_t>(std::find(own.begin(), own.end(), name) - own.begin())];
-    if (up->second[0] != shape.outFeatures || down->second[1] != shape.inFeatures)
+    if ((*up)[0] != shape.outFeatures || in != shape.inFeatures)
       return Error{ErrorCode::BadInput, "the adapter was made for a model of other sizes", name,
-                   fmt::format("{} × {}", up->second[0], down->second[1]),
+                   fmt::format("{} × {}", (*up)[0], in),
                    fmt::format("{} × {} at {}", shape.outFeatures, shape.inFeatures, name),
                    "Choose the base model that the adapter was trained on."};
   }
@@ -328,6 +352,7 @@ Result<void> fitAdapter(AdapterFile& adapter, const Model& model) {
                                return !known || std::any_of(head.begin(), head.end(), inside);
                              }),
               saved.end());
+  dropUnchangedEmbeddings(adapter, model);
   std::vector<std::string> strangers;
   for (const auto& [name, tensor] : adapter.tensors) {
     if (!siteOf(name).empty() || isHead(name)) continue;

@@ -28,8 +28,8 @@ Result<BaseFormat> baseFormatOf(const MethodSettings& settings) {
   return format;
 }
 
-bool isCoded(const BaseFormat& format, int64_t layer, bool adapted) {
-  return format.fourBit && layer >= 0 && (adapted || !format.adaptedOnly);
+bool isCoded(const BaseFormat& format, const SiteShape& site, bool adapted) {
+  return format.fourBit && site.operation == SiteOperation::Linear && site.layer >= 0 && (adapted || !format.adaptedOnly);
 }
 
 // A float32 maximum a block; under double quantisation a byte, with a float32 a group of them and one for their mean.

@@ -21,9 +21,9 @@ struct BaseFormat {
 // By the name in method.base, or the method's own, and their options.
 Result<BaseFormat> baseFormatOf(const MethodSettings& settings);
 
-// Whether a site of that block that does not train whole is kept in 4 bits; heads, poolers and what is tied lie outside
-// the blocks (layer -1) and are not.
-bool isCoded(const BaseFormat& format, int64_t layer, bool adapted);
+// Whether a site that does not train whole is kept in 4 bits: linear ones of the blocks. Heads, poolers and what is tied
+// lie outside the blocks (layer -1); there is no product of a convolution or a lookup with 4-bit values.
+bool isCoded(const BaseFormat& format, const SiteShape& site, bool adapted);
 
 // Bytes of so many values in 4 bits.
 int64_t codedBytes(const BaseFormat& format, int64_t values);

@@ -90,7 +90,8 @@ double updateNorm(const FactorPair& pair, const Grams& grams, const at::Tensor& 
 
 double frobeniusNorm(const at::Tensor& t) {
   const at::NoGradGuard noGrad;
-  const at::Tensor value = t.detach();
+  at::Tensor value = t.detach();
+  if (value.dim() == 2 && !value.is_contiguous()) value = value.t();  // an embedding's matrix: the same values
   if (!hasCpuForm(value)) return at::linalg_vector_norm(value.to(at::kDouble), 2).item<double>();
   auto squares = [&](auto zero) {
     const auto* data = value.const_data_ptr<decltype(zero)>();

@@ -42,6 +42,7 @@ class Full final : public Method {
     m_originals.clear();
     m_sites.clear();
     for (const LinearSite* site : model.sites()) {
+      if (site->operation == SiteOperation::Embedding) continue;  // a table, whose old rows nobody needs beside it
       const std::string weight = ownerOf(model, site->name + ".weight");
       if (std::find(names->begin(), names->end(), weight) == names->end()) continue;
       m_sites.push_back(site);
@@ -111,7 +112,8 @@ class Full final : public Method {
       if (m_settings.targetModules.empty()) return true;
       if (!targets->allLinear()) return targets->matches(moduleOf(name));
       return std::any_of(model.sites().begin(), model.sites().end(), [&](const LinearSite* site) {
-        return ownerOf(model, site->name + ".weight") == name || site->name + ".bias" == name;
+        return targets->chooses(*site) &&
+               (ownerOf(model, site->name + ".weight") == name || site->name + ".bias" == name);
       });
     };
     for (const NamedTensor& entry : model.parameters().entries())

@@ -93,7 +93,8 @@ Result<GgufAdapterReport> writeGgufAdapter(const std::filesystem::path& file, co
   writer.real("adapter.lora.alpha", keepsAlpha ? static_cast<float>(alpha) : 0.f);
   GgufAdapterReport report;
   for (const FactorPair& pair : pairs) {
-    const std::string there = ggufNameOfModel(pair.site->name + ".weight");
+    const bool linear = pair.site->operation == SiteOperation::Linear;  // embeddings have other names and sides there
+    const std::string there = linear ? ggufNameOfModel(pair.site->name + ".weight") : "";
     if (there.empty())
       return cannot("a site of the adapter has no name in GGUF", pair.site->name, "", "sites of the decoder's blocks",
                     kMergeInstead);
@@ -137,7 +138,7 @@ Result<GgufAdapterReport> applyGgufAdapter(const std::filesystem::path& file, Mo
   GgufAdapterReport report;
   for (LinearSite* site : model.sites()) {
     const std::string there = ggufNameOfModel(site->name + ".weight");
-    if (there.empty() || !source->contains(there + ".lora_a")) continue;
+    if (site->operation != SiteOperation::Linear || there.empty() || !source->contains(there + ".lora_a")) continue;
     Result<at::Tensor> a = source->tensor(there + ".lora_a", at::kFloat);
     if (!a) return a.error();
     Result<at::Tensor> b = source->tensor(there + ".lora_b", at::kFloat);

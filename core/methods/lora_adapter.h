@@ -8,7 +8,8 @@
 
 namespace rankscope {
 
-// x Wᵀ + bias + scaling · (dropout(x) Aᵀ) Bᵀ at a site with a frozen weight; dropout acts in training only.
+// x Wᵀ + bias + scaling · (dropout(x) Aᵀ) Bᵀ at a site with a frozen weight; dropout acts in training only, and on no
+// lookup. At a convolution A is one of the same geometry to r channels and B a 1×1 one (METHODS 21).
 at::Tensor lowRankForward(const LinearSite& site, const at::Tensor& x, const LowRankTerm& term, ForwardContext& context);
 
 class LoraAdapter final : public SiteAdapter {

@@ -81,13 +81,14 @@ Result<AdaptedSite> LowRankMethod::makeSite(const Model& model, LinearSite& site
   adapted.rank = rank ? *rank : m_settings.rank;
   adapted.alpha = alpha ? *alpha : m_settings.alpha;
   adapted.scaling = updateScale(m_parts.names, adapted.rank, adapted.alpha);
-  if (m_parts.start->changesBase() && model.parameters().aliases().count(site.name + ".weight"))
+  if (m_parts.start->changesBase() && model.isTied(site.name + ".weight"))
     return Error{ErrorCode::Usage,
                  "A tied weight cannot give up its start",
                  "method.target_modules",
                  site.name,
                  "a site with a weight of its own",
                  "Leave this site out, or choose a start with B = 0 (for RefLoRA, method.warmup_steps of 1 or more)."};
+  if (auto possible = m_parts.form->check(site); !possible) return possible.error();
   if (auto possible = m_parts.start->check(adapted); !possible) return possible.error();
   if (auto possible = m_parts.rule->check(adapted); !possible) return possible.error();
   const auto options = at::TensorOptions(site.weight.device()).dtype(trainingDtype(model));
@@ -117,7 +118,7 @@ Result<void> LowRankMethod::attach(Model& model) try {
   }
   const auto& candidates = m_base.adaptedOnly ? *sites : model.sites();
   if (m_base.fourBit && std::none_of(candidates.begin(), candidates.end(),
-                                     [&](const LinearSite* site) { return isCoded(m_base, site->layer, true); }))
+                                     [&](const LinearSite* site) { return isCoded(m_base, *site, true); }))
     return Error{ErrorCode::Usage, "There is no matrix here that can be kept in 4 bits", "method.base",
                  m_parts.names.base, "linear maps in the model's layers", "Set method.base to plain."};
   auto whole = wholeParameters(model);
@@ -155,8 +156,8 @@ std::set<std::string> LowRankMethod::leftInFile(const std::vector<SiteShape>& si
   const auto layers = LayerFilter::make(m_settings.layersToTransform);
   if (!base || !targets || !layers) return names;  // said by attach()
   for (const SiteShape& site : sites) {
-    const bool adapted = (targets->allLinear() || targets->matches(site.name)) && layers->contains(site.layer);
-    if (isCoded(*base, site.layer, adapted)) names.insert(site.name + ".weight");
+    const bool adapted = targets->chooses(site) && layers->contains(site.layer);
+    if (isCoded(*base, site, adapted)) names.insert(site.name + ".weight");
   }
   return names;
 }
@@ -203,7 +204,7 @@ void LowRankMethod::takeStartOut(AdaptedSite& adapted) {
   const at::Tensor& original = adapted.originalWeight;
   const at::Tensor start = adapted.startB.mm(adapted.startA).mul_(adapted.scaling);
   const at::Tensor rest = original.to(start.scalar_type()) - start;
-  if (isCoded(m_base, adapted.site->layer, true)) {
+  if (isCoded(m_base, *adapted.site, true)) {
     keepInFourBits(m_base, *m_model, *adapted.site, rest);
     return;
   }
@@ -220,7 +221,7 @@ void LowRankMethod::codeBase(const std::vector<std::string>& whole) {
   const std::set<std::string> trained(whole.begin(), whole.end());
   for (LinearSite* site : m_model->sites()) {
     if (site->coded.defined() || trained.count(site->name + ".weight")) continue;
-    if (isCoded(m_base, site->layer, adapted.count(site) > 0))
+    if (isCoded(m_base, *site, adapted.count(site) > 0))
       keepInFourBits(m_base, *m_model, *site, site->weight);
     else if (site->weight.scalar_type() != m_model->computeDtype())
       m_model->replaceSiteWeight(*site, site->weight.to(m_model->computeDtype()));
@@ -303,7 +304,7 @@ at::Tensor LowRankMethod::originalWeight(const LinearSite& site) const {
 
 Result<void> LowRankMethod::merge(Model& model) {
   for (const AdaptedSite& adapted : m_sites)
-    if (model.parameters().aliases().count(adapted.site->name + ".weight"))
+    if (model.isTied(adapted.site->name + ".weight"))
       return Error{ErrorCode::Usage,
                    "An update cannot be merged into a tied weight",
                    adapted.site->name,

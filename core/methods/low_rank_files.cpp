@@ -1,4 +1,5 @@
 // PEFT's files of a low-rank method: what they say and hold, and reading them back.
+#include <algorithm>
 #include <set>
 
 #include "core/methods/low_rank.h"
@@ -13,6 +14,9 @@ nlohmann::json LowRankMethod::adapterConfig(const Model& model, const std::strin
   // An update that left the base weight is the difference of two rank-r products: twice the rank (and alpha, by which
   // the scaling stays what it was) against the original weight.
   input.rankFactor = m_parts.start->changesBase() ? 2 : 1;
+  const auto isConvolution = [](const AdaptedSite& each) { return each.site->operation == SiteOperation::Convolution; };
+  if (std::any_of(m_sites.begin(), m_sites.end(), isConvolution))
+    for (const AdaptedSite& adapted : m_sites) input.convolutions.push_back(adapted.site->name);
   nlohmann::json config = peftConfig(input);
   m_parts.form->describe(config);
   m_parts.rule->describe(config);
@@ -24,7 +28,7 @@ std::map<std::string, at::Tensor> LowRankMethod::adapterTensors() const {
   std::map<std::string, at::Tensor> out;
   for (size_t i = 0; i < m_sites.size(); ++i) {
     const AdaptedSite& adapted = m_sites[i];
-    const std::string name = kPeftPrefix + adapted.site->name, ending = m_parts.form->factorEnding();
+    const LinearSite& site = *adapted.site;
     at::Tensor a = adapted.a.detach(), b = adapted.b.detach(), extra = adapted.extra;
     if (adapted.startA.defined()) {
       a = at::cat({a, adapted.startA}, 0);
@@ -36,9 +40,9 @@ std::map<std::string, at::Tensor> LowRankMethod::adapterTensors() const {
       b = b.index_select(1, ranks);
       extra = extra.index_select(0, ranks);
     }
-    out[name + ".lora_A" + ending] = a;
-    out[name + ".lora_B" + ending] = b;
-    if (extra.defined()) out[kPeftPrefix + extraName(adapted)] = extra.detach();
+    out[kPeftPrefix + m_parts.form->nameInFile(adapted.nameA())] = factorInFile(site, 'A', a);
+    out[kPeftPrefix + m_parts.form->nameInFile(adapted.nameB())] = factorInFile(site, 'B', b);
+    if (extra.defined()) out[kPeftPrefix + extraName(adapted)] = magnitudeInFile(site, extra.detach());
   }
   for (const OptimizedParameter& p : m_whole) {
     std::string name = p.name;
@@ -98,7 +102,10 @@ void LowRankMethod::padPruned(size_t index, std::map<std::string, at::Tensor>& b
 
 Result<void> LowRankMethod::loadAdapterTensors(const std::map<std::string, at::Tensor>& tensors) {
   std::map<std::string, at::Tensor> byName;
-  for (const auto& [name, tensor] : tensors) byName[plainPeftName(name)] = tensor;
+  for (const auto& [name, tensor] : tensors) {
+    const std::string plain = plainPeftName(name);
+    byName[plain] = matrixFromFile(plain, tensor);
+  }
 
   std::vector<OptimizedParameter> targets = m_whole;
   for (const AdaptedSite& adapted : m_sites) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "core/config/method_parts.h"
+#include "core/methods/factor_files.h"
 #include "core/methods/method.h"
 
 namespace rankscope {
@@ -33,8 +34,8 @@ struct AdaptedSite {
   at::Tensor baseWeight() const { return originalWeight.defined() ? originalWeight : site->denseWeight(); }
 
   // Names in checkpoints and, behind PEFT's prefix, in adapter files.
-  std::string nameA() const { return site->name + ".lora_A.weight"; }
-  std::string nameB() const { return site->name + ".lora_B.weight"; }
+  std::string nameA() const { return factorName(*site, 'A'); }
+  std::string nameB() const { return factorName(*site, 'B'); }
   std::string startNameA() const { return site->name + ".start_A"; }
   std::string startNameB() const { return site->name + ".start_B"; }
 };
@@ -46,6 +47,8 @@ class SiteForm {
   // A tensor that trains beside A and B: its name after the site's ("lora_magnitude_vector"), its shape, and its first
   // value once A, B and the base weight have theirs.
   virtual const char* extraName() const { return nullptr; }
+  // Why a site cannot have this form.
+  virtual Result<void> check(const LinearSite&) const { return {}; }
   virtual std::vector<int64_t> extraShape(int64_t /*outFeatures*/, int64_t /*rank*/) const { return {}; }
   virtual void startExtra(AdaptedSite&) const {}
   virtual std::shared_ptr<SiteAdapter> adapter(const AdaptedSite& adapted, double dropout) const = 0;
@@ -56,9 +59,9 @@ class SiteForm {
   // Whether ranks can be left out one by one (a row of A, an entry of the extra tensor, a column of B): files may then hold
   // fewer of them than the site has.
   virtual bool prunes() const { return false; }
-  // PEFT: what the config says beside LoRA's keys, and the end of the factors' names in files.
+  // PEFT: what the config says beside LoRA's keys, and a factor's name in files.
   virtual void describe(nlohmann::json& /*config*/) const {}
-  virtual const char* factorEnding() const { return ".weight"; }
+  virtual std::string nameInFile(const std::string& factor) const { return factor; }
 };
 
 // First values of A and B.

@@ -180,20 +180,26 @@ json peftConfig(const PeftConfigInput& input) {
   config["fan_in_fan_out"] = std::any_of(sites.begin(), sites.end(), [](const LinearSite* site) { return site->transposed; });
   const auto init = s.options.find("init");
   config["init_lora_weights"] = init != s.options.end() && *init == "gaussian" ? json("gaussian") : json(true);
+  // PEFT finds a layer's number in the names of transformers' language models alone.
+  std::vector<std::string> targets = s.targetModules, layers = s.layersToTransform;
+  if (!layers.empty() && !input.convolutions.empty()) {
+    targets = input.convolutions;
+    layers.clear();
+  }
   // One regular expression, or all-linear, is a string in PEFT; names are a list.
   const bool asString =
-      s.targetModules.size() == 1 && (s.targetModules.front() == "all-linear" ||
-                                      s.targetModules.front().find_first_of("*+?()[]{}|^$\\") != std::string::npos);
-  config["target_modules"] = asString ? json(s.targetModules.front()) : json(s.targetModules);
+      targets.size() == 1 &&
+      (targets.front() == "all-linear" || targets.front().find_first_of("*+?()[]{}|^$\\") != std::string::npos);
+  config["target_modules"] = asString ? json(targets.front()) : json(targets);
   config["exclude_modules"] = nullptr;
   config["layers_pattern"] = nullptr;
   config["layers_to_transform"] = nullptr;
-  if (!s.layersToTransform.empty()) {
-    if (auto filter = LayerFilter::make(s.layersToTransform); filter) {
-      json layers = json::array();
+  if (!layers.empty()) {
+    if (auto filter = LayerFilter::make(layers); filter) {
+      json numbers = json::array();
       for (int64_t layer = 0; layer < input.model.numLayers(); ++layer)
-        if (filter->contains(layer)) layers.push_back(layer);
-      config["layers_to_transform"] = layers;
+        if (filter->contains(layer)) numbers.push_back(layer);
+      config["layers_to_transform"] = numbers;
     }
   }
   std::vector<std::string> whole = headModules(input.model);
@@ -213,7 +219,8 @@ std::string plainPeftName(const std::string& name) {
   for (const char* wrapper : {".modules_to_save.default", ".modules_to_save", ".base_layer"})
     if (const size_t at = out.find(std::string(wrapper) + "."); at != std::string::npos)
       out.erase(at, std::string_view(wrapper).size());
-  for (const char* part : {".lora_A", ".lora_B", ".lora_magnitude_vector", ".lora_E"}) {
+  for (const char* part :
+       {".lora_A", ".lora_B", ".lora_embedding_A", ".lora_embedding_B", ".lora_magnitude_vector", ".lora_E"}) {
     const size_t at = out.find(part);
     if (at == std::string::npos) continue;
     const size_t end = at + std::string_view(part).size();

@@ -18,6 +18,7 @@ struct PeftConfigInput {
   const std::string& basePath;
   bool rootScaling = false;  // alpha / sqrt(r)
   int64_t rankFactor = 1;    // on every rank and alpha
+  std::vector<std::string> convolutions{};  // names of all adapted sites, where one is a convolution
 };
 nlohmann::json peftConfig(const PeftConfigInput& input);
 

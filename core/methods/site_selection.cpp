@@ -86,6 +86,10 @@ bool TargetMatcher::matches(const std::string& siteName) const {
                      [&](const std::string& target) { return endsInModule(siteName, target); });
 }
 
+bool TargetMatcher::chooses(const SiteShape& site) const {
+  return m_allLinear ? site.operation == SiteOperation::Linear : matches(site.name);
+}
+
 Result<LayerFilter> LayerFilter::make(const std::vector<std::string>& layers) {
   LayerFilter filter;
   for (const std::string& text : layers) {
@@ -134,18 +138,20 @@ Result<std::vector<LinearSite*>> selectSites(const Model& model, const MethodSet
   if (!layers) return layers.error();
 
   const bool onlyHeads = std::all_of(model.sites().begin(), model.sites().end(),
-                                     [&](const LinearSite* site) { return isHead(model, *site); });
+                                     [&](const LinearSite* site) {
+                                       return site->operation != SiteOperation::Linear || isHead(model, *site);
+                                     });
   std::vector<LinearSite*> chosen;
   bool matchedSomewhere = false, matchedHead = false;
   for (LinearSite* site : model.sites()) {
-    if (!targets->matches(site->name)) continue;
+    if (!targets->chooses(*site)) continue;
     if (isHead(model, *site)) {
       const std::vector<std::string> head = model.headParameters();
       const bool headTrains = std::any_of(head.begin(), head.end(),
                                           [&](const std::string& n) { return n.rfind(site->name + ".", 0) == 0; });
       // A head that trains whole takes no adapter beside it; the output embedding of a language model may be named. Where
-      // the classifier is the only matrix (residual networks) and the checkpoint brought it, the adapter takes the place of
-      // its training.
+      // the classifier is the only linear map (residual networks), is named and came with the checkpoint, the adapter takes
+      // the place of its training.
       const auto& drawn = model.loadReport().newlyInitialised;
       const bool fresh = std::find(drawn.begin(), drawn.end(), site->name + ".weight") != drawn.end();
       if (targets->allLinear() || (headTrains && (fresh || !onlyHeads))) {
@@ -164,20 +170,15 @@ Result<std::vector<LinearSite*>> selectSites(const Model& model, const MethodSet
                  joined(settings.layersToTransform),
                  fmt::format("layers 0 … {}", model.numLayers() - 1),
                  "Choose layers that the model has."};
-  const char* const whole = "This model has no matrix in its body that can carry an adapter: set method.name to full.";
   if (matchedHead)
     return Error{ErrorCode::Usage,        "The target modules name only the task head, which trains whole",
                  "method.target_modules", joined(settings.targetModules),
-                 siteKinds(model),        onlyHeads ? whole : "Choose sites of the model's body."};
-  for (const NamedTensor& entry : model.parameters().entries())
-    if (entry.tensor.dim() == 4 && entry.name.ends_with(".weight") &&
-        targets->matches(entry.name.substr(0, entry.name.size() - std::string_view(".weight").size())))
-      return Error{ErrorCode::Usage, "Convolutions cannot carry an adapter", "method.target_modules",
-                   joined(settings.targetModules), siteKinds(model), onlyHeads ? whole : "Choose linear sites."};
+                 siteKinds(model),
+                 onlyHeads ? "Name convolutions, or set method.name to full." : "Choose sites of the model's body."};
   return Error{
       ErrorCode::Usage,        "No site of the model matches the target modules",
       "method.target_modules", settings.targetModules.empty() ? "an empty list" : joined(settings.targetModules),
-      siteKinds(model),        "Choose from these, or all-linear."};
+      siteKinds(model),        onlyHeads ? "Choose from these." : "Choose from these, or all-linear."};
 }
 
 }  // namespace rankscope

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/config/result.h"
+#include "core/models/linear_site.h"
 
 namespace rankscope {
 
@@ -17,6 +18,8 @@ class TargetMatcher {
  public:
   static Result<TargetMatcher> make(const std::vector<std::string>& targets);
   bool matches(const std::string& siteName) const;
+  // all-linear takes no convolution and no embedding; the task head is the caller's to leave out.
+  bool chooses(const SiteShape& site) const;
   bool allLinear() const { return m_allLinear; }
 
  private:

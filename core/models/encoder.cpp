@@ -99,6 +99,7 @@ std::vector<SiteShape> encoderSites(const EncoderNames& names, const EncoderSize
     add("intermediate.dense", s.hidden, s.inner);
     add("output.dense", s.inner, s.hidden);
   }
+  shapes.push_back(embeddingSite(names.base + ".embeddings.word_embeddings", s.vocab, s.embedding));
   for (auto& site : head.sites()) shapes.push_back(std::move(site));
   return shapes;
 }
@@ -171,6 +172,8 @@ Result<void> EncoderModel::load(const std::filesystem::path& folder, const Model
     block.out = *s++;
     m_blocks.push_back(std::move(block));
   }
+  m_words = *s;
+  m_words->paddingRow = m_sizes.padId;
   rebind();
   return {};
 }
@@ -188,7 +191,6 @@ void EncoderModel::rebind() {
     return m_parameters.contains(full) ? m_parameters.at(full) : at::Tensor();
   };
   m_embeddingNorm = normWeights(m_parameters, embeddings + "LayerNorm");
-  m_words = m_parameters.at(embeddings + "word_embeddings.weight");
   m_positions = find("position_embeddings.weight");
   m_types = find("token_type_embeddings.weight");
   m_embeddingMap = find("embed_proj.weight");
@@ -244,7 +246,7 @@ at::Tensor EncoderModel::runBlock(size_t index, const at::Tensor& in, const Pack
 
 at::Tensor EncoderModel::embed(const PackedBatch& batch, ForwardContext& context) const {
   const auto wide = sumType(m_dtype);
-  auto sum = at::embedding(m_words, batch.inputIds, m_sizes.padId).to(wide);
+  auto sum = m_words->forward(batch.inputIds, context).to(wide);
   if (m_positions.defined()) sum = sum + at::embedding(m_positions, batch.positionIds + m_sizes.firstPosition);
   if (m_types.defined()) {
     const auto types = batch.tokenTypeIds.defined() ? batch.tokenTypeIds : at::zeros_like(batch.inputIds);

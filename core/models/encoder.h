@@ -113,7 +113,8 @@ class EncoderModel : public Model {
   TaskHead m_taskHead;
   std::vector<EncoderBlock> m_blocks;
   NormWeights m_embeddingNorm;
-  at::Tensor m_words, m_positions, m_types, m_embeddingMap;
+  LinearSite* m_words = nullptr;
+  at::Tensor m_positions, m_types, m_embeddingMap;
 };
 
 // Loads a family's model and turns what its constructor throws into an error.

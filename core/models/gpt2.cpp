@@ -58,6 +58,7 @@ std::vector<SiteShape> siteShapesOf(const Gpt2Sizes& s) {
     add("mlp", "c_fc", s.hidden, s.inner);
     add("mlp", "c_proj", s.inner, s.hidden);
   }
+  shapes.push_back(embeddingSite("transformer.wte", s.vocab, s.hidden));
   return shapes;
 }
 
@@ -132,7 +133,6 @@ class Gpt2Model final : public CausalModel {
       block.first = normWeights(m_parameters, block.prefix + "ln_1");
       block.second = normWeights(m_parameters, block.prefix + "ln_2");
     }
-    m_tokens = m_parameters.at("transformer.wte.weight");
     m_positions = m_parameters.at("transformer.wpe.weight");
     m_last = normWeights(m_parameters, "transformer.ln_f");
     bindHead("transformer.wte.weight");
@@ -140,7 +140,8 @@ class Gpt2Model final : public CausalModel {
 
  protected:
   at::Tensor embed(const PackedBatch& batch, ForwardContext& context) const override {
-    const auto sum = at::embedding(m_tokens, batch.inputIds) + at::embedding(m_positions, batch.positionIds);
+    const auto words = m_sites.back()->forward(batch.inputIds, context);
+    const auto sum = words + at::embedding(m_positions, batch.positionIds);
     return dropped(sum.to(m_dtype), m_sizes.embeddingDropout, context);
   }
 
@@ -180,7 +181,7 @@ class Gpt2Model final : public CausalModel {
 
   Gpt2Sizes m_sizes;
   std::vector<Block> m_blocks;
-  at::Tensor m_tokens, m_positions;
+  at::Tensor m_positions;
   NormWeights m_last;
 };
 

@@ -1,5 +1,7 @@
 #include "core/models/model.h"
 
+#include <algorithm>
+
 #include "core/models/decode.h"
 
 namespace rankscope {
@@ -29,12 +31,7 @@ void Model::describe(nlohmann::json config, const ModelLoadOptions& options, int
 void Model::addSites(const std::vector<SiteShape>& shapes) {
   for (const auto& shape : shapes) {
     auto site = std::make_unique<LinearSite>();
-    site->name = shape.name;
-    site->kind = shape.kind;
-    site->layer = shape.layer;
-    site->inFeatures = shape.inFeatures;
-    site->outFeatures = shape.outFeatures;
-    site->transposed = shape.transposed;
+    static_cast<SiteShape&>(*site) = shape;
     m_sites.push_back(site.get());
     m_siteStore.push_back(std::move(site));
   }
@@ -42,9 +39,8 @@ void Model::addSites(const std::vector<SiteShape>& shapes) {
 
 void Model::bindSites() {
   for (auto* site : m_sites) {
-    if (!site->coded.defined()) site->weight = m_parameters.at(site->name + ".weight");
+    if (!site->coded.defined()) site->weight = site->matrixOf(m_parameters.at(site->name + ".weight"));
     if (site->transposed && site->weight.defined()) {
-      site->weight = site->weight.t();
       // A parameter that came back from training lies the other way round; products read rows of outputs.
       if (!site->weight.requires_grad() && !site->weight.is_contiguous() && !m_parameters.isView(site->name + ".weight")) {
         site->weight = site->weight.contiguous();
@@ -57,7 +53,7 @@ void Model::bindSites() {
 
 void Model::replaceSiteWeight(LinearSite& site, const at::Tensor& weight) {
   const std::string name = site.name + ".weight";
-  const at::Tensor parameter = site.transposed ? weight.t() : weight;
+  const at::Tensor parameter = site.parameterOf(weight);
   if (site.coded.defined())
     m_parameters.add(name, parameter);
   else
@@ -69,6 +65,11 @@ void Model::codeSite(LinearSite& site, kernels::FourBitWeight weight) {
   m_parameters.remove(site.name + ".weight");
   site.weight = at::Tensor();
   site.coded = std::move(weight);
+}
+
+bool Model::isTied(const std::string& parameter) const {
+  return std::any_of(m_parameters.aliases().begin(), m_parameters.aliases().end(),
+                     [&](const auto& alias) { return alias.first == parameter || alias.second == parameter; });
 }
 
 int64_t Model::parameterCount() const {

@@ -92,7 +92,7 @@ class Model {
   // What a checkpoint holds and no optimizer moves: running statistics of batch norms. A training pass may change them in
   // place; whoever trains the model whole saves them with it.
   const ParameterTable& buffers() const { return m_buffers; }
-  // In the order of the forward pass. Pointers stay valid for the model's life.
+  // In the order of the forward pass, the words' embedding behind the blocks. Pointers stay valid for the model's life.
   const std::vector<LinearSite*>& sites() const { return m_sites; }
   // After ParameterTable::replace or a change of requires_grad: sites and layers look their tensors up again.
   virtual void rebind() = 0;
@@ -101,6 +101,8 @@ class Model {
   void replaceSiteWeight(LinearSite& site, const at::Tensor& weight);
   // The site's weight is kept in 4 bits from here on and is no parameter any more. rebind() afterwards.
   void codeSite(LinearSite& site, kernels::FourBitWeight weight);
+  // Whether the parameter of this name is used twice: under a second name, or as one.
+  bool isTied(const std::string& parameter) const;
   // Values of all parameters, those that are kept in 4 bits among them.
   int64_t parameterCount() const;
   // Parameters of the task head ("classifier.weight", …), trained beside any adapter; empty for a language model.

@@ -80,8 +80,8 @@ const std::vector<ModelFamily>& modelFamilies() {
       {"xlm-roberta", "XLM-RoBERTa", encoderHeads(), {"query", "value"}, DenseThenOutput, loadRoberta, robertaSiteShapes},
       {"mpnet", "MPNet", encoderHeads(), {"q", "v"}, DenseThenOutput, loadMpnet, mpnetSiteShapes},
       {"deberta-v2", "DeBERTa", encoderHeads(), {"query_proj", "value_proj"}, WeightAndBias, loadDeberta, debertaSiteShapes},
-      {"resnet", "ResNet", imageHeads(), {"classifier.1"}, WeightAndBias, loadResnet, resnetSiteShapes, resnetPass},
-      {kBareResnetType, "ResNet (torchvision, CIFAR)", imageHeads(), {"fc", "linear"}, WeightAndBias, loadResnet, resnetSiteShapes, resnetPass, bareResnetConfig},
+      {"resnet", "ResNet", imageHeads(), {"convolution"}, WeightAndBias, loadResnet, resnetSiteShapes, resnetPass},
+      {kBareResnetType, "ResNet (torchvision, CIFAR)", imageHeads(), {"conv1", "conv2", "conv3", "downsample.0", "shortcut.0"}, WeightAndBias, loadResnet, resnetSiteShapes, resnetPass, bareResnetConfig},
   };
   // clang-format on
   return families;

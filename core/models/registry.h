@@ -30,6 +30,12 @@ constexpr int64_t newClassifierParameters(NewClassifier kind, int64_t hidden, in
 struct ImagePass {
   int64_t channels = 3;
   int64_t usualSide = 224;    // of the images that this network was made for
+  // A site whose result has so many places (height · width); of `kept`, so much belongs to what comes before its input.
+  struct Site {
+    std::string name;
+    int64_t places = 0, keptBefore = 0;
+  };
+  std::vector<Site> sites;    // convolutions, in the order of the pass
   int64_t kept = 0;           // values kept for backward when everything trains
   int64_t widest = 0;         // values of the largest layer's result
   int64_t pixels = 0;         // values of the image itself

@@ -17,12 +17,14 @@ namespace {
 
 constexpr double kNormEps = 1e-5, kNormMomentum = 0.1;
 
+// The convolutions in the order of ResnetLayout::convs(), then the classifier where there is one.
 std::vector<SiteShape> sitesOf(const ResnetLayout& layout, int64_t labels) {
-  SiteShape site{layout.classifier, layout.classifier == "classifier.1" ? "classifier" : layout.classifier};
-  site.inFeatures = layout.features;
-  site.outFeatures = labels;
-  site.hasBias = true;
-  return {site};
+  std::vector<SiteShape> sites;
+  for (const auto& part : layout.convs())
+    sites.push_back(
+        convolutionSite(part.conv, part.kind, part.block, part.out, {part.in, part.kernel, part.stride, part.padding()}));
+  if (labels > 0) sites.push_back({layout.classifier, layout.classifier, -1, layout.features, labels, true});
+  return sites;
 }
 
 int64_t sideAfter(int64_t side, int64_t kernel, int64_t stride) { return (side + 2 * ((kernel - 1) / 2) - kernel) / stride + 1; }
@@ -37,7 +39,7 @@ class ResnetModel final : public Model {
   Result<void> load(const std::filesystem::path& folder, const ModelLoadOptions& options) {
     if (auto filled = fillParameters(folder, weightPlan(), options, m_parameters, m_report, &m_buffers); !filled)
       return filled;
-    if (m_head != HeadKind::None) addSites(sitesOf(m_layout, m_numLabels));
+    addSites(sitesOf(m_layout, m_numLabels));
     rebind();
     return {};
   }
@@ -48,7 +50,7 @@ class ResnetModel final : public Model {
     bindSites();
     m_convs.clear();
     for (const auto& part : m_layout.convs())
-      m_convs.push_back({part, m_parameters.at(part.conv + ".weight"), m_buffers.at(part.norm + ".running_mean"),
+      m_convs.push_back({m_sites[m_convs.size()], m_buffers.at(part.norm + ".running_mean"),
                          m_buffers.at(part.norm + ".running_var"), normWeights(m_parameters, part.norm)});
   }
 
@@ -74,7 +76,7 @@ class ResnetModel final : public Model {
       throw ErrorException({ErrorCode::Usage, "the model was loaded without a head", "model.head", "none",
                             "image_classification", "Load the model with a head."});
     const auto wide = sumType(m_dtype);
-    const auto& site = *m_sites.front();
+    const auto& site = *m_sites.back();
     const auto features = hidden(batch, context);
     if (site.adapter) return site.forward(features, context).to(wide);
     return kernels::linear(features.to(wide), site.weight.to(wide), site.bias.to(wide));
@@ -86,8 +88,8 @@ class ResnetModel final : public Model {
 
  private:
   struct Conv {
-    ResnetConv part;
-    at::Tensor weight, mean, variance;
+    const LinearSite* site;
+    at::Tensor mean, variance;
     NormWeights norm;
   };
 
@@ -119,10 +121,8 @@ class ResnetModel final : public Model {
   }
 
   // `moves`: the running statistics follow this batch.
-  static at::Tensor normed(const Conv& conv, const at::Tensor& in, const ForwardContext& context, bool moves) {
-    const auto k = conv.part.kernel, pad = (k - 1) / 2;
-    const auto x = at::conv2d(in, conv.weight.to(in.scalar_type()), {}, at::IntArrayRef{conv.part.stride, conv.part.stride},
-                              at::IntArrayRef{pad, pad});
+  static at::Tensor normed(const Conv& conv, const at::Tensor& in, ForwardContext& context, bool moves) {
+    const auto x = conv.site->forward(in, context);
     // One value a channel has no variance; such a batch is normalised as in evaluation.
     const bool byBatch = context.training && conv.norm.weight.requires_grad() && x.size(0) * x.size(2) * x.size(3) > 1;
     const auto none = at::Tensor();
@@ -138,7 +138,7 @@ class ResnetModel final : public Model {
   }
 
   // `first`: where the block's convolutions stand in m_convs.
-  at::Tensor runBlock(const ResnetBlock& block, size_t first, const at::Tensor& in, const ForwardContext& context,
+  at::Tensor runBlock(const ResnetBlock& block, size_t first, const at::Tensor& in, ForwardContext& context,
                       bool moves) const {
     auto x = in;
     for (size_t i = 0; i < block.convs.size(); ++i) {
@@ -234,14 +234,17 @@ Result<ImagePass> resnetPass(const nlohmann::json& config, int64_t height, int64
     pass.widest = std::max(pass.widest, count);
   };
   // A convolution keeps its input and a norm its own; a rectifier's result is the next one's input, the norm's is not kept.
-  const auto conv = [&](const ResnetConv& part, int64_t& h, int64_t& w) {
+  // `ahead`: what is kept when its input has been.
+  const auto conv = [&](const ResnetConv& part, int64_t& h, int64_t& w, int64_t ahead) {
+    const int64_t input = part.in * h * w;
     h = sideAfter(h, part.kernel, part.stride);
     w = sideAfter(w, part.kernel, part.stride);
+    pass.sites.push_back({part.conv, h * w, ahead - input});
     keep(part.out * h * w);
     pass.parameters += part.out * (part.in * part.kernel * part.kernel + 2);
   };
   pass.kept = pass.pixels = layout.channels * height * width;
-  conv(layout.stem, height, width);
+  conv(layout.stem, height, width, pass.kept);
   keep(layout.stem.out * height * width);
   if (layout.stemPools) {
     height = sideAfter(height, 3, 2);
@@ -251,13 +254,14 @@ Result<ImagePass> resnetPass(const nlohmann::json& config, int64_t height, int64
   for (const auto& stage : layout.stages)
     for (const auto& block : stage) {
       int64_t h = height, w = width;
+      const int64_t ahead = pass.kept;
       for (size_t i = 0; i < block.convs.size(); ++i) {
-        conv(block.convs[i], h, w);
+        conv(block.convs[i], h, w, pass.kept);
         keep(block.convs[i].out * h * w);  // rectified; of the last one, the block's result
       }
       if (block.shortcut) {
         int64_t sideH = height, sideW = width;
-        conv(*block.shortcut, sideH, sideW);
+        conv(*block.shortcut, sideH, sideW, ahead);
       }
       height = h;
       width = w;

@@ -20,18 +20,13 @@ struct Sizes {
   std::string shortcut = "downsample";  // of the others' names; "padding": without parameters
 };
 
-ResnetConv blockConv(const Sizes& s, const std::string& prefix, size_t index, int64_t in, int64_t out, int64_t kernel,
-                     int64_t stride) {
-  if (s.published)
-    return {fmt::format("{}layer.{}.convolution", prefix, index), fmt::format("{}layer.{}.normalization", prefix, index), in,
-            out, kernel, stride};
-  return {fmt::format("{}conv{}", prefix, index + 1), fmt::format("{}bn{}", prefix, index + 1), in, out, kernel, stride};
-}
-
-ResnetBlock makeBlock(const Sizes& s, const std::string& prefix, int64_t in, int64_t out, int64_t stride) {
+ResnetBlock makeBlock(const Sizes& s, const std::string& prefix, int64_t number, int64_t in, int64_t out, int64_t stride) {
   ResnetBlock block;
   const auto add = [&](int64_t from, int64_t to, int64_t kernel, int64_t step) {
-    block.convs.push_back(blockConv(s, prefix, block.convs.size(), from, to, kernel, step));
+    const size_t index = block.convs.size();
+    const auto conv = s.published ? fmt::format("layer.{}.convolution", index) : fmt::format("conv{}", index + 1);
+    const auto norm = s.published ? fmt::format("layer.{}.normalization", index) : fmt::format("bn{}", index + 1);
+    block.convs.push_back({prefix + conv, prefix + norm, from, to, kernel, step, conv, number});
   };
   if (s.bottleneck) {
     const auto narrow = out / 4;
@@ -47,10 +42,9 @@ ResnetBlock makeBlock(const Sizes& s, const std::string& prefix, int64_t in, int
     block.padChannels = (out - in) / 2;
     return block;
   }
-  const char* conv = s.published ? "shortcut.convolution" : "0";
-  const char* norm = s.published ? "shortcut.normalization" : "1";
-  const auto place = s.published ? prefix : prefix + s.shortcut + ".";
-  block.shortcut = ResnetConv{place + conv, place + norm, in, out, 1, stride};
+  const auto conv = s.published ? std::string("shortcut.convolution") : s.shortcut + ".0";
+  const auto norm = s.published ? std::string("shortcut.normalization") : s.shortcut + ".1";
+  block.shortcut = ResnetConv{prefix + conv, prefix + norm, in, out, 1, stride, conv, number};
   return block;
 }
 
@@ -129,15 +123,15 @@ ResnetLayout readResnetLayout(const nlohmann::json& config) {
   layout.activation = readActivation(r, "hidden_act", "relu");
   layout.stem = {s.published ? "resnet.embedder.embedder.convolution" : "conv1",
                  s.published ? "resnet.embedder.embedder.normalization" : "bn1", s.channels, s.stem, s.stemKernel,
-                 s.stemKernel == 7 ? 2 : 1};
+                 s.stemKernel == 7 ? 2 : 1, s.published ? "embedder.convolution" : "conv1"};
   layout.stemPools = s.stemKernel == 7;
-  int64_t width = s.stem;
+  int64_t width = s.stem, number = 0;
   for (size_t i = 0; i < s.widths.size(); ++i) {
     auto& stage = layout.stages.emplace_back();
     for (int64_t k = 0; k < s.depths[i]; ++k) {
       const auto prefix =
           s.published ? fmt::format("resnet.encoder.stages.{}.layers.{}.", i, k) : fmt::format("layer{}.{}.", i + 1, k);
-      stage.push_back(makeBlock(s, prefix, width, s.widths[i], k == 0 && (i > 0 || s.shrinkFirstStage) ? 2 : 1));
+      stage.push_back(makeBlock(s, prefix, number++, width, s.widths[i], k == 0 && (i > 0 || s.shrinkFirstStage) ? 2 : 1));
       width = s.widths[i];
     }
   }

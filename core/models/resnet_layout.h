@@ -15,10 +15,14 @@
 
 namespace rankscope {
 
-// A convolution without bias and the batch norm behind it.
+// A convolution without bias and the batch norm behind it; padded so that a stride of 1 keeps the size.
 struct ResnetConv {
   std::string conv, norm;
   int64_t in = 0, out = 0, kernel = 1, stride = 1;
+  std::string kind;    // the name within its block: "layer.0.convolution", "conv1"
+  int64_t block = -1;  // counted through the stages; -1: the stem
+
+  int64_t padding() const { return (kernel - 1) / 2; }
 };
 
 struct ResnetBlock {

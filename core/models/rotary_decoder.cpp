@@ -25,6 +25,7 @@ std::vector<SiteShape> decoderSiteShapes(const DecoderSizes& s) {
     add("mlp", "up_proj", s.hidden, s.inner, s.mlpBias);
     add("mlp", "down_proj", s.inner, s.hidden, s.mlpBias);
   }
+  shapes.push_back(embeddingSite("model.embed_tokens", s.vocab, s.hidden));
   return shapes;
 }
 
@@ -116,14 +117,13 @@ class RotaryDecoder final : public CausalModel {
       block.qkv.rebind();
       block.gateUp.rebind();
     }
-    m_embedding = m_parameters.at("model.embed_tokens.weight");
     m_finalNorm = m_parameters.at("model.norm.weight");
     bindHead("model.embed_tokens.weight");
   }
 
  protected:
-  at::Tensor embed(const PackedBatch& batch, ForwardContext& /*context*/) const override {
-    return at::embedding(m_embedding, batch.inputIds).to(m_dtype);
+  at::Tensor embed(const PackedBatch& batch, ForwardContext& context) const override {
+    return m_sites.back()->forward(batch.inputIds, context).to(m_dtype);
   }
 
   Stream block(size_t layer, const Stream& in, const Mixer& mix, const at::Tensor& rows,
@@ -175,7 +175,7 @@ class RotaryDecoder final : public CausalModel {
 
   DecoderSizes m_sizes;
   std::vector<Block> m_blocks;
-  at::Tensor m_embedding, m_finalNorm;
+  at::Tensor m_finalNorm;
 };
 
 }  // namespace

@@ -68,13 +68,18 @@ Result<std::map<std::string, Factors>> readAdapter(const std::filesystem::path& 
     const bool rootScaling = config->value("use_rslora", false);
     for (const std::string& name : source->names()) {
       // AdaLoRA's factors have no module around them.
-      const std::string ending = adaLora ? "" : ".weight", tail = ".lora_A" + ending;
-      if (!name.starts_with(kPeftPrefix) || !name.ends_with(tail)) continue;
+      const std::string ending = adaLora ? "" : ".weight";
+      if (!name.starts_with(kPeftPrefix)) continue;
+      const bool lookup = name.ends_with(".lora_embedding_A");
+      const std::string tail = lookup ? ".lora_embedding_A" : ".lora_A" + ending;
+      if (!name.ends_with(tail)) continue;
       const std::string site = name.substr(kPeftPrefix.size(), name.size() - kPeftPrefix.size() - tail.size());
       auto A = source->tensor(name, at::kDouble);
       if (!A) return A.error();
-      const auto B = source->tensor(kPeftPrefix + site + ".lora_B" + ending, at::kDouble);
+      auto B = source->tensor(kPeftPrefix + site + (lookup ? ".lora_embedding_B" : ".lora_B" + ending), at::kDouble);
       if (!B) return B.error();
+      for (at::Tensor* kernels : {&*A, &*B})  // of a convolution
+        if (kernels->dim() == 4) *kernels = kernels->flatten(1);
       if (A->dim() != 2 || B->dim() != 2 || B->size(1) != A->size(0))
         return Error{ErrorCode::BadInput, "the factors of an adapter do not fit each other", site,
                      fmt::format("A of {} dimensions, B of {}", A->dim(), B->dim()), "A [r, in] and B [out, r]",
@@ -94,8 +99,9 @@ Result<std::map<std::string, Factors>> readAdapter(const std::filesystem::path& 
       const auto rank = static_cast<double>(siteRank);
       Factors& read = factors[site] = {*A, *B, {}, siteAlpha / (rootScaling ? std::sqrt(rank) : rank)};
       if (!dora) continue;
-      const auto magnitude = source->tensor(kPeftPrefix + site + ".lora_magnitude_vector", at::kDouble);
+      auto magnitude = source->tensor(kPeftPrefix + site + ".lora_magnitude_vector", at::kDouble);
       if (!magnitude) return magnitude.error();
+      if (magnitude->dim() == 4) *magnitude = magnitude->flatten();
       if (magnitude->dim() != 1 || magnitude->size(0) != B->size(0))
         return Error{ErrorCode::BadInput, "an adapter's magnitudes do not fit its factors", site,
                      shapeText(*magnitude), std::to_string(B->size(0)), "Save the adapter again."};
@@ -108,10 +114,11 @@ Result<std::map<std::string, Factors>> readAdapter(const std::filesystem::path& 
   return factors;
 }
 
-// The weight as [out, in], whichever way round its checkpoint keeps it.
+// The weight as [out, in], whichever way its checkpoint lays it out.
 Result<at::Tensor> readWeight(const WeightSource& source, const std::string& name, const SiteShape& shape) {
   auto weight = source.tensor(name);
-  if (weight && shape.transposed && weight->dim() == 2) return weight->t().contiguous();
+  if (weight && weight->dim() == static_cast<int64_t>(shape.parameterShape().size()))
+    return shape.matrixOf(*weight).contiguous();
   return weight;
 }
 

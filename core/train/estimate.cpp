@@ -55,7 +55,10 @@ PassModel passModel(const RunConfig& config, const RunModel& model, const Parame
   pass.vocabulary = model.sizes.vocab;
   pass.full = !model.method->lowRank;
   pass.blocks = blockShapes(model.sites, counts.rankAt, counts.keptAt, model.sizes.inner, pass.full);
-  while (!pass.full && pass.firstTrained < pass.blocks.size() && pass.blocks[pass.firstTrained].ranks == 0)
+  bool lookup = false;  // its adapter's gradient comes through all blocks
+  for (size_t i = 0; i < model.sites.size(); ++i)
+    lookup |= model.sites[i].operation == SiteOperation::Embedding && counts.rankAt[i] > 0;
+  while (!pass.full && !lookup && pass.firstTrained < pass.blocks.size() && pass.blocks[pass.firstTrained].ranks == 0)
     ++pass.firstTrained;
   const std::vector<HeadKind>& heads = model.family->heads;
   pass.decoder = std::find(heads.begin(), heads.end(), HeadKind::CausalLm) != heads.end();
@@ -104,19 +107,32 @@ MemoryEstimate fullestMoment(const MemoryEstimate& fixed, const PassModel& pass,
   return larger(larger(step, end), scoring);
 }
 
-MemoryEstimate imageRunMemory(const ImagePass& image, const PassModel& pass, MemoryEstimate fixed,
+// Values of one image that are kept for backward: all of them when everything trains, else what lies behind the input of
+// the first convolution with an adapter, and the r channels of each. The convolutions are the first sites, in this order.
+int64_t keptOfImage(const ImagePass& image, const ParameterCounts& counts, bool full) {
+  if (full) return image.kept;
+  int64_t kept = 0;
+  bool any = false;
+  for (size_t i = 0; i < image.sites.size(); ++i) {
+    if (counts.rankAt[i] == 0) continue;
+    if (!any) kept = image.kept - image.sites[i].keptBefore;
+    any = true;
+    kept += image.sites[i].places * (counts.rankAt[i] + counts.keptAt[i]);
+  }
+  return kept;
+}
+
+MemoryEstimate imageRunMemory(const ImagePass& image, int64_t kept, const PassModel& pass, MemoryEstimate fixed,
                               int64_t trainable, int64_t images, const DataShape* data) {
   ImageRun run;
   run.pass = image;
+  run.kept = kept;
   run.images = images;
   run.evalImages = data ? data->largestEvalTokens : 0;
   run.stored = data ? (data->tokens + data->evalTokens) * image.pixels : 0;
   run.computeBytes = pass.computeBytes;
   run.trainable = trainable;
-  run.full = pass.full;
   run.recompute = pass.checkpointing;
-  // The masters are all that a model trained whole holds: the checkpoint's own tensors are given back.
-  if (pass.full) fixed.weights = 0;
   const MemoryEstimate made = imageMemory(run, fixed);
   return larger(made, made);
 }
@@ -206,7 +222,7 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
   fixed.optimizer = (adam ? 8 : config.real("optim.momentum") > 0 ? 4 : 0) * (estimate.trainable - counts->movedByMethod) +
                     4 * counts->state;
   if (model->image)
-    estimate.memory = imageRunMemory(*model->image, pass, fixed, estimate.trainable, tokens, data);
+    estimate.memory = imageRunMemory(*model->image, keptOfImage(*model->image, *counts, pass.full), pass, fixed, estimate.trainable, tokens, data);
   else
     estimate.memory = fullestMoment(fixed, pass, training, evaluation, estimate.trainable);
   if (counts->sought + counts->soughtWork > 0) {

@@ -23,9 +23,9 @@ constexpr double kRecomputed = 0.75;
 MemoryEstimate imageMemory(const ImageRun& run, MemoryEstimate fixed) {
   const auto layers = [&](int64_t images, int64_t count) { return images * run.computeBytes * count * run.pass.widest; };
   fixed.program += run.stored;
-  const int64_t scoring = layers(run.evalImages, kAtWork), training = layers(run.images, run.full ? 1 : kAtWork);
+  const int64_t scoring = layers(run.evalImages, kAtWork), training = layers(run.images, run.kept > 0 ? 1 : kAtWork);
   const double share = run.recompute ? kRecomputed : 1.0;
-  const auto kept = static_cast<int64_t>(run.full ? share * static_cast<double>(run.images * run.computeBytes * run.pass.kept) : 0);
+  const auto kept = static_cast<int64_t>(share * static_cast<double>(run.images * run.computeBytes * run.kept));
   const auto held = static_cast<int64_t>(kHeldBackByConvolutions * static_cast<double>(kept));
   fixed.moment = kept + held + training >= scoring ? "training pass" : "evaluation";
   fixed.activations = std::max(kept + held + training, scoring) + 4 * run.images * run.pass.pixels;

@@ -13,7 +13,7 @@ struct ImageRun {
   int64_t stored = 0;            // bytes of the data's images
   int64_t computeBytes = 4;
   int64_t trainable = 0;
-  bool full = false;             // every weight trains
+  int64_t kept = 0;              // values kept for backward of one image
   bool recompute = false;        // gradient checkpointing
 };
 

@@ -74,7 +74,13 @@ std::vector<BlockShape> blockShapes(const std::vector<SiteShape>& sites, const s
   std::vector<BlockShape> blocks;
   for (size_t first = 0; first < sites.size();) {
     size_t end = first;
-    while (end < sites.size() && sites[end].layer == sites[first].layer) ++end;
+    while (end < sites.size() && sites[end].layer == sites[first].layer &&
+           sites[end].operation == SiteOperation::Linear)
+      ++end;
+    if (end == first) {  // a lookup or a convolution: counted elsewhere
+      ++first;
+      continue;
+    }
     BlockShape block;
     // The map down and the inner maps come behind the attention in every family.
     size_t output = first;

@@ -34,10 +34,6 @@ Result<ImagePass> imagePassOf(const RunConfig& config, const RunModel& model) {
   return model.family->imagePass(model.config, settings.image.height, settings.image.width);
 }
 
-bool matches(const TargetMatcher& targets, const LayerFilter& layers, const SiteShape& site) {
-  return (targets.allLinear() || targets.matches(site.name)) && layers.contains(site.layer);
-}
-
 // Parameters that are not linear weights of blocks: embeddings, norms, biases and the head, from the checkpoint's headers
 // (or, where a model starts from random weights, from the sizes).
 int64_t checkpointParameters(const RunModel& model) {
@@ -45,7 +41,9 @@ int64_t checkpointParameters(const RunModel& model) {
     return static_cast<int64_t>(weights->parameters);
   const ModelSizes& sizes = model.sizes;
   int64_t count = sizes.vocab * sizes.hidden * (model.config.value("tie_word_embeddings", false) ? 1 : 2);
-  for (const SiteShape& site : model.sites) count += site.outFeatures * site.inFeatures + (site.hasBias ? site.outFeatures : 0);
+  for (const SiteShape& site : model.sites)
+    if (site.operation == SiteOperation::Linear)
+      count += site.outFeatures * site.inFeatures + (site.hasBias ? site.outFeatures : 0);
   return count + (2 * sizes.layers + 1) * sizes.hidden;
 }
 
@@ -57,9 +55,10 @@ bool checkpointHas(const std::filesystem::path& folder, std::string_view name, s
   });
 }
 
-// Which of the parameters train; `headParameters` train whole beside a method's factors.
-Result<void> countTrainable(const RunModel& model, const std::vector<SiteShape>& sites, int64_t headParameters,
-                            ParameterCounts* counts) {
+// Which of the parameters train; `headParameters` train whole beside a method's factors. An image network's classifier is
+// its last site: it may carry an adapter in their place, where it is named and not `newHead`.
+Result<void> countTrainable(const RunModel& model, int64_t headParameters, bool newHead, ParameterCounts* counts) {
+  const std::vector<SiteShape>& sites = model.sites;
   counts->rankAt.assign(sites.size(), 0);
   counts->keptAt.assign(sites.size(), 0);
   if (!model.method->lowRank) {
@@ -77,7 +76,11 @@ Result<void> countTrainable(const RunModel& model, const std::vector<SiteShape>&
   for (size_t i = 0; i < sites.size(); ++i) {
     const SiteShape& site = sites[i];
     if (settings.bias == "all" && site.hasBias) counts->whole += site.outFeatures;
-    const bool adapted = matches(*targets, *layers, site), coded = isCoded(*base, site.layer, adapted);
+    const bool classifier = model.image && i + 1 == sites.size();
+    const bool adapted = targets->chooses(site) && layers->contains(site.layer) &&
+                         !(classifier && (newHead || targets->allLinear()));
+    const bool coded = isCoded(*base, site, adapted);
+    if (adapted && classifier) headParameters = 0;
     if (coded) {
       counts->codedWeights += site.outFeatures * site.inFeatures;
       counts->codedBytes += codedBytes(*base, site.outFeatures * site.inFeatures);
@@ -143,24 +146,22 @@ Result<ParameterCounts> countParameters(const RunModel& model, const RunConfig& 
   ParameterCounts counts;
   const auto named = static_cast<int64_t>(config.list("data.labels").size());
   const auto classifier = [&model](int64_t in, int64_t out) { return newClassifierParameters(model.family->newClassifier, in, out); };
-  std::vector<SiteShape> sites = model.sites;
   int64_t headParameters = 0;
+  bool newHead = false;
   counts.base = model.image ? model.image->parameters : checkpointParameters(model);
   if (model.image) {
     const int64_t own = classCountOf(model.config), wanted = classes > 0 ? classes : named > 0 ? named : own;
-    if (wanted != own) {
-      const SiteShape& old = sites.front();
-      headParameters = classifier(old.inFeatures, wanted);
-      counts.base -= classifier(old.inFeatures, old.outFeatures);
-      if (model.method->lowRank) sites.clear();  // a new classifier trains whole, and there is no other matrix
-    }
+    const SiteShape& old = model.sites.back();
+    newHead = wanted != own;
+    headParameters = classifier(old.inFeatures, wanted);
+    if (newHead) counts.base -= classifier(old.inFeatures, old.outFeatures);
   }
   const ModelSizes& sizes = model.sizes;
   if (model.head == HeadKind::SequenceClassification) {
     const bool regression = config.str("data.task") == "regression";
     headParameters = classifier(sizes.hidden, regression ? 1 : std::max<int64_t>(2, classes > 0 ? classes : named));
   }
-  counts.total = counts.base + headParameters;
+  counts.total = counts.base + (model.image && !newHead ? 0 : headParameters);
   if (model.head == HeadKind::TokenSpan || model.head == HeadKind::MaskedLm) {
     const bool spans = model.head == HeadKind::TokenSpan;
     const bool there = checkpointHas(model.folder, spans ? "qa_outputs" : "lm_head", spans ? "qa_outputs" : "cls.predictions");
@@ -169,7 +170,7 @@ Result<ParameterCounts> countParameters(const RunModel& model, const RunConfig& 
     headParameters = spans || !there ? size : 0;  // a span head trains, an old masked-LM head does not
     counts.total = counts.base + (there ? 0 : size);
   }
-  if (const Result<void> counted = countTrainable(model, sites, headParameters, &counts); !counted) return counted.error();
+  if (const Result<void> counted = countTrainable(model, headParameters, newHead, &counts); !counted) return counted.error();
   return counts;
 }
 

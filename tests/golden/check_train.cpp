@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/methods/factor_files.h"
 #include "core/methods/peft_format.h"
 #include "core/methods/registry.h"
 #include "core/optim/clip.h"
@@ -163,7 +164,7 @@ class TrainingCheck {
     const std::string groups = golden.meta().contains("optimizer") ? text(golden.meta()["optimizer"], "groups") : "";
     if (groups.empty() || groups.find("one group") != std::string::npos)
       for (auto& p : m_parameters) p.decay = true;
-    m_batches = golden.get("batch/input_ids").size(0);
+    m_batches = golden.get(golden.has("batch/pixel_values") ? "batch/pixel_values" : "batch/input_ids").size(0);
     if (m_batches < 1) malformed("the case has no batch", "0", "at least one");
     m_losses = golden.get("losses").to(at::kDouble);
     // A loss before each step, and after the last where the recording has one more.
@@ -251,7 +252,7 @@ class TrainingCheck {
   void forRecorded(const std::string& prefix, const Use& use) {
     for (const std::string& name : m_golden.namesUnder(prefix)) {
       const std::string plain = plainPeftName(name.substr(prefix.size()));
-      use(name, findParameter(m_parameters, m_model, plain), m_golden.get(name));
+      use(name, findParameter(m_parameters, m_model, plain), matrixFromFile(plain, m_golden.get(name)));
     }
   }
 
@@ -378,7 +379,6 @@ class TrainingCheck {
 }  // namespace
 
 NotBuilt checkTraining(const Case& golden, Findings& findings) {
-  if (golden.meta().contains("lora_weight_shapes")) return "adapters on convolutions";
   bool wide = false;
   for (const std::string& name : golden.namesUnder("init/"))
     wide = wide || golden.get(name).scalar_type() == at::kDouble;

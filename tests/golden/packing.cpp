@@ -15,6 +15,11 @@ PaddedBatch readBatch(const Case& golden, const std::string& prefix, int64_t ind
     return whole[index];
   };
   PaddedBatch batch;
+  if (golden.has(prefix + "pixel_values")) {
+    batch.pixels = part("pixel_values");
+    batch.labels = part("labels");
+    return batch;
+  }
   batch.ids = part("input_ids");
   if (batch.ids.dim() != 2 || batch.ids.scalar_type() != at::kLong)
     malformed("input_ids is not a matrix of int64", c10::str(batch.ids.sizes()), "[sequences, tokens]");
@@ -30,12 +35,18 @@ PaddedBatch readBatch(const Case& golden, const std::string& prefix, int64_t ind
 }
 
 at::Tensor packedRows(const at::Tensor& padded, const PaddedBatch& batch) {
-  if (padded.dim() < 2 || padded.size(0) != batch.ids.size(0) || padded.size(1) != batch.ids.size(1)) return padded;
+  if (batch.pixels.defined() || padded.dim() < 2 || padded.size(0) != batch.ids.size(0) || padded.size(1) != batch.ids.size(1)) return padded;
   return padded.flatten(0, 1).index_select(0, at::nonzero(batch.mask.reshape(-1)).squeeze(1));
 }
 
 PackedBatch pack(const PaddedBatch& batch, HeadKind head, int64_t numLabels) {
   PackedBatch out;
+  if (batch.pixels.defined()) {
+    out.pixels = batch.pixels;
+    out.labels = batch.labels;
+    for (int64_t i = 0; i <= batch.pixels.size(0); ++i) out.starts.push_back(i);
+    return out;
+  }
   const int64_t sequences = batch.ids.size(0), length = batch.ids.size(1);
   out.starts.push_back(0);
   const at::Tensor lengths = batch.mask.ne(0).sum(1);

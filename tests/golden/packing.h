@@ -12,9 +12,10 @@ struct PaddedBatch {
   at::Tensor labels;      // [S, L] unshifted, [S], or undefined
   at::Tensor tokenTypes;  // undefined: none
   at::Tensor positions;   // undefined: the column
+  at::Tensor pixels;      // [S, channels, height, width] in place of all but the labels
 };
 
-// Reads prefix + "input_ids" and its companions. With `index` >= 0 they carry a leading dimension of batches.
+// Reads prefix + "pixel_values", or "input_ids" and its companions. With `index` >= 0 they carry a leading dimension of batches.
 PaddedBatch readBatch(const Case& golden, const std::string& prefix, int64_t index = -1);
 
 // Throws ErrorException where a label would have to be predicted from a token that the mask leaves out.

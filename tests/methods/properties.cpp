@@ -72,9 +72,7 @@ std::unique_ptr<FakeModel> ofFourBits(const FakeModel& coded, const BaseFormat* 
 }
 
 SiteShape shapeOf(const LinearSite& site) {
-  SiteShape shape;
-  shape.outFeatures = site.outFeatures;
-  shape.inFeatures = site.inFeatures;
+  SiteShape shape = site;
   shape.hasBias = site.bias.defined();
   return shape;
 }
@@ -85,23 +83,34 @@ class MethodProperties : public QObject {
   Q_OBJECT
 
  private:
-  // Every method and combination, with warm-up 2 and, where it has one, with the start of warm-up 0.
+  // Every method and combination, with warm-up 2 and, where it has one, with the start of warm-up 0; on linear sites, and
+  // where it can be on a convolution and on an embedding.
   void everyMethod(std::vector<at::ScalarType> dtypes = {at::kFloat, at::kBFloat16, at::kDouble}) {
     QTest::addColumn<QString>("name");
     QTest::addColumn<QString>("options");
     QTest::addColumn<int>("warmup");
     QTest::addColumn<int>("dtype");
+    QTest::addColumn<QString>("target");
     const auto add = [&](const std::string& name, const char* options) {
       for (int warmup : {2, 0})
-        for (auto dtype : dtypes) {
-          const bool hasWarmup = (name + options).find("reflora") != std::string::npos;
-          if (warmup == 0 && !hasWarmup) continue;
-          QTest::addRow("%s %s%s %s", name.c_str(), options, warmup == 0 ? ", warm-up 0" : "", c10::toString(dtype))
-              << QString::fromStdString(name) << options << warmup << static_cast<int>(dtype);
-        }
+        for (auto dtype : dtypes)
+          for (const char* target : {"", kConvolution, kEmbedding}) {
+            const bool hasWarmup = (name + options).find("reflora") != std::string::npos;
+            if (warmup == 0 && !hasWarmup) continue;
+            if (*target && !goesBeyondLinear(name, options)) continue;
+            QTest::addRow("%s %s%s %s %s", name.c_str(), options, warmup == 0 ? ", warm-up 0" : "", c10::toString(dtype), target)
+                << QString::fromStdString(name) << options << warmup << static_cast<int>(dtype) << target;
+          }
     };
     for (const MethodEntry& entry : methodEntries()) add(entry.name, "{}");
     for (const Combination& combination : kCombinations) add(combination.name, combination.options);
+  }
+  static constexpr const char *kConvolution = "patches", *kEmbedding = "embed_tokens";
+  // Low-rank, without 4-bit values, and not AdaLoRA, whose files have no place for them.
+  static bool goesBeyondLinear(const std::string& name, const char* options) {
+    if (!(*findMethod(name))->lowRank) return false;
+    const MethodSettings settings = smallSettings(name, nlohmann::json::parse(options));
+    return partNames(settings).form != "svd" && !baseFormatOf(settings)->fourBit;
   }
   struct Row {
     MethodSettings settings;
@@ -123,11 +132,18 @@ class MethodProperties : public QObject {
              false,
              {}};
     made.settings.options["warmup_steps"] = warmup;
+    const QString target = *static_cast<QString*>(QTest::qData("target", qMetaTypeId<QString>()));
+    const bool lookup = target == kEmbedding;
+    if (!target.isEmpty()) {
+      made.training.moreSites = true;
+      made.settings.targetModules = {target.toStdString()};
+    }
     if (made.lowRank) {
       const LowRankParts parts = std::move(*makeParts(made.settings));
       made.changesBase = parts.start->changesBase();
       made.base = *baseFormatOf(made.settings);
-      if (!made.changesBase) made.still = {"lora_A"};
+      const bool random = parts.names.start == "kaiming" || parts.names.start == "gaussian";
+      if (!made.changesBase) made.still = {!lookup ? "lora_A" : random ? "lora_embedding_B" : "lora_embedding_A"};
       if (parts.form->prunes()) {
         made.still = {"lora_A", "lora_B"};
         made.settings.options["orthogonality"] = 0;  // its own gradient is another matter
@@ -154,7 +170,7 @@ class MethodProperties : public QObject {
     const Row r = row();
     FakeTraining training(r.settings, r.training);
     training.start();
-    FakeModel base({r.training.dtype});
+    FakeModel base({.dtype = r.training.dtype, .moreSites = r.training.moreSites});
     if (r.base.fourBit) {
       // Of a start that left the weight, the rest is what is rounded: the error is no larger than without it.
       const auto rounded = ofFourBits(training.model, r.changesBase ? &r.base : nullptr);
@@ -188,8 +204,10 @@ class MethodProperties : public QObject {
       QVERIFY2(names.insert(p.name).second, p.name.c_str());
       QVERIFY(p.tensor.is_leaf() && p.tensor.requires_grad() && p.tensor.is_contiguous());
       QVERIFY(p.tensor.scalar_type() == (r.training.dtype == at::kDouble ? at::kDouble : at::kFloat));
-      const bool elsewhere = p.name.rfind("classifier", 0) == 0 || p.name.find("embed") != std::string::npos ||
-                             p.name.find("norm") != std::string::npos;
+      const bool elsewhere =
+          p.name.rfind("classifier", 0) == 0 || (p.name.find(".lora_") == std::string::npos &&
+                                                 (p.name.find("embed") != std::string::npos ||
+                                                  p.name.find("norm") != std::string::npos));
       if (!elsewhere) counted += p.tensor.numel();
     }
     QCOMPARE(counted, atSites);
@@ -236,7 +254,7 @@ class MethodProperties : public QObject {
     std::set<std::string> constantNorm;
     for (const FactorPair& pair : training.method->factorPairs())
       if (pair.magnitude.defined())
-        constantNorm.insert({pair.site->name + ".lora_A.weight", pair.site->name + ".lora_B.weight"});
+        constantNorm.insert({factorName(*pair.site, 'A'), factorName(*pair.site, 'B')});
     int64_t looked = 0;
     for (const auto& p : training.method->trainable()) {
       if (constantNorm.count(p.name)) continue;

@@ -7,12 +7,13 @@ namespace rankscope::test {
 namespace {
 
 constexpr const char* kEmbedding = "model.embed_tokens.weight";
+constexpr const char* kPatches = "model.patches";
 
 std::string layerName(int64_t layer) { return "model.layers." + std::to_string(layer); }
 
 }  // namespace
 
-FakeModel::FakeModel(const FakeModelOptions& options) {
+FakeModel::FakeModel(const FakeModelOptions& options) : m_moreSites(options.moreSites) {
   m_dtype = options.dtype;
   m_head = options.classification ? HeadKind::SequenceClassification : HeadKind::CausalLm;
   m_hiddenSize = kHidden;
@@ -27,17 +28,16 @@ FakeModel::FakeModel(const FakeModelOptions& options) {
     fillNormal(value, deviation, options.seed, name);
     m_parameters.add(name, value.add_(middle).to(m_dtype));
   };
+  auto own = [&](const SiteShape& shape) {
+    auto site = std::make_unique<LinearSite>();
+    static_cast<SiteShape&>(*site) = shape;
+    m_sites.push_back(site.get());
+    m_owned.push_back(std::move(site));
+  };
   auto addSite = [&](int64_t layer, const std::string& name, int64_t out, int64_t in, bool bias) {
     add(name + ".weight", {out, in}, 0.3);
     if (bias) add(name + ".bias", {out}, 0.1);
-    auto site = std::make_unique<LinearSite>();
-    site->name = name;
-    site->outFeatures = out;
-    site->inFeatures = in;
-    site->layer = layer;
-    site->kind = name.substr(name.rfind('.') + 1);
-    m_sites.push_back(site.get());
-    m_owned.push_back(std::move(site));
+    own({name, name.substr(name.rfind('.') + 1), layer, in, out, bias});
   };
   add(kEmbedding, {kVocab, kHidden}, 0.5);
   for (int64_t layer = 0; layer < kLayers; ++layer) {
@@ -46,6 +46,13 @@ FakeModel::FakeModel(const FakeModelOptions& options) {
     addSite(layer, name + ".self_attn.q_proj", kHidden, kHidden, true);
     addSite(layer, name + ".mlp.up_proj", kInner, kHidden, false);
     addSite(layer, name + ".mlp.down_proj", kHidden, kInner, false);
+  }
+  if (m_moreSites) {
+    const SiteShape patches = convolutionSite(kPatches, "patches", -1, kHidden, {3, 3, 2, 1});
+    add(patches.name + ".weight", patches.parameterShape(), 0.3);
+    add(patches.name + ".bias", {kHidden}, 0.1);
+    own(patches);
+    own(embeddingSite("model.embed_tokens", kVocab, kHidden));
   }
   if (options.classification)
     addSite(-1, "classifier", kLabels, kHidden, true);
@@ -69,7 +76,11 @@ LinearSite& FakeModel::site(const std::string& name) {
 
 std::vector<at::Tensor> FakeModel::hiddenStates(const PackedBatch& batch, ForwardContext& context) {
   std::vector<at::Tensor> states;
-  at::Tensor h = at::embedding(m_parameters.at(kEmbedding), batch.inputIds).to(m_dtype);
+  at::Tensor h = m_moreSites ? site("model.embed_tokens").forward(batch.inputIds, context)
+                             : at::embedding(m_parameters.at(kEmbedding), batch.inputIds);
+  h = h.to(m_dtype);
+  // A token's values as an image of 2 × 2 points.
+  if (m_moreSites) h = h + at::tanh(site(kPatches).forward(h.view({-1, 3, 2, 2}), context).flatten(1));
   states.push_back(h);
   for (int64_t layer = 0; layer < kLayers; ++layer) {
     const std::string name = layerName(layer);

@@ -15,6 +15,7 @@ struct FakeModelOptions {
   at::ScalarType dtype = at::kFloat;
   uint64_t seed = 1;
   bool classification = true;  // false: a language model whose lm_head is tied to the embedding
+  bool moreSites = false;      // the embedding is a site, and a convolution "model.patches" joins the stream before the blocks
 };
 
 class FakeModel final : public Model {
@@ -34,6 +35,7 @@ class FakeModel final : public Model {
   LinearSite& site(const std::string& name);
 
  private:
+  bool m_moreSites;
   std::vector<std::unique_ptr<LinearSite>> m_owned;
 };
 

@@ -105,7 +105,7 @@ std::string firstDifference(const TensorMap& one, const TensorMap& other) {
 }
 
 FakeTraining::FakeTraining(const MethodSettings& settings, const FakeTrainingOptions& chosen)
-    : options(chosen), model(FakeModelOptions{chosen.dtype}), method(attached(model, settings)) {
+    : options(chosen), model({.dtype = chosen.dtype, .moreSites = chosen.moreSites}), method(attached(model, settings)) {
   auto made = makeOptimizer(method->trainable(), options.optimizer);
   orThrow(made);
   optimizer = std::move(made).value();

@@ -56,6 +56,7 @@ struct FakeTrainingOptions {
   double learningRate = 0.01;
   double maxGradNorm = 1;  // 0: gradients are not clipped
   int64_t totalSteps = 20;
+  bool moreSites = false;
 };
 
 // What a checkpoint keeps of a training; copies.

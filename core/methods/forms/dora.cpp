@@ -18,16 +18,15 @@ class DoraAdapter final : public SiteAdapter {
 
   at::Tensor forward(const LinearSite& site, const at::Tensor& x, ForwardContext& context) const override {
     const at::Tensor& norms = rowNorms();
-    if (!context.training || m_dropout <= 0)
-      return kernels::rescaleColumns(lowRankForward(site, x, m_term, context), site.bias, m_magnitude, norms);
+    if (!context.training || m_dropout <= 0 || site.operation == SiteOperation::Embedding)
+      return rescaled(site, lowRankForward(site, x, m_term, context), site.bias, norms);
     // With x̃ the dropped input: (x − x̃) Wᵀ + bias + c (x̃ Wᵀ + s x̃ Aᵀ Bᵀ).
     const uint64_t seed = kernels::dropoutSeed(context.dropoutSeed, context.step, context.microBatch);
     const at::Tensor dropped = kernels::dropout(x, m_dropout, seed, context.nextPlace++);
-    LinearSite unbiased;
-    unbiased.weight = site.weight;
-    unbiased.coded = site.coded;
+    LinearSite unbiased = site;
+    unbiased.bias = at::Tensor();
     const at::Tensor adapted = lowRankForward(unbiased, dropped, m_term, context);
-    return site.baseForward(x - dropped) + kernels::rescaleColumns(adapted, {}, m_magnitude, norms);
+    return site.baseForward(x - dropped) + rescaled(site, adapted, {}, norms);
   }
 
   at::Tensor deltaWeight() const override {
@@ -38,6 +37,14 @@ class DoraAdapter final : public SiteAdapter {
   }
 
  private:
+  // y's columns, or a convolution's channels.
+  at::Tensor rescaled(const LinearSite& site, const at::Tensor& y, const at::Tensor& bias, const at::Tensor& norms) const {
+    if (site.operation != SiteOperation::Convolution) return kernels::rescaleColumns(y, bias, m_magnitude, norms);
+    const auto perChannel = [&](const at::Tensor& t) { return t.to(y.scalar_type()).view({-1, 1, 1}); };
+    const at::Tensor excess = perChannel(m_magnitude / norms - 1);
+    return at::addcmul(y, bias.defined() ? y - perChannel(bias) : y, excess);
+  }
+
   // Formed again only when a factor or the base weight has changed: micro-batches and evaluations share them.
   const at::Tensor& rowNorms() const {
     const at::Tensor& held = m_site.coded.defined() ? m_site.coded.packed : m_site.weight;

@@ -39,6 +39,12 @@ class SvdForm final : public SiteForm {
   const char* extraName() const override { return "lora_E"; }
   std::vector<int64_t> extraShape(int64_t, int64_t rank) const override { return {rank, 1}; }
   bool prunes() const override { return true; }
+  Result<void> check(const LinearSite& site) const override {
+    if (site.operation == SiteOperation::Linear) return {};
+    return Error{ErrorCode::Usage, "AdaLoRA's files have no place for this kind of site", "method.target_modules",
+                 fmt::format("{}, {}", site.name, operationName(site.operation)), "linear sites",
+                 "Leave this site out, or choose another method such as lora or dora."};
+  }
   void startExtra(AdaptedSite& adapted) const override { adapted.extra.zero_(); }
 
   std::shared_ptr<SiteAdapter> adapter(const AdaptedSite& adapted, double dropout) const override {
@@ -64,7 +70,9 @@ class SvdForm final : public SiteForm {
     config["beta1"] = config["beta2"] = 0.85;
     config["orth_reg_weight"] = 0.0;
   }
-  const char* factorEnding() const override { return ""; }
+  std::string nameInFile(const std::string& factor) const override {
+    return factor.substr(0, factor.size() - std::string_view(".weight").size());
+  }
 
  private:
   int64_t m_rank;

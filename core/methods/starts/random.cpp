@@ -6,9 +6,18 @@ namespace rankscope {
 
 namespace {
 
+// PEFT's at an embedding, whichever start is chosen: A = 0 and B ~ N(0, 1), so that only rows that are looked up move.
+bool drewEmbedding(AdaptedSite& adapted, uint64_t seed) {
+  if (adapted.site->operation != SiteOperation::Embedding) return false;
+  adapted.a.zero_();
+  fillNormal(adapted.b, 1.0, seed, adapted.site->name + ".lora_B");
+  return true;
+}
+
 class KaimingStart final : public LowRankStart {
  public:
   void draw(AdaptedSite& adapted, uint64_t seed) const override {
+    if (drewEmbedding(adapted, seed)) return;
     fillKaimingUniform(adapted.a, seed, adapted.site->name + ".lora_A");
     adapted.b.zero_();
   }
@@ -17,6 +26,7 @@ class KaimingStart final : public LowRankStart {
 class GaussianStart final : public LowRankStart {
  public:
   void draw(AdaptedSite& adapted, uint64_t seed) const override {
+    if (drewEmbedding(adapted, seed)) return;
     fillNormal(adapted.a, 1.0 / static_cast<double>(adapted.rank), seed, adapted.site->name + ".lora_A");
     adapted.b.zero_();
   }

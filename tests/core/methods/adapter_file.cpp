@@ -258,9 +258,9 @@ class AdapterFileTest : public QObject {
     QTest::newRow("AdaLoRA's tensors alone") << "{}"
                                              << "base_model.model.model.layers.0.self_attn.q_proj.lora_E"
                                              << "lora_E without peft_type ADALORA";
-    QTest::newRow("embedding") << "{}"
-                               << "base_model.model.model.embed_tokens.lora_embedding_A"
-                               << "embedding";
+    QTest::newRow("half an embedding") << "{}"
+                                       << "base_model.model.model.embed_tokens.lora_embedding_A"
+                                       << "one factor only";
     QTest::newRow("PiSSA of no rounds") << R"({"init_lora_weights":"pissa_niter_x"})"
                                         << ""
                                         << "init_lora_weights";

@@ -263,10 +263,11 @@ class Decoders : public QObject {
       const auto& site = *again->sites()[i];
       QCOMPARE((*shapes)[i].name, site.name);
       QCOMPARE(site.weight.sizes(), (at::IntArrayRef{(*shapes)[i].outFeatures, (*shapes)[i].inFeatures}));
-      QVERIFY(site.weight.is_contiguous());
+      QVERIFY(site.weight.is_contiguous() == (site.operation == SiteOperation::Linear));
       QCOMPARE((*shapes)[i].hasBias, site.bias.defined());
       const auto& parameter = again->parameters().at(site.name + ".weight");
-      QVERIFY(at::equal(parameter, site.transposed ? site.weight.t() : site.weight));
+      QCOMPARE(parameter.sizes().vec(), site.parameterShape());
+      QVERIFY(at::equal(parameter, site.parameterOf(site.weight)));
       QVERIFY(parameter.data_ptr() == site.weight.data_ptr());
     }
   }
@@ -289,12 +290,62 @@ class Decoders : public QObject {
       pair.B.normal_(0, 0.1);
       ++pairs;
     }
-    QVERIFY(pairs >= model->sites().size());
+    QCOMPARE(pairs + 1, model->sites().size());  // without the embedding
     const auto adapted = logitsOf(*model, batch);
     QVERIFY(worst(adapted, before) > 1e-2);
     QVERIFY((*method)->merge(*model).ok());
     QVERIFY2(worst(logitsOf(*model, batch), adapted) < 1e-4,
              qPrintable(QString::number(worst(logitsOf(*model, batch), adapted))));
+  }
+
+  // The lookup alone is adapted: a head that is tied to the embedding keeps the base's words, as in PEFT, and such a pair
+  // cannot be merged.
+  void embeddingCarriesLora_data() { rows(); }
+  void embeddingCarriesLora() {
+    auto model = fresh(config());
+    const auto batch = packed(someTexts());
+    const auto before = logitsOf(*model, batch);
+    MethodSettings settings;
+    settings.rank = 3;
+    LinearSite& words = *model->sites().back();
+    QCOMPARE(words.operation, SiteOperation::Embedding);
+    settings.targetModules = {words.kind};
+    auto method = makeMethod(settings);
+    QVERIFY((*method)->attach(*model).ok());
+    QCOMPARE((*method)->changedSites().size(), size_t{1});
+    QVERIFY(at::equal(logitsOf(*model, batch), before));  // A = 0
+    const FactorPair pair = (*method)->factorPairs().front();
+    QCOMPARE(pair.A.sizes(), (at::IntArrayRef{3, model->vocabSize()}));
+    QCOMPARE(pair.B.sizes(), (at::IntArrayRef{model->hiddenSize(), 3}));
+    {
+      const at::NoGradGuard off;
+      at::Tensor a = pair.A;
+      a.normal_(0, 0.1);
+    }
+    const auto adapted = logitsOf(*model, batch);
+    QVERIFY(worst(adapted, before) > 1e-2);
+    // Only the rows of words that were read have a gradient.
+    ForwardContext context;
+    model->logits(batch, context).square().mean().backward();
+    const at::Tensor moved = pair.A.grad().ne(0).any(0).nonzero().view(-1);
+    const at::Tensor read = std::get<0>(at::_unique2(batch.inputIds));
+    QVERIFY(at::equal(moved, read));
+    // The same table, by hand.
+    auto twin = fresh(config());
+    const at::NoGradGuard off;
+    const at::Tensor table = words.weight.t() + words.adapter->deltaWeight().t();
+    if (twin->isTied(words.name + ".weight")) {
+      const auto merged = (*method)->merge(*model);
+      QVERIFY(!merged.ok() && merged.error().what.find("tied") != std::string::npos);
+      const at::Tensor own = twin->parameters().at("lm_head.weight").clone();
+      twin->sites().back()->weight = table.t();
+      QVERIFY(worst(logitsOf(*twin, batch), adapted) < 1e-4);
+      QVERIFY(at::equal(twin->parameters().at("lm_head.weight"), own));
+      return;
+    }
+    QVERIFY((*method)->merge(*model).ok());
+    QVERIFY(at::allclose(model->parameters().at(words.name + ".weight"), table));
+    QVERIFY(worst(logitsOf(*model, batch), adapted) < 1e-4);
   }
 
   void fullFineTuningKeepsTheLayout() {

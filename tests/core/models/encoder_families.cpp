@@ -24,6 +24,8 @@ class TestAdapter final : public SiteAdapter {
     m_b = at::empty({out, 2}).normal_(0, 0.3, generator);
   }
   at::Tensor forward(const LinearSite& site, const at::Tensor& x, ForwardContext&) const override {
+    if (site.operation != SiteOperation::Linear)
+      return site.baseForward(x) + site.spread(site.through(x, m_a), m_b) * 0.5;
     return kernels::loraLinear(x, site.weight, site.bias, m_a, m_b, 0.5, 0, 0, 0);
   }
   at::Tensor deltaWeight() const override { return m_b.mm(m_a) * 0.5; }
@@ -209,9 +211,11 @@ class EncoderFamilies : public QObject {
       site->adapter.reset();
     }
     for (auto* site : model->sites())
-      site->adapter = std::make_shared<TestAdapter>(site->outFeatures, site->inFeatures, ++seed);
+      if (!model->isTied(site->name + ".weight"))
+        site->adapter = std::make_shared<TestAdapter>(site->outFeatures, site->inFeatures, ++seed);
     const auto adapted = model->logits(batch, context);
     for (auto* site : model->sites()) {
+      if (!site->adapter) continue;
       model->replaceSiteWeight(*site, site->weight + site->adapter->deltaWeight());
       site->adapter.reset();
     }

@@ -237,7 +237,7 @@ class Resnets : public QObject {
     auto model = loadImages(small.path, 7);
     QCOMPARE(model->loadReport().newlyInitialised, (std::vector<std::string>{"classifier.1.weight", "classifier.1.bias"}));
     QCOMPARE(model->numLabels(), int64_t{7});
-    QCOMPARE(model->sites().front()->outFeatures, int64_t{7});
+    QCOMPARE(model->sites().back()->outFeatures, int64_t{7});
     MethodSettings settings;
     settings.targetModules = {"classifier.1"};
     auto lora = makeMethod(settings);
@@ -297,12 +297,96 @@ class Resnets : public QObject {
     const auto adapted = model->logits(batch, context);
     QVERIFY(method->merge(*model).ok());
     CLOSE(model->logits(batch, context), adapted, 1e-5, 1e-5);
-    MethodSettings convs;
-    convs.targetModules = {"convolution"};
-    auto other = makeMethod(convs);
-    auto fresh = small.model();
-    const auto refused = (*other)->attach(*fresh);
-    QVERIFY(!refused.ok() && refused.error().what.find("onvolution") != std::string::npos);
+  }
+
+  // METHODS 21: A of the base's geometry, B of 1×1; the update merges exactly; files as PEFT has them.
+  void adaptersOnConvolutions_data() {
+    QTest::addColumn<QString>("method");
+    QTest::addColumn<QString>("options");
+    QTest::addRow("LoRA") << "lora" << "{}";
+    QTest::addRow("DoRA") << "dora" << "{}";
+    QTest::addRow("PiSSA") << "pissa" << "{}";
+  }
+  void adaptersOnConvolutions() {
+    QFETCH(QString, method);
+    QFETCH(QString, options);
+    const SmallNetwork small;
+    auto model = small.model(), other = small.model(), base = small.model();
+    auto settings = smallSettings(method.toStdString(), nlohmann::json::parse(options.toStdString()), {"convolution"});
+    settings.rank = 2;
+    auto adapters = attached(*model, settings);
+    const auto batch = drawnBatch();
+    ForwardContext context;
+    {
+      const at::NoGradGuard off;
+      CLOSE(model->logits(batch, context), base->logits(batch, context), 1e-5, 1e-5);
+    }
+    QCOMPARE(adapters->changedSites().size() + 1, model->sites().size());
+    int64_t expected = 0, factors = 0;
+    for (const LinearSite* site : adapters->changedSites()) {
+      const auto& c = site->convolution;
+      QCOMPARE(site->inFeatures, c.channels * c.kernel * c.kernel);
+      expected += settings.rank * (site->inFeatures + site->outFeatures) + (method == "dora" ? site->outFeatures : 0);
+    }
+    for (const auto& parameter : adapters->trainable())
+      if (parameter.name.find(".lora_") != std::string::npos) factors += parameter.tensor.numel();
+    QCOMPARE(factors, expected);
+    test::disturb(*adapters, 0.05);
+
+    context.training = true;
+    model->loss(batch, context).backward();
+    for (const auto& parameter : adapters->trainable()) QVERIFY(parameter.tensor.grad().defined());
+    context.training = false;
+    const at::NoGradGuard off;
+    const auto adapted = model->logits(batch, context);
+    // Recomputed blocks give the same gradients.
+    std::vector<at::Tensor> gradients;
+    for (const auto& parameter : adapters->trainable()) gradients.push_back(parameter.tensor.grad().clone());
+    {
+      const at::AutoGradMode on(true);
+      for (const auto& parameter : adapters->trainable()) parameter.tensor.mutable_grad() = at::Tensor();
+      model->gradientCheckpointing = context.training = true;
+      model->loss(batch, context).backward();
+      context.training = false;
+    }
+    size_t next = 0;
+    for (const auto& parameter : adapters->trainable()) CLOSE(parameter.tensor.grad(), gradients[next++], 1e-6, 1e-5);
+
+    const auto files = adapters->adapterTensors();
+    const std::string stem = "base_model.model.resnet.embedder.embedder.convolution.";
+    const int64_t fileRank = method == "pissa" ? 4 : 2;
+    const auto& conv = *model->sites().front();
+    QCOMPARE(files.at(stem + "lora_A.weight").sizes().vec(),
+             (std::vector<int64_t>{fileRank, conv.convolution.channels, conv.convolution.kernel, conv.convolution.kernel}));
+    QCOMPARE(files.at(stem + "lora_B.weight").sizes().vec(), (std::vector<int64_t>{conv.outFeatures, fileRank, 1, 1}));
+    if (method == "dora")
+      QCOMPARE(files.at(stem + "lora_magnitude_vector").sizes().vec(), (std::vector<int64_t>{1, conv.outFeatures, 1, 1}));
+    auto again = attached(*other, settings);
+    QVERIFY(again->loadAdapterTensors(test::copiesOf(files)).ok());
+    QVERIFY(at::equal(other->logits(batch, context), adapted));
+    const auto merged = adapters->merge(*model);
+    QVERIFY2(merged.ok(), merged.ok() ? "" : merged.error().message().c_str());
+    CLOSE(model->logits(batch, context), adapted, 1e-4, 1e-4);
+  }
+
+  // PEFT finds no layers in these names: chosen ones are written out.
+  void layersOfConvolutions() {
+    const SmallNetwork small;
+    auto model = small.model();
+    auto settings = smallSettings("lora", {}, {"convolution"});
+    settings.layersToTransform = {"1"};
+    const auto adapters = attached(*model, settings);
+    const auto config = adapters->adapterConfig(*model, "");
+    QVERIFY(config["layers_to_transform"].is_null());
+    QCOMPARE(config["target_modules"].size(), adapters->changedSites().size());
+    for (const LinearSite* site : adapters->changedSites()) QCOMPARE(site->layer, int64_t{1});
+    auto plain = small.model();
+    const auto refused = (*makeMethod(smallSettings("adalora", {}, {"convolution"})))->attach(*plain);
+    QVERIFY(!refused.ok() && refused.error().found.find("convolution") != std::string::npos);
+    const auto none = (*makeMethod(smallSettings("lora", {}, {"all-linear"})))->attach(*plain);
+    QVERIFY(!none.ok() && none.error().hint.find("onvolution") != std::string::npos);
+    const auto bits = (*makeMethod(smallSettings("qlora", {}, {"convolution"})))->attach(*plain);
+    QVERIFY(!bits.ok() && bits.error().where == "method.base");
   }
 
   void statisticsAreSavedAndResumed() {

@@ -8,6 +8,8 @@
 
 #include "core/config/json_text.h"
 #include "core/io/safetensors.h"
+#include "core/methods/peft_format.h"
+#include "core/models/registry.h"
 #include "core/train/checkpoint.h"
 #include "core/train/estimate.h"
 #include "core/train/evaluation.h"
@@ -130,7 +132,8 @@ class ImageRuns : public QObject {
     const RunFolder base = home.images({"train.max_steps=4"});
     QVERIFY(!train(base, home).error);
     const std::vector<std::string> changes = {"model.path=" + (base.path() / "model").string(), "model.random_init=false",
-                                              "method.name=lora", "method.rank=2", "train.max_steps=4"};
+                                              "method.name=lora", "method.rank=2", "train.max_steps=4",
+                                              "method.target_modules=classifier.1"};
     const RunFolder run = home.images(changes);
     const TrainOutcome outcome = train(run, home);
     QVERIFY2(!outcome.error, told(outcome).c_str());
@@ -161,6 +164,68 @@ class ImageRuns : public QObject {
     const RunFolder refused = home.images(more);
     const TrainOutcome failed = train(refused, home);
     QVERIFY(failed.error && failed.error->hint.find("full") != std::string::npos);
+  }
+
+  // METHODS 21, on a model that comes with its classifier: by default the convolutions carry adapters and the classifier
+  // trains whole. What is resumed has the same bits; the folder is PEFT's, and loads.
+  void adaptersOnConvolutions() {
+    const ImageHome home;
+    const RunFolder base = home.images({"train.max_steps=8"});
+    QVERIFY(!train(base, home).error);
+    const std::vector<std::string> changes = {
+        "model.path=" + (base.path() / "model").string(), "model.random_init=false", "method.name=lora", "method.rank=2",
+        "method.dropout=0.1", "train.max_steps=8", "optim.learning_rate=0.01"};
+    const RunFolder whole = home.images(changes), broken = home.images(changes);
+    const TrainOutcome outcome = train(whole, home);
+    QVERIFY2(!outcome.error, told(outcome).c_str());
+    QVERIFY(!trainUntil(broken, home, 4, Command::Stop).error);
+    QVERIFY(!train(broken, home, true).error);
+    QCOMPARE(series(broken, "train/loss"), series(whole, "train/loss"));
+    const auto file = whole.path() / "adapter/adapter_model.safetensors";
+    QVERIFY(bytesOf(broken.path() / "adapter/adapter_model.safetensors") == bytesOf(file));
+    const auto losses = series(whole, "train/loss");
+    QVERIFY2(losses.at(8) < losses.at(1), qPrintable(QString::number(losses.at(8))));
+
+    const auto start = eventsOf<event::Start>(whole)[0];
+    QCOMPARE(start.sites.size(), size_t{6});
+    // [8, 3·7·7], two of [8, 8·3·3], [16, 8·3·3], [16, 16·3·3] and a shortcut [16, 8]; the classifier whole.
+    QCOMPARE(start.trainable, int64_t{2 * (8 + 147 + 2 * (8 + 72) + (16 + 72) + (16 + 144) + (16 + 8)) + 3 * (16 + 1)});
+    auto run = home.images(changes);
+    auto setup = setUpTraining(*run.config(), home.places);
+    QVERIFY2(setup.ok(), setup.ok() ? "" : setup.error().message().c_str());
+    const DataShape shape = dataShape(*run.config(), setup->data);
+    const auto estimated = estimateRun(*run.config(), home.places, &shape);
+    QVERIFY2(estimated.ok(), estimated.ok() ? "" : estimated.error().message().c_str());
+    QCOMPARE(estimated->trainable, start.trainable);
+    QCOMPARE(estimated->parameters, start.parameters);
+    // Where only the last block is adapted, less is kept.
+    auto last = changes;
+    last.push_back("method.layers=1");
+    const auto less = estimateRun(*home.images(last).config(), home.places, &shape);
+    QVERIFY(less.ok() && less->memory.activations < estimated->memory.activations);
+    QVERIFY(less->trainable < estimated->trainable);
+
+    auto saved = SafetensorsFile::open(file);
+    QVERIFY(saved.ok());
+    const std::string stem = "base_model.model.resnet.embedder.embedder.convolution.lora_";
+    QCOMPARE((*(*saved)->tensor(stem + "A.weight")).sizes(), (at::IntArrayRef{2, 3, 7, 7}));
+    QCOMPARE((*(*saved)->tensor(stem + "B.weight")).sizes(), (at::IntArrayRef{8, 2, 1, 1}));
+    TrainedModelOptions options;
+    options.data = true;
+    auto trained = loadRunModel(whole, home.places, options);
+    QVERIFY2(trained.ok(), trained.ok() ? "" : trained.error().message().c_str());
+    auto plain = loadModel(base.path() / "model", {.head = HeadKind::ImageClassification, .numLabels = 3});
+    QVERIFY(plain.ok());
+    auto adapter = loadAdapterFolder(whole.path() / "adapter", **plain);
+    QVERIFY2(adapter.ok(), adapter.ok() ? "" : adapter.error().message().c_str());
+    const at::NoGradGuard noGrad;
+    const std::vector<uint32_t> some = {0, 1, 2, 3};
+    const PackedBatch batch = packExamples(trained->setup.data.eval, some, DataTask::ImageClassification);
+    ForwardContext context;
+    const at::Tensor logits = trained->setup.model->logits(batch, context);
+    QVERIFY(at::equal((*plain)->logits(batch, context), logits));
+    QVERIFY((*adapter)->merge(**plain).ok());
+    QVERIFY(at::allclose((*plain)->logits(batch, context), logits, 1e-4, 1e-5));
   }
 
   void batches() {

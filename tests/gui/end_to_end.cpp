@@ -94,6 +94,7 @@ class EndToEndTest : public QObject {
     auto* methods = seen<QListWidget>(newRun, "methodList");
     for (int i = 0; i < methods->count(); ++i) {
       if (methods->item(i)->text() == "RoRA") {
+        methods->scrollToItem(methods->item(i));
         QTest::mouseClick(methods->viewport(), Qt::LeftButton, {}, methods->visualItemRect(methods->item(i)).center());
       }
     }

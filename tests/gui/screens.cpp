@@ -1,7 +1,8 @@
 // Pictures of New run, Live, Spectrum, Library and the ways in and out in states worth looking at (mistakes, changes, a running run, a failed one), in
-// both themes at 1440 × 900: gui_screens DIR. Uses fake_trainer, so the numbers are made up; see screenshots.sh.
+// every method's page at two sizes, in both themes at 1440 × 900 otherwise: gui_screens DIR. Uses fake_trainer, so the numbers are made up; see screenshots.sh.
 #include <QApplication>
 #include <QDir>
+#include <QGridLayout>
 #include <QLineEdit>
 #include <QProcess>
 #include <QPushButton>
@@ -10,6 +11,7 @@
 #include <QTest>
 
 #include "core/config/files.h"
+#include "core/config/method_texts.h"
 #include "core/config/run_config.h"
 #include "core/runlog/uuid.h"
 #include "tests/support/ui_fixture.h"
@@ -22,6 +24,7 @@
 #include "ui/live/live_view.h"
 #include "ui/live/run_controls.h"
 #include "ui/newrun/consequences_panel.h"
+#include "ui/newrun/method_drawing.h"
 #include "ui/newrun/newrun_view.h"
 #include "ui/newrun/run_draft.h"
 #include "ui/newrun/step_rail.h"
@@ -85,6 +88,32 @@ int main(int argc, char** argv) {
     QTest::qWait(200);
     shoot(QStringLiteral("newrun-") + page);
   }
+  {
+    QWidget sheet;
+    auto* grid = new QGridLayout(&sheet);
+    int at = 0;
+    for (const auto& text : methodTexts()) {
+      auto* drawing = new MethodDrawing;
+      drawing->setMethod(text.method, at % 3 == 0 ? 4 : at % 3 == 1 ? 16 : 128);
+      drawing->setFixedWidth(420);
+      grid->addWidget(drawing, at / 4, at % 4);
+      ++at;
+    }
+    shootWidget("method-drawings", &sheet);
+  }
+  newRun->rail()->choose("method");
+  const QSize usual = window.size();
+  for (const QSize size : {usual, QSize(1100, 700)}) {
+    window.resize(size);
+    for (const auto& choice : findOption("method.name")->choices) {
+      const QString name = QStringLiteral("method-%1-%2").arg(QString::fromStdString(choice.value)).arg(size.width());
+      if (!only.isEmpty() && !name.contains(only)) continue;
+      newRun->draft()->set("method.name", choice.value);
+      QTest::qWait(300);
+      shoot(name);
+    }
+  }
+  window.resize(usual);
   newRun->draft()->set("method.name", "reflora");
   newRun->draft()->set("method.rank", 32);
   newRun->draft()->set("method.rank_pattern", nlohmann::json{{"q_proj", 16}});

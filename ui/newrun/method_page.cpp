@@ -4,20 +4,21 @@
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QLineEdit>
-#include <QListWidget>
 #include <QLocale>
-#include <QPainter>
 #include <QScrollArea>
-#include <QStyledItemDelegate>
 #include <QToolButton>
 #include <QVBoxLayout>
 
 #include "core/config/method_parts.h"
 #include "ui/newrun/answers.h"
+#include "ui/newrun/method_card.h"
+#include "ui/newrun/method_picker.h"
 #include "ui/newrun/option_field.h"
 #include "ui/newrun/option_form.h"
+#include "ui/newrun/published_panel.h"
 #include "ui/newrun/rank_slider.h"
 #include "ui/newrun/run_draft.h"
+#include "ui/newrun/site_table_model.h"
 #include "ui/newrun/sites_panel.h"
 #include "ui/shell/error_text.h"
 #include "ui/theme/theme.h"
@@ -25,63 +26,14 @@
 namespace rankscope::ui {
 namespace {
 
-enum Roles { ValueRole = Qt::UserRole + 1, HelpRole, PaperRole };
 constexpr int kTitleWidth = 168;
-
-// A method in one row: its hue, its title, and what it does in a quiet line.
-class MethodDelegate : public QStyledItemDelegate {
- public:
-  using QStyledItemDelegate::QStyledItemDelegate;
-  QSize sizeHint(const QStyleOptionViewItem&, const QModelIndex&) const override { return {300, space::rowHeight() + 2}; }
-  void paint(QPainter* painter, const QStyleOptionViewItem& option, const QModelIndex& index) const override {
-    const auto& colours = ui::palette();
-    painter->save();
-    if (option.state & QStyle::State_Selected) {
-      painter->fillRect(option.rect, colours.selection);
-    } else if (option.state & QStyle::State_MouseOver) {
-      painter->fillRect(option.rect, colours.hover);
-    }
-    const QRect swatch(option.rect.left() + space::kUnit, option.rect.center().y() - 6, 4, 13);
-    painter->fillRect(swatch, methodColour(index.data(ValueRole).toString()));
-    QRect text = option.rect.adjusted(space::kUnit + 14, 0, -space::kUnit, 0);
-    painter->setPen(colours.text);
-    QFont font = option.font;
-    font.setBold(option.state & QStyle::State_Selected);
-    painter->setFont(font);
-    painter->drawText(text, Qt::AlignLeft | Qt::AlignVCenter, index.data(Qt::DisplayRole).toString());
-    text.setLeft(text.left() + space::scaled(140));
-    painter->setFont(Theme::instance().smallFont());
-    painter->setPen(option.state & QStyle::State_Selected ? colours.text : colours.textMuted);
-    painter->drawText(text, Qt::AlignLeft | Qt::AlignVCenter,
-                      painter->fontMetrics().elidedText(index.data(HelpRole).toString(), Qt::ElideRight, text.width()));
-    if (option.state & QStyle::State_HasFocus) {
-      painter->setPen(QPen(colours.accent, 1));
-      painter->drawRect(option.rect.adjusted(0, 0, -1, -1));
-    }
-    painter->restore();
-  }
-};
+constexpr int kSideBySide = 540;
 
 }  // namespace
 
 MethodPage::MethodPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_draft(draft) {
-  m_list = new QListWidget;
-  m_list->setObjectName("methodList");
-  m_list->setAccessibleName(tr("Method"));
-  m_list->setItemDelegate(new MethodDelegate(m_list));
-  m_list->setMouseTracking(true);
-  m_list->setFrameShape(QFrame::NoFrame);
-  m_list->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
-  m_list->setVerticalScrollBarPolicy(Qt::ScrollBarAsNeeded);
-  for (const auto& choice : findOption("method.name")->choices) {
-    auto* item = new QListWidgetItem(translatedOption(choice.title), m_list);
-    item->setData(ValueRole, QString::fromStdString(choice.value));
-    item->setData(HelpRole, translatedOption(choice.help));
-    item->setData(Qt::AccessibleDescriptionRole, translatedOption(choice.help));
-    item->setToolTip(translatedOption(choice.help));
-  }
-  m_list->setFixedHeight(std::min(8, m_list->count()) * (space::rowHeight() + 2) + 2);
-
+  m_picker = new MethodPicker;
+  m_card = new MethodCard;
   const auto makeRevert = [this](const QString& key, const QString& name) {
     auto* button = new QToolButton;
     button->setIcon(icon("undo"));
@@ -131,16 +83,24 @@ MethodPage::MethodPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_dr
   m_form->showGroups({"method"}, {"method.name", "method.rank", "method.alpha", "method.target_modules", "method.layers",
                                   "method.rank_pattern"});
   m_sites = new SitesPanel(draft);
+  m_published = new PublishedPanel(draft, [this](const std::string& target) {
+    const auto& sites = m_sites->model()->selection().sites();
+    return sites.empty() || target == "all-linear" ||
+           std::any_of(sites.begin(), sites.end(), [&](const SiteInfo& site) { return targetMatches(site.name, target); });
+  });
 
   auto* top = new QWidget;
   auto* column = new QVBoxLayout(top);
   column->setContentsMargins(0, 0, space::kUnit, 0);
   column->setSpacing(space::kHalf);
-  auto* listRow = new QHBoxLayout;
-  listRow->addWidget(m_list, 1);
-  listRow->addWidget(m_methodRevert, 0, Qt::AlignTop);
-  column->addLayout(listRow);
-  column->addSpacing(space::kHalf);
+  m_choice = new QBoxLayout(QBoxLayout::LeftToRight);
+  m_choice->setSpacing(space::kWide);
+  m_choice->addWidget(m_picker);
+  m_choice->addWidget(m_card, 1);
+  m_card->addToHeading(m_methodRevert);
+  column->addLayout(m_choice);
+  column->addWidget(m_published);
+  column->addSpacing(space::kUnit);
   column->addWidget(m_rankRow);
   column->addWidget(m_alpha);
   auto* scaleRow = new QHBoxLayout;
@@ -161,9 +121,8 @@ MethodPage::MethodPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_dr
   whole->setContentsMargins(0, 0, 0, 0);
   whole->addWidget(scroll);
 
-  connect(m_list, &QListWidget::currentItemChanged, this, [this](QListWidgetItem* item) {
-    if (item) m_draft->set("method.name", item->data(ValueRole).toString().toStdString());
-  });
+  connect(m_picker, &MethodPicker::chosen, this, [this](const QString& method) { m_draft->set("method.name", method.toStdString()); });
+  connect(m_picker, &MethodPicker::goOn, this, [this] { focusNextChild(); });
   connect(m_rank, &RankSlider::rankChanged, this, [this](qint64 rank) {
     m_rejected.clear();
     m_draft->set("method.rank", static_cast<int64_t>(rank));
@@ -178,22 +137,13 @@ MethodPage::MethodPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_dr
   refresh();
 }
 
-void MethodPage::setMethods(const nlohmann::json& answer) {
-  const auto& list = answer.is_object() && answer.contains("methods") ? answer["methods"] : answer;
-  if (!list.is_array()) return;
-  for (const auto& method : list) {
-    if (!method.is_object()) continue;
-    const auto text = [&method](const char* key) {
-      const auto it = method.find(key);
-      return it != method.end() && it->is_string() ? QString::fromStdString(it->get<std::string>()) : QString();
-    };
-    for (int i = 0; i < m_list->count(); ++i) {
-      auto* item = m_list->item(i);
-      if (item->data(ValueRole).toString() != text("name")) continue;
-      item->setData(PaperRole, text("paper"));
-      item->setToolTip(item->data(HelpRole).toString() + "\n" + text("paper"));
-    }
-  }
+void MethodPage::setEstimate(const std::optional<RunEstimate>& estimate) { m_card->setEstimate(estimate); }
+
+void MethodPage::resizeEvent(QResizeEvent* event) {
+  QWidget::resizeEvent(event);
+  const bool wide = width() >= space::scaled(kSideBySide);
+  m_choice->setDirection(wide ? QBoxLayout::LeftToRight : QBoxLayout::TopToBottom);
+  m_picker->setStacked(!wide);
 }
 
 void MethodPage::setFullRank(qint64 rank) { m_rank->setFullRank(rank); }
@@ -201,18 +151,15 @@ void MethodPage::setFullRank(qint64 rank) { m_rank->setFullRank(rank); }
 void MethodPage::refresh() {
   const auto& config = m_draft->config();
   const auto name = QString::fromStdString(config.str("method.name"));
-  for (int i = 0; i < m_list->count(); ++i) {
-    if (m_list->item(i)->data(ValueRole).toString() == name && m_list->currentRow() != i) {
-      const QSignalBlocker quiet(m_list);
-      m_list->setCurrentRow(i);
-    }
-  }
+  m_picker->setCurrent(name);
   const bool lowRank = m_draft->applies("method.rank");
   m_rankRow->setVisible(lowRank);
   m_scale->setVisible(lowRank);
   m_sites->setVisible(m_draft->applies("method.target_modules"));
   const qint64 rank = config.integer("method.rank");
   m_rank->setRank(rank);
+  m_card->setMethod(name, lowRank ? rank : 0);
+  m_published->refresh();
   QStringList mistakes;
   for (const auto* issue : m_draft->issuesOf("method.rank")) mistakes << errorText(issue->error);
   m_rankError->setText(mistakes.join('\n'));

@@ -1,19 +1,22 @@
 #pragma once
-// Picks the method: a list with what each does and where it comes from, rank on a logarithmic slider, alpha, the scale on
-// B·A that follows, the sites, and the method's own options. GUI thread.
+// Picks the method: the list of all, a card that draws and explains the chosen one, the settings it was published with,
+// rank on a logarithmic slider, alpha, the scale on B·A that follows, the sites, and the method's own options. GUI thread.
 
 #include <QWidget>
 
 #include "ui/newrun/answers.h"
 
+class QBoxLayout;
 class QLabel;
-class QListWidget;
 class QToolButton;
 
 namespace rankscope::ui {
 
+class MethodCard;
+class MethodPicker;
 class OptionField;
 class OptionForm;
+class PublishedPanel;
 class RankSlider;
 class RunDraft;
 class SitesPanel;
@@ -23,21 +26,28 @@ class MethodPage : public QWidget {
 
  public:
   explicit MethodPage(RunDraft* draft, QWidget* parent = nullptr);
-  void setMethods(const nlohmann::json& answer);  // of the helper's `methods`: adds the paper of each
+  // As the consequences show it; empty while there is none.
+  void setEstimate(const std::optional<RunEstimate>& estimate);
   SitesPanel* sites() const { return m_sites; }
   RankSlider* rank() const { return m_rank; }
-  QListWidget* list() const { return m_list; }
+  MethodPicker* picker() const { return m_picker; }
   OptionForm* form() const { return m_form; }
   void setFullRank(qint64 rank);
 
  Q_SIGNALS:
   void focused(OptionField* field);
 
+ protected:
+  void resizeEvent(QResizeEvent* event) override;
+
  private:
   void refresh();
 
   RunDraft* m_draft;
-  QListWidget* m_list;
+  QBoxLayout* m_choice;  // list and card: side by side where there is room
+  MethodPicker* m_picker;
+  MethodCard* m_card;
+  PublishedPanel* m_published;
   QWidget* m_rankRow;
   RankSlider* m_rank;
   QLabel* m_rankError;

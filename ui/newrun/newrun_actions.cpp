@@ -237,14 +237,18 @@ void NewRunView::askConsequences() {
   }, "newrun.validate");
   if (!chosen) {
     m_consequences->setEstimateFailed({});
+    m_methodPage->setEstimate(std::nullopt);
     m_consequences->setRows(0);
     m_dataPage->setPreviewFailed(tr("Choose a model and a data file to see the first rows as the model will read them."));
     return;
   }
   trainer().request(this, "estimate", {{"config", document}}, [this](Result<nlohmann::json> answer) {
     if (answer.ok()) {
-      m_consequences->setEstimate(readEstimate(*answer));
+      const RunEstimate estimate = readEstimate(*answer);
+      m_consequences->setEstimate(estimate);
+      m_methodPage->setEstimate(estimate);
     } else {
+      m_methodPage->setEstimate(std::nullopt);
       m_consequences->setEstimateFailed(errorText(answer.error()));
     }
   }, "newrun.estimate");

@@ -349,9 +349,6 @@ void NewRunView::refreshRail() {
 
 void NewRunView::onActivated() {
   if (m_modelPage->table()->model()->rowCount() == 0) scanModels();
-  trainer().request(this, "methods", nlohmann::json::object(), [this](Result<nlohmann::json> answer) {
-    if (answer.ok()) m_methodPage->setMethods(*answer);
-  }, "newrun.methods");
   edited();
 }
 

@@ -83,7 +83,7 @@ void RunDraft::apply(const State& state, const QStringList& keys) {
   Q_EMIT edited(keys);
 }
 
-void RunDraft::setMany(const Edits& edits) {
+void RunDraft::setMany(const Edits& edits, const QString& undoText) {
   State next = m_state;
   QStringList keys;
   for (const auto& [key, value] : edits) {
@@ -92,8 +92,8 @@ void RunDraft::setMany(const Edits& edits) {
   }
   settle(next);
   const auto* option = edits.empty() ? nullptr : findOption(edits.front().first.toStdString());
-  push(std::move(next), option ? tr("Change %1").arg(optionTitle(*option)) : tr("Change"),
-       edits.size() == 1 ? edits.front().first : QString(), keys);
+  const QString text = !undoText.isEmpty() ? undoText : option ? tr("Change %1").arg(optionTitle(*option)) : tr("Change");
+  push(std::move(next), text, edits.size() == 1 && undoText.isEmpty() ? edits.front().first : QString(), keys);
 }
 
 void RunDraft::setText(const QString& key, const QString& typed) {

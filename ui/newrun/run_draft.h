@@ -34,7 +34,8 @@ class RunDraft : public QObject {
   bool applies(const QString& key) const;
 
   void set(const QString& key, const nlohmann::json& value) { setMany({{key, value}}); }
-  void setMany(const Edits& edits);
+  // One step back, called `undoText` where it is given.
+  void setMany(const Edits& edits, const QString& undoText = {});
   // As typed. A text that cannot be read as a value stays beside the config, is reported as a mistake of its key, and
   // the value from before remains.
   void setText(const QString& key, const QString& text);

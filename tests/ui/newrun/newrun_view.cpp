@@ -86,7 +86,9 @@ class NewRunViewTest : public QObject {
     choosePage("method");
     auto* list = child<QListWidget>("methodList");
     for (int i = 0; i < list->count(); ++i) {
-      if (list->item(i)->text() == "RefLoRA") QTest::mouseClick(list->viewport(), Qt::LeftButton, {}, list->visualItemRect(list->item(i)).center());
+      if (list->item(i)->text() != "RefLoRA") continue;
+      list->scrollToItem(list->item(i));
+      QTest::mouseClick(list->viewport(), Qt::LeftButton, {}, list->visualItemRect(list->item(i)).center());
     }
     QCOMPARE(QString::fromStdString(m_view->draft()->config().str("method.name")), QString("reflora"));
     auto* rank = child<QLineEdit>("rankEdit");

@@ -1,0 +1,130 @@
+#include "ui/newrun/method_card.h"
+
+#include <QGridLayout>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QLocale>
+#include <QVBoxLayout>
+
+#include "core/config/method_texts.h"
+#include "ui/newrun/method_drawing.h"
+#include "ui/newrun/run_draft.h"
+#include "ui/shell/format.h"
+#include "ui/theme/theme.h"
+
+namespace rankscope::ui {
+namespace {
+
+constexpr int kCaptionWidth = 72;
+
+QLabel* words(const char* name) {
+  auto* label = new QLabel;
+  label->setObjectName(name);
+  label->setWordWrap(true);
+  label->setTextFormat(Qt::PlainText);
+  label->setTextInteractionFlags(Qt::TextSelectableByMouse);
+  return label;
+}
+
+}  // namespace
+
+MethodCard::MethodCard(QWidget* parent) : QWidget(parent) {
+  setObjectName("methodCard");
+  m_title = new QLabel;
+  m_title->setObjectName("methodTitle");
+  makeHeading(m_title);
+  m_group = new QLabel;
+  makeCaption(m_group);
+  m_drawing = new MethodDrawing;
+  m_formula = words("methodFormula");
+  m_formula->setAccessibleName(tr("Formula"));
+  m_does = words("methodDoes");
+  m_heading = new QHBoxLayout;
+  m_heading->setSpacing(space::kUnit);
+  m_heading->addWidget(m_title);
+  m_heading->addWidget(m_group, 1, Qt::AlignLeft | Qt::AlignVCenter);
+  auto* facts = new QGridLayout;
+  facts->setHorizontalSpacing(space::kUnit);
+  facts->setVerticalSpacing(space::kHalf);
+  facts->setColumnStretch(1, 1);
+  m_choose = fact(facts, tr("For"), "methodFor");
+  m_avoid = fact(facts, tr("Against"), "methodAgainst");
+  m_trains = fact(facts, tr("Trains"), "methodTrains");
+  m_memory = fact(facts, tr("Memory"), "methodMemory");
+  m_merge = fact(facts, tr("Merging"), "methodMerge");
+  m_files = fact(facts, tr("Saved as"), "methodFiles");
+  m_citation = fact(facts, tr("Paper"), "methodCitation");
+  m_citationCaption = static_cast<QLabel*>(facts->itemAtPosition(facts->rowCount() - 1, 0)->widget());
+  auto* column = new QVBoxLayout(this);
+  column->setContentsMargins(0, 0, 0, 0);
+  column->setSpacing(space::kUnit);
+  column->addLayout(m_heading);
+  column->addWidget(m_drawing);
+  column->addWidget(m_formula);
+  column->addWidget(m_does);
+  column->addLayout(facts);
+  column->addStretch(1);
+}
+
+QLabel* MethodCard::fact(QGridLayout* grid, const QString& caption, const QString& name) {
+  auto* title = new QLabel(caption);
+  makeCaption(title);
+  title->setFixedWidth(space::scaled(kCaptionWidth));
+  auto* value = words(name.toLatin1().constData());
+  value->setAccessibleName(caption);
+  const int row = grid->rowCount();
+  grid->addWidget(title, row, 0, Qt::AlignTop);
+  grid->addWidget(value, row, 1);
+  return value;
+}
+
+void MethodCard::setMethod(const QString& method, qint64 rank) {
+  m_drawing->setMethod(method, rank);
+  if (method == m_method) return;
+  m_method = method;
+  const MethodText* text = methodText(method.toStdString());
+  if (!text) return;
+  const auto& choices = findOption("method.name")->choices;
+  for (const auto& choice : choices)
+    if (choice.value == text->method) m_title->setText(translatedOption(choice.title));
+  m_group->setText(translatedOption(methodGroupText(text->group).title));
+  m_formula->setText(translatedOption(text->formula));
+  m_does->setText(translatedOption(text->does));
+  m_choose->setText(translatedOption(text->choose));
+  m_avoid->setText(translatedOption(text->avoid));
+  m_merge->setText(translatedOption(text->merge));
+  m_files->setText(translatedOption(text->files));
+  m_citation->setText(QString::fromUtf8(text->citation));
+  m_citation->setVisible(*text->citation);
+  m_citationCaption->setVisible(*text->citation);
+  showCost();
+}
+
+void MethodCard::addToHeading(QWidget* widget) { m_heading->addWidget(widget); }
+
+void MethodCard::setEstimate(const std::optional<RunEstimate>& estimate) {
+  m_estimate = estimate;
+  showCost();
+}
+
+void MethodCard::showCost() {
+  const MethodText* text = methodText(m_method.toStdString());
+  if (!text) return;
+  const QLocale locale;
+  const QString rule = translatedOption(text->count);
+  if (m_estimate && m_estimate->trainable > 0) {
+    const double share = m_estimate->trainable / std::max(1.0, m_estimate->parameters);
+    m_trains->setText(tr("%1: here %2 parameters, %3% of the model, its head included")
+                          .arg(rule, locale.toString(qlonglong(m_estimate->trainable)),
+                               locale.toString(100 * share, 'f', share < 0.001 ? 4 : 2)));
+    m_memory->setText(tr("%1 for what trains: %2 of weights, %3 of gradients and %4 of moments")
+                          .arg(formatBytes(m_estimate->adapter + m_estimate->gradients + m_estimate->optimizer),
+                               formatBytes(m_estimate->adapter), formatBytes(m_estimate->gradients),
+                               formatBytes(m_estimate->optimizer)));
+  } else {
+    m_trains->setText(rule);
+    m_memory->setText(tr("Choose a model and data to see it"));
+  }
+}
+
+}  // namespace rankscope::ui

@@ -185,6 +185,18 @@ std::vector<OptionSpec> optimOptions() {
        .emptyMeans = "none",
        .help = "Share of all steps in which the learning rate rises from 0, when no number of steps is given.",
        .group = "optim"},
+      {.key = "optim.paged",
+       .type = OptionType::Flag,
+       .title = "Paged moments",
+       .defaultValue = false,
+       .appliesTo = {ownRate},
+       .help = "The optimizer's moments lie in a file that the system can write out when memory is short, and read back at the "
+               "next step. The run is the same to the bit; it needs room on the disk of its folder, where the file has no "
+               "name and vanishes with the trainer, and the disk is written to now and then. What a method keeps beside the "
+               "optimizer stays in memory.",
+       .paper = "QLoRA (Dettmers et al. 2023), section 3",
+       .group = "optim",
+       .advanced = true},
       {.key = "optim.max_grad_norm",
        .type = OptionType::Real,
        .title = "Gradient clipping",

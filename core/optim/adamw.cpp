@@ -10,11 +10,11 @@ namespace {
 
 class AdamW final : public Optimizer {
  public:
-  AdamW(std::vector<OptimizedParameter> parameters, const OptimizerSettings& settings)
+  AdamW(std::vector<OptimizedParameter> parameters, const OptimizerSettings& settings, StateMemory memory)
       : m_groups(std::move(parameters)), m_settings(settings) {
     for (const auto& p : m_groups.parameters()) {
-      m_first.push_back(at::zeros_like(p.tensor.detach()));
-      m_second.push_back(at::zeros_like(p.tensor.detach()));
+      m_first.push_back(memory.zerosLike(p.tensor.detach()));
+      m_second.push_back(memory.zerosLike(p.tensor.detach()));
       // Counted per parameter, as torch does: one that had no gradient for a while keeps its own bias correction.
       m_steps.push_back(at::zeros({}, p.tensor.options().dtype(at::kFloat).requires_grad(false)));
     }
@@ -71,8 +71,9 @@ class AdamW final : public Optimizer {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> makeAdamW(std::vector<OptimizedParameter> parameters, const OptimizerSettings& settings) {
-  return std::make_unique<AdamW>(std::move(parameters), settings);
+std::unique_ptr<Optimizer> makeAdamW(std::vector<OptimizedParameter> parameters, const OptimizerSettings& settings,
+                                     StateMemory memory) {
+  return std::make_unique<AdamW>(std::move(parameters), settings, std::move(memory));
 }
 
 }  // namespace rankscope

@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,6 +26,7 @@ struct OptimizerSettings {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;
   double weightDecay = 0.0;
   double momentum = 0.0;  // sgd
+  std::filesystem::path pagedIn;  // folder of the file that holds the moments; empty: they lie in ordinary memory
 };
 
 // Moments of one parameter, for methods that move or precondition the state (RefLoRA-S, LoRA-RITE).

@@ -7,13 +7,20 @@
 
 namespace rankscope {
 
+namespace {
+
+int momentSlots(const OptimizerSettings&) { return 2; }
+int momentumSlots(const OptimizerSettings& settings) { return settings.momentum != 0 ? 1 : 0; }
+
+}  // namespace
+
 // THE list of optimizers.
 const std::vector<OptimizerEntry>& optimizerEntries() {
   static const std::vector<OptimizerEntry> entries{
-      {"adamw", "AdamW", makeAdamW},
-      {"sgd", "SGD", makeSgd},
+      {"adamw", "AdamW", makeAdamW, momentSlots},
+      {"sgd", "SGD", makeSgd, momentumSlots},
       // Algorithm 1 of MeFT is plain SGD; what is its own is the rate (core/config/step_size.h).
-      {"meft", "SGD, MeFT's step", makeSgd},
+      {"meft", "SGD, MeFT's step", makeSgd, momentumSlots},
   };
   return entries;
 }
@@ -42,21 +49,19 @@ Result<void> checkSettings(const OptimizerSettings& s) {
 
 }  // namespace
 
+Result<const OptimizerEntry*> findOptimizer(const std::string& name) {
+  std::string names;
+  for (const OptimizerEntry& entry : optimizerEntries()) {
+    if (entry.name == name) return &entry;
+    names += (names.empty() ? "" : ", ") + entry.name;
+  }
+  return Error{ErrorCode::Usage, "There is no such optimizer", "optim.name", name, names, "Choose one of these names."};
+}
+
 Result<std::unique_ptr<Optimizer>> makeOptimizer(std::vector<OptimizedParameter> parameters,
                                                  const OptimizerSettings& settings) {
-  const OptimizerEntry* entry = nullptr;
-  std::string names;
-  for (const auto& e : optimizerEntries()) {
-    if (e.name == settings.name) entry = &e;
-    names += (names.empty() ? "" : ", ") + e.name;
-  }
-  if (!entry)
-    return Error{ErrorCode::Usage,
-                 "There is no such optimizer",
-                 "optim.name",
-                 settings.name,
-                 names,
-                 "Choose one of these names."};
+  auto entry = findOptimizer(settings.name);
+  if (!entry) return entry.error();
   if (auto ok = checkSettings(settings); !ok) return ok.error();
   if (parameters.empty())
     return Error{ErrorCode::Usage,         "Nothing trains", "method",
@@ -75,7 +80,9 @@ Result<std::unique_ptr<Optimizer>> makeOptimizer(std::vector<OptimizedParameter>
                    "Report this with the run's config.json."};
   }
   std::erase_if(parameters, [](const OptimizedParameter& p) { return p.movedByMethod; });
-  return entry->make(std::move(parameters), settings);
+  auto memory = StateMemory::make(settings.pagedIn, parameters, (*entry)->slots(settings));
+  if (!memory) return memory.error();
+  return (*entry)->make(std::move(parameters), settings, std::move(*memory));
 }
 
 }  // namespace rankscope

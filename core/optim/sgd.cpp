@@ -10,11 +10,11 @@ namespace {
 
 class Sgd final : public Optimizer {
  public:
-  Sgd(std::vector<OptimizedParameter> parameters, const OptimizerSettings& settings)
+  Sgd(std::vector<OptimizedParameter> parameters, const OptimizerSettings& settings, StateMemory memory)
       : m_groups(std::move(parameters)), m_settings(settings) {
     // torch starts the buffer as a copy of the first gradient; without dampening a zero buffer comes to the same.
     if (m_settings.momentum != 0)
-      for (const auto& p : m_groups.parameters()) m_momentum.push_back(at::zeros_like(p.tensor.detach()));
+      for (const auto& p : m_groups.parameters()) m_momentum.push_back(memory.zerosLike(p.tensor.detach()));
   }
 
   void step(double learningRate) override {
@@ -65,8 +65,9 @@ class Sgd final : public Optimizer {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> makeSgd(std::vector<OptimizedParameter> parameters, const OptimizerSettings& settings) {
-  return std::make_unique<Sgd>(std::move(parameters), settings);
+std::unique_ptr<Optimizer> makeSgd(std::vector<OptimizedParameter> parameters, const OptimizerSettings& settings,
+                                   StateMemory memory) {
+  return std::make_unique<Sgd>(std::move(parameters), settings, std::move(memory));
 }
 
 }  // namespace rankscope

@@ -6,9 +6,11 @@
 #include <vector>
 
 #include "core/optim/optimizer.h"
+#include "core/optim/state_memory.h"
 
 namespace rankscope {
 
-std::unique_ptr<Optimizer> makeSgd(std::vector<OptimizedParameter> parameters, const OptimizerSettings& settings);
+std::unique_ptr<Optimizer> makeSgd(std::vector<OptimizedParameter> parameters, const OptimizerSettings& settings,
+                                   StateMemory memory);
 
 }  // namespace rankscope

@@ -211,7 +211,9 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
   // Where nearly every token has a label, all are computed (core/models/task_loss.h).
   if (training.labelled * 10 > training.tokens * 9) training.labelled = training.tokens;
 
-  const bool adam = config.str("optim.name") == "adamw";
+  const OptimizerSettings optimizerSettings = optimizerSettingsOf(config);
+  const Result<const OptimizerEntry*> optimizer = findOptimizer(optimizerSettings.name);
+  if (!optimizer) return optimizer.error();
   MemoryEstimate fixed;  // what is there at every moment of training
   fixed.program = kProgramBytes + (pass.packed ? kPackedProductsBytes : kMatrixLibraryBytes);
   if (data) fixed.program += (data->tokens + data->evalTokens) * kDataBytesPerToken;
@@ -219,8 +221,9 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
   const int64_t held = (pass.full ? 4 : pass.computeBytes) * (counts->base - counts->codedWeights) + counts->codedBytes;
   fixed.weights = held + pass.computeBytes * counts->keptWeights;
   fixed.adapter = 4 * estimate.trainable;
-  fixed.optimizer = (adam ? 8 : config.real("optim.momentum") > 0 ? 4 : 0) * (estimate.trainable - counts->movedByMethod) +
-                    4 * counts->state;
+  const int64_t moments = 4 * (*optimizer)->slots(optimizerSettings) * (estimate.trainable - counts->movedByMethod);
+  fixed.optimizer = moments + 4 * counts->state;
+  if (config.flag("optim.paged")) fixed.pageable = moments;
   if (model->image)
     estimate.memory = imageRunMemory(*model->image, keptOfImage(*model->image, *counts, pass.full), pass, fixed, estimate.trainable, tokens, data);
   else
@@ -230,7 +233,7 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
     // batch of its own, and later beside the decomposition of one matrix.
     MemoryEstimate seeking = fixed;
     seeking.moment = "seeking the start";
-    seeking.optimizer = 0;
+    seeking.optimizer = seeking.pageable = 0;
     seeking.gradients = 4 * counts->sought;
     if (counts->sought > 0 && !model->image) {
       const int64_t longest = data && data->longest > 0 ? data->longest : maxLength;
@@ -269,6 +272,8 @@ std::string memoryText(const MemoryEstimate& memory) {
   std::string text = fmt::format("{} MB (", memory.total / 1'000'000);
   for (size_t i = 0; i < parts.size() && parts[i].first >= 500'000; ++i)
     text += fmt::format("{}{} {}", i > 0 ? ", " : "", parts[i].second, (parts[i].first + 500'000) / 1'000'000);
+  if (memory.pageable >= 500'000)
+    text += fmt::format("; {} of it can be paged out to the disk", (memory.pageable + 500'000) / 1'000'000);
   return text + ")";
 }
 
@@ -288,6 +293,7 @@ json toJson(const RunEstimate& estimate) {
             {"adapter", memory.adapter},
             {"gradients", memory.gradients},
             {"optimizer", memory.optimizer},
+            {"pageable", memory.pageable},
             {"activations", memory.activations},
             {"logits", memory.logits},
             {"total", memory.total},

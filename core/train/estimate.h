@@ -18,6 +18,7 @@ struct MemoryEstimate {  // bytes at the fullest moment; their sum is the total
   int64_t weights = 0;      // of the base model, and while it is loaded the pages of its file
   int64_t adapter = 0;      // what trains, in float32
   int64_t gradients = 0, optimizer = 0;
+  int64_t pageable = 0;     // of the optimizer's: in a file, which the system can write out when memory is short
   int64_t activations = 0;  // values of the pass, packed operands, and what the allocator holds back between passes
   int64_t logits = 0;
   int64_t total = 0;

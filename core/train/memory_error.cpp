@@ -34,6 +34,9 @@ std::string remedies(const RunConfig& config, const std::optional<RunEstimate>& 
   } else if (config.integer("method.rank") > 1 && (trained > passing / 8 || config.integer("method.rank") >= 64)) {
     say(fmt::format("lower method.rank from {}", config.integer("method.rank")));
   }
+  if (memory.optimizer - memory.pageable > memory.total / 4 && !config.flag("optim.paged") &&
+      applies(*findOption("optim.paged"), config))
+    say("let the moments be paged out (optim.paged)");
   if (config.str("train.compute_dtype") == "fp32") say("compute in bf16 (train.compute_dtype)");
   text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
   return text + ".";
@@ -58,7 +61,7 @@ Error outOfMemoryError(const RunConfig& config, const std::optional<RunEstimate>
 }
 
 std::optional<std::string> memoryWarning(const RunConfig& config, const RunEstimate& estimate) {
-  const int64_t wanted = estimate.memory.total - readProcessMemory().resident;
+  const int64_t wanted = estimate.memory.total - estimate.memory.pageable - readProcessMemory().resident;
   if (estimate.memory.available <= 0 || wanted <= estimate.memory.available) return std::nullopt;
   return fmt::format("the run will need about {}, and only {} more can be had here. {}", memoryText(estimate.memory),
                      megabytes(estimate.memory.available), remedies(config, estimate));

@@ -69,6 +69,13 @@ Result<void> checkData(const TrainingSetup& setup) {
   return {};
 }
 
+std::filesystem::path pageFolder(const Places& places, const SetupOptions& options) {
+  std::error_code code;
+  for (const std::filesystem::path& folder : {options.stateFolder, places.runs})
+    if (!folder.empty() && std::filesystem::is_directory(folder, code)) return folder;
+  return std::filesystem::temp_directory_path(code);
+}
+
 // What a start may ask for; used while the set-up is where it is.
 StartSupport startSupport(const TrainingSetup& setup, const Places& places, const SetupOptions& options) {
   constexpr uint64_t kCacheBytes = uint64_t{4} << 30;
@@ -335,7 +342,9 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
   if (auto exact = restoreExactMasters(setup, load); !exact) return exact.error();
 
   if (!options.optimizer) return setup;
-  Result<std::unique_ptr<Optimizer>> optimizer = makeOptimizer(setup.method->trainable(), optimizerSettingsOf(config));
+  OptimizerSettings optimizerSettings = optimizerSettingsOf(config);
+  if (config.flag("optim.paged")) optimizerSettings.pagedIn = pageFolder(places, options);
+  Result<std::unique_ptr<Optimizer>> optimizer = makeOptimizer(setup.method->trainable(), optimizerSettings);
   if (!optimizer) return optimizer.error();
   setup.optimizer = std::move(*optimizer);
   const int64_t steps = setup.plan.totalSteps();

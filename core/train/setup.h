@@ -30,6 +30,7 @@ struct SetupOptions {
   bool optimizer = true;  // false: nothing will be trained
   std::vector<std::string> labels;  // known classes, when the data is not read
   bool stateFollows = false;  // a checkpoint is loaded into the method next
+  std::filesystem::path stateFolder;  // for paged moments; empty: the runs folder, or that of temporary files
   int threads = 0;    // of an earlier life; 0: as the config says
   std::string computeDtype;  // of an earlier life; empty: as the config says
   const std::atomic<bool>* cancel = nullptr;

@@ -73,6 +73,7 @@ Result<void> TrainingLoop::prepare() {
 
   SetupOptions options;
   options.stateFollows = m_resumedFrom.has_value();
+  options.stateFolder = m_run.path();
   if (m_resumedFrom) {
     // The same bits need the same sums: what the first life chose by itself, later lives keep.
     if (m_config.integer("train.threads") == 0) options.threads = m_resumedFrom->contents.trainer.threads;

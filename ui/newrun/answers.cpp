@@ -142,6 +142,7 @@ RunEstimate readEstimate(const json& answer) {
   e.adapter = number(memory, "adapter");
   e.gradients = number(memory, "gradients");
   e.optimizer = number(memory, "optimizer");
+  e.pageable = number(memory, "pageable");
   e.activations = number(memory, "activations");
   e.logits = number(memory, "logits");
   e.total = number(memory, "total");

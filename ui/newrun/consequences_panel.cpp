@@ -302,7 +302,7 @@ void ConsequencesPanel::setEstimate(const RunEstimate& e) {
   add("weights", tr("Weights"), e.weights);
   add("adapter", tr("Adapter"), e.adapter);
   add("gradients", tr("Gradients"), e.gradients);
-  add("optimizer", tr("Moments"), e.optimizer);
+  add("optimizer", e.pageable > 0 ? tr("Moments (pageable)") : tr("Moments"), e.optimizer);
   add("activations", tr("Activations"), e.activations);
   add("logits", tr("Logits"), e.logits);
   m_memory->setParts(parts, e.available);

@@ -3,8 +3,14 @@
 #include <QtTest/QtTest>
 
 #include <ATen/Parallel.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmath>
+#include <csignal>
+#include <filesystem>
+#include <fstream>
 
 #include "core/optim/clip.h"
 #include "core/optim/registry.h"
@@ -34,6 +40,18 @@ std::unique_ptr<Optimizer> make(const std::vector<OptimizedParameter>& parameter
 
 void setGradient(const OptimizedParameter& p, double phase) {
   p.tensor.mutable_grad() = wave(p.tensor.sizes(), phase, p.tensor.scalar_type());
+}
+
+// Whether the tensor lies in a mapping of a file of that folder.
+bool isMapped(const at::Tensor& tensor, const std::filesystem::path& folder) {
+  const auto at = reinterpret_cast<uintptr_t>(tensor.data_ptr());
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    const auto begin = std::stoull(line, nullptr, 16), end = std::stoull(line.substr(line.find('-') + 1), nullptr, 16);
+    if (at >= begin && at < end)
+      return line.find(" rw-s ") != std::string::npos && line.find(folder.string()) != std::string::npos;
+  }
+  return false;
 }
 
 double worst(const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>(); }
@@ -250,6 +268,85 @@ class OptimSteps : public QObject {
       QCOMPARE(norm.error().where, std::string("layers.3.lora_B.weight"));
       QCOMPARE(p.tensor.grad()[0].item<double>(), 3.0);
     }
+  }
+
+  // Moments in a mapping of an unnamed file: the same bits, also after their pages were taken from the process, and nothing
+  // in the folder.
+  void pagedMomentsAreTheSameToTheBit_data() {
+    QTest::addColumn<QString>("name");
+    QTest::addRow("adamw") << "adamw";
+    QTest::addRow("sgd") << "sgd";
+  }
+  void pagedMomentsAreTheSameToTheBit() {
+    QFETCH(QString, name);
+    QTemporaryDir folder;
+    OptimizerSettings plain, paged;
+    plain.name = name.toStdString();
+    plain.momentum = plain.name == "sgd" ? 0.9 : 0;
+    plain.weightDecay = 0.01;
+    paged = plain;
+    paged.pagedIn = folder.path().toStdString();
+    const auto parameters = [] {
+      std::vector<OptimizedParameter> made{parameter("a", {300, 70}, 0.1, at::kFloat), parameter("b", {5}, 0.2, at::kDouble),
+                                           parameter("c", {9, 41}, 0.3, at::kFloat)};
+      made[2].tensor = made[2].tensor.detach().t().requires_grad_();  // lies the other way round, as GPT-2's weights do
+      return made;
+    };
+    const auto one = parameters(), two = parameters();
+    auto inMemory = make(one, plain), inFile = make(two, paged);
+    for (const OptimizedParameter& p : two) {
+      const MomentView view = inFile->moments(p.tensor);
+      for (const at::Tensor& moment : {view.first, view.second}) {
+        if (!moment.defined()) continue;
+        QVERIFY(isMapped(moment, paged.pagedIn));
+        QVERIFY(moment.strides() == p.tensor.strides() && moment.eq(0).all().item<bool>());
+      }
+    }
+    QVERIFY(!isMapped(inMemory->moments(one[0].tensor).first, paged.pagedIn));
+    QVERIFY(std::filesystem::is_empty(paged.pagedIn));
+    for (int step = 0; step < 4; ++step) {
+      for (const auto* set : {&one, &two})
+        for (const OptimizedParameter& p : *set) setGradient(p, step + 0.5);
+      inMemory->step(0.01);
+      inFile->step(0.01);
+      const at::Tensor first = inFile->moments(two[0].tensor).first;
+      const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+      const auto begin = (reinterpret_cast<uintptr_t>(first.data_ptr()) + page - 1) / page * page;
+      const auto end = (reinterpret_cast<uintptr_t>(first.data_ptr()) + first.nbytes()) / page * page;
+      QCOMPARE(madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED), 0);  // ordinary memory would read as 0
+      for (size_t i = 0; i < one.size(); ++i) QVERIFY(at::equal(one[i].tensor, two[i].tensor));
+    }
+    const auto left = inMemory->state(), right = inFile->state();
+    QCOMPARE(left.size(), right.size());
+    for (const auto& [key, value] : left) QVERIFY2(at::equal(value, right.at(key)), key.c_str());
+    // A state saved from the one goes on in the other, and outlives the optimizer that it came from.
+    auto again = make(parameters(), paged);
+    QVERIFY(again->loadState(left).ok());
+    inFile.reset();
+    for (const auto& [key, value] : right) QVERIFY2(at::equal(value, again->state().at(key)), key.c_str());
+  }
+
+  void noRoomForPagedMoments() {
+    auto p = parameter("a", {512, 512}, 0.1, at::kFloat);
+    OptimizerSettings settings;
+    settings.pagedIn = "/nowhere/at/all";
+    const auto absent = makeOptimizer({p}, settings);
+    QVERIFY(!absent && absent.error().where == "/nowhere/at/all");
+    QTemporaryDir folder;
+    settings.pagedIn = folder.path().toStdString();
+    // A limit on files' sizes stands for a disk that is full.
+    rlimit before{};
+    QCOMPARE(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit small{1 << 20, before.rlim_max};
+    QCOMPARE(setrlimit(RLIMIT_FSIZE, &small), 0);
+    const auto refused = makeOptimizer({p}, settings);
+    setrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, handler);
+    QVERIFY(!refused);
+    QVERIFY(refused.error().code == ErrorCode::Io && refused.error().hint.find("optim.paged") != std::string::npos);
+    QVERIFY(std::filesystem::is_empty(settings.pagedIn));
+    QVERIFY(makeOptimizer({p}, settings).ok());
   }
 
   void badSettingsAreRefused() {

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <csignal>
+#include <set>
 #include <thread>
 
 #include "core/config/step_size.h"
@@ -176,6 +177,28 @@ class TrainRuns : public QObject {
     const auto estimate = estimateRun(*a.config(), home.places, nullptr);
     QVERIFY(estimate.ok() && estimate->learningRate);
     QCOMPARE(*estimate->learningRate, rate);
+  }
+
+  // QLoRA's paged moments: the same bits, resumed or not, and nothing is left in the run's folder.
+  void pagedMomentsChangeNothing() {
+    Home home;
+    const RunFolder plain = home.run(), paged = home.run({"optim.paged=true"}), broken = home.run({"optim.paged=true"});
+    QVERIFY(!train(plain, home).error && !train(paged, home).error);
+    QVERIFY(adapterBytes(plain) == adapterBytes(paged));
+    QCOMPARE(trainUntil(broken, home, 4, Command::Stop).state, event::RunState::Stopped);
+    QVERIFY(!train(broken, home, true).error);
+    QVERIFY(adapterBytes(plain) == adapterBytes(broken));
+    const auto names = [](const RunFolder& run) {
+      std::set<std::string> found;
+      for (const auto& entry : std::filesystem::directory_iterator(run.path())) found.insert(entry.path().filename());
+      return found;
+    };
+    QVERIFY(names(plain) == names(paged));
+    const auto one = estimateRun(*plain.config(), home.places, nullptr), two = estimateRun(*paged.config(), home.places, nullptr);
+    QVERIFY(one.ok() && two.ok());
+    QCOMPARE(one->memory.pageable, int64_t{0});
+    QCOMPARE(two->memory.pageable, 8 * two->trainable);
+    QCOMPARE(one->memory.total, two->memory.total);
   }
 
   // More plain steps than the run has: a tenth of the run instead, and the log says so.

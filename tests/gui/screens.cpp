@@ -9,6 +9,7 @@
 #include <QRadioButton>
 #include <QTabWidget>
 #include <QTest>
+#include <QToolButton>
 
 #include "core/config/files.h"
 #include "core/config/method_texts.h"
@@ -113,6 +114,20 @@ int main(int argc, char** argv) {
       shoot(name);
     }
   }
+  // Everything unfolded, in a window as tall as it needs.
+  window.resize(usual.width(), 1500);
+  for (auto* fold : window.findChildren<QToolButton*>("publishedFold")) fold->setChecked(true);
+  for (const auto* method : {"qlora", "reflora", "lora_ga", "adalora"}) {
+    const QString name = QStringLiteral("method-open-") + method;
+    if (!only.isEmpty() && !name.contains(only)) continue;
+    newRun->draft()->set("method.name", method);
+    QTest::qWait(300);
+    for (auto* more : window.findChildren<QToolButton*>("more"))
+      if (more->isVisible()) more->setChecked(true);
+    QTest::qWait(300);
+    shoot(name);
+  }
+  for (auto* fold : window.findChildren<QToolButton*>("publishedFold")) fold->setChecked(false);
   window.resize(usual);
   newRun->draft()->set("method.name", "reflora");
   newRun->draft()->set("method.rank", 32);

@@ -117,10 +117,10 @@ void MethodCard::showCost() {
     m_trains->setText(tr("%1: here %2 parameters, %3% of the model, its head included")
                           .arg(rule, locale.toString(qlonglong(m_estimate->trainable)),
                                locale.toString(100 * share, 'f', share < 0.001 ? 4 : 2)));
-    m_memory->setText(tr("%1 for what trains: %2 of weights, %3 of gradients and %4 of moments")
-                          .arg(formatBytes(m_estimate->adapter + m_estimate->gradients + m_estimate->optimizer),
-                               formatBytes(m_estimate->adapter), formatBytes(m_estimate->gradients),
-                               formatBytes(m_estimate->optimizer)));
+    QStringList parts;
+    if (m_estimate->adapter > 0) parts << tr("%1 of new weights").arg(formatBytes(m_estimate->adapter));
+    parts << tr("%1 of gradients").arg(formatBytes(m_estimate->gradients)) << tr("%1 of moments").arg(formatBytes(m_estimate->optimizer));
+    m_memory->setText(tr("%1, beside %2 for the model").arg(parts.join(QStringLiteral(" + ")), formatBytes(m_estimate->weights)));
   } else {
     m_trains->setText(rule);
     m_memory->setText(tr("Choose a model and data to see it"));

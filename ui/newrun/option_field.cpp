@@ -14,6 +14,7 @@
 #include <QToolButton>
 #include <cmath>
 
+#include "core/config/method_parts.h"
 #include "ui/newrun/run_draft.h"
 #include "ui/shell/error_text.h"
 #include "ui/theme/theme.h"
@@ -24,8 +25,14 @@ namespace {
 constexpr int kTitleWidth = 168;
 constexpr int kNumberWidth = 128;
 
-// The value that stands for "nothing said" (0, "", []) and what that means, beside the field.
-QString unitText(const OptionSpec& option, const nlohmann::json& value) {
+// The value that stands for "nothing said" (0, "", [], a part of the method at auto) and what that means, beside the field.
+QString unitText(const OptionSpec& option, const nlohmann::json& value, const RunConfig& config) {
+  if (const auto part = partOfKey(option.key); part && value == "auto") {
+    const auto parts = partsOf(config);
+    for (const auto& choice : option.choices)
+      if (parts && choice.value == (*parts).*part) return "= " + translatedOption(choice.title);
+    return {};
+  }
   const bool nothing = (value.is_number() && value.get<double>() == 0) || (value.is_string() && value.empty()) ||
                        ((value.is_array() || value.is_object()) && value.empty());
   if (nothing && !option.emptyMeans.empty()) return "= " + translatedOption(option.emptyMeans);
@@ -41,6 +48,7 @@ OptionField::OptionField(RunDraft* draft, const OptionSpec& option, QWidget* par
   m_title->setFixedWidth(space::scaled(kTitleWidth));
   m_title->setToolTip(key());
   m_unit = new QLabel;
+  m_unit->setObjectName("unit:" + key());
   makeCaption(m_unit);
   m_error = new QLabel;
   m_error->setObjectName("error:" + key());
@@ -179,7 +187,7 @@ void OptionField::refresh() {
                        m_option.type == OptionType::Path;
     setEditorText(plain && value.is_string() ? QString::fromStdString(value.get<std::string>()) : m_draft->text(key()));
   }
-  m_unit->setText(unitText(m_option, value));
+  m_unit->setText(unitText(m_option, value, m_draft->config()));
   const bool changed = m_draft->isChanged(key());
   makeChanged(editor(), changed);
   m_revert->setVisible(changed);

@@ -54,18 +54,18 @@ PublishedPanel::PublishedPanel(RunDraft* draft, std::function<bool(const std::st
 
 PublishedPanel::~PublishedPanel() = default;
 
-RunDraft::Edits PublishedPanel::editsOf(const PublishedSettings& settings, QStringList& leftOut) const {
+RunDraft::Edits PublishedPanel::editsOf(const PublishedSettings& settings, QStringList& absent) const {
   RunConfig then = m_draft->config();
   (void)then.assign(publishedAssignments(settings, then));
   RunDraft::Edits edits;
   for (const auto& [key, text] : settings.values) {
     const auto* option = findOption(key);
     if (!option) continue;
-    const bool sites = option->key == "method.target_modules";
-    const auto targets = sites ? then.list(option->key) : std::vector<std::string>();
-    if (!applies(*option, then) || (sites && !std::all_of(targets.begin(), targets.end(), m_hasMatrix))) {
-      leftOut << optionTitle(*option);
-      continue;
+    if (!applies(*option, then)) continue;  // under what else is chosen: betas without Adam
+    if (option->key == "method.target_modules") {
+      for (const auto& target : then.list(option->key))
+        if (!m_hasMatrix(target)) absent << QString::fromStdString(target);
+      if (!absent.isEmpty()) continue;
     }
     if (then.value(key) != m_draft->config().value(key)) edits.emplace_back(QString::fromUtf8(key), then.value(key));
   }
@@ -95,15 +95,15 @@ void PublishedPanel::makeRows() {
     m_column->addWidget(line);
     m_rows.push_back({settings, changes, use});
     connect(use, &QPushButton::clicked, this, [this, settings] {
-      QStringList leftOut;
-      m_draft->setMany(editsOf(*settings, leftOut), tr("Use %1").arg(translatedOption(settings->title)));
+      QStringList absent;
+      m_draft->setMany(editsOf(*settings, absent), tr("Use %1").arg(translatedOption(settings->title)));
     });
   }
 }
 
 void PublishedPanel::showRow(const Row& row) const {
-  QStringList leftOut, shown, spoken;
-  const auto edits = editsOf(*row.settings, leftOut);
+  QStringList absent, shown, spoken;
+  const auto edits = editsOf(*row.settings, absent);
   RunConfig then = m_draft->config();
   for (const auto& [key, value] : edits) (void)then.set(key.toStdString(), value);
   for (const auto& [key, value] : edits) {
@@ -114,7 +114,7 @@ void PublishedPanel::showRow(const Row& row) const {
   }
   const QString title = translatedOption(row.settings->title);
   QStringList lines{shown.isEmpty() ? tr("This draft has these settings.") : shown.join(QStringLiteral(" · "))};
-  if (!leftOut.isEmpty()) lines << tr("Without a place in this run: %1.").arg(leftOut.join(QStringLiteral(", ")));
+  if (!absent.isEmpty()) lines << tr("The adapted matrices stay: this model has no %1.").arg(absent.join(QStringLiteral(", ")));
   if (*row.settings->note) lines << translatedOption(row.settings->note).toHtmlEscaped();
   if (*row.settings->unverified)
     lines << tr("From memory, not checked against the paper: %1.").arg(translatedOption(row.settings->unverified).toHtmlEscaped());
@@ -135,7 +135,7 @@ void PublishedPanel::refresh() {
   }
   setVisible(!m_rows.empty());
   m_list->setVisible(m_fold->isChecked());
-  m_fold->setText(tr("%n published setting(s)", nullptr, static_cast<int>(m_rows.size())));
+  m_fold->setText(m_rows.size() == 1 ? tr("Published settings") : tr("Published settings, %1").arg(m_rows.size()));
   m_fold->setIcon(icon(m_fold->isChecked() ? "chevron-up" : "chevron-down"));
   for (const Row& row : m_rows) showRow(row);
 }

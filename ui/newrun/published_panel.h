@@ -28,8 +28,9 @@ class PublishedPanel : public QWidget {
   struct Row;
   void makeRows();
   void showRow(const Row& row) const;
-  // The edits that the settings ask for, without those that this model or these other options have no place for.
-  RunDraft::Edits editsOf(const PublishedSettings& settings, QStringList& leftOut) const;
+  // The edits that the settings ask for. The adapted matrices stay when the model has not all that are named: those are
+  // added to `absent`.
+  RunDraft::Edits editsOf(const PublishedSettings& settings, QStringList& absent) const;
 
   RunDraft* m_draft;
   std::function<bool(const std::string&)> m_hasMatrix;

@@ -50,6 +50,23 @@ class OptionFormTest : public QObject {
     QVERIFY(!form.field("method.rank")->isVisible());
   }
 
+  // A part of the method that is left to it says which that is.
+  void partsLeftToTheMethodAreTold() {
+    RunDraft draft(nullptr);
+    OptionForm form(&draft);
+    form.showKeys({"method.base", "method.rule"});
+    form.show();
+    const auto told = [&](const char* key) { return form.findChild<QLabel*>(QStringLiteral("unit:") + key)->text(); };
+    draft.set("method.name", "qlora");
+    QCOMPARE(told("method.base"), QString("= NF4"));
+    QCOMPARE(told("method.rule"), QString("= Plain"));
+    draft.set("method.name", "reflora");
+    QCOMPARE(told("method.base"), QString("= As loaded"));
+    QCOMPARE(told("method.rule"), QString("= RefLoRA"));
+    draft.set("method.rule", "plain");
+    QVERIFY(told("method.rule").isEmpty());
+  }
+
   void typingMarksAndReverts() {
     RunDraft draft(nullptr);
     OptionForm form(&draft);

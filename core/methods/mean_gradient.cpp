@@ -18,17 +18,20 @@ class Tap : public torch::autograd::Function<Tap> {
  public:
   // `anchor` requires a gradient, so that the output does even where nothing before it trains.
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& output, const at::Tensor& input,
-                            const at::Tensor& /*anchor*/, const at::Tensor& sum) {
+                            const at::Tensor& /*anchor*/, const at::Tensor& sum, const LinearSite* site) {
     ctx->save_for_backward({input.detach()});
+    ctx->saved_data["site"] = reinterpret_cast<int64_t>(site);
     ctx->saved_data["sum"] = sum;  // not saved for backward: every pass changes it
     return output.view_as(output);
   }
   static variable_list backward(AutogradContext* ctx, const variable_list& gradients) {
     const at::Tensor& gradient = gradients[0];
-    if (!gradient.defined()) return {at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
-    at::Tensor sum = ctx->saved_data["sum"].toTensor();
-    sum.addmm_(gradient.to(sum.scalar_type()).t(), ctx->get_saved_variables()[0].to(sum.scalar_type()));
-    return {gradient, at::Tensor(), at::Tensor(), at::Tensor()};
+    if (gradient.defined()) {
+      const auto* site = reinterpret_cast<const LinearSite*>(ctx->saved_data["site"].toInt());
+      at::Tensor sum = ctx->saved_data["sum"].toTensor();
+      site->addWeightGradient(sum, ctx->get_saved_variables()[0], gradient);
+    }
+    return {gradient, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
@@ -37,7 +40,7 @@ class TapAdapter final : public SiteAdapter {
   explicit TapAdapter(at::Tensor sum) : m_sum(std::move(sum)), m_anchor(at::empty({0}, at::kFloat).requires_grad_()) {}
   at::Tensor forward(const LinearSite& site, const at::Tensor& x, ForwardContext&) const override {
     const at::Tensor output = site.baseForward(x);
-    return at::GradMode::is_enabled() ? Tap::apply(output, x, m_anchor, m_sum) : output;
+    return at::GradMode::is_enabled() ? Tap::apply(output, x, m_anchor, m_sum, &site) : output;
   }
   at::Tensor deltaWeight() const override { return {}; }
 

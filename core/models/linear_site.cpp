@@ -89,6 +89,26 @@ at::Tensor LinearSite::spread(const at::Tensor& x, const at::Tensor& b) const {
   return at::linear(x, b.to(x.scalar_type()));
 }
 
+void LinearSite::addWeightGradient(at::Tensor& sum, const at::Tensor& x, const at::Tensor& gradient) const {
+  const at::NoGradGuard noGrad;
+  const at::Tensor wide = gradient.to(sum.scalar_type());
+  switch (operation) {
+    case SiteOperation::Convolution: {
+      const int64_t s = convolution.stride, p = convolution.padding;
+      const auto parts = at::convolution_backward(wide, x.to(sum.scalar_type()), parameterOf(sum), at::OptionalIntArrayRef(),
+                                                  at::IntArrayRef{s, s}, at::IntArrayRef{p, p}, at::IntArrayRef{1, 1},
+                                                  false, at::IntArrayRef{0, 0}, 1, {false, true, false});
+      sum.add_(matrixOf(std::get<1>(parts)));
+      return;
+    }
+    case SiteOperation::Embedding:
+      sum.add_(at::embedding_dense_backward(wide, x, inFeatures, paddingRow, false).t());
+      return;
+    case SiteOperation::Linear: break;
+  }
+  sum.addmm_(wide.t(), x.to(sum.scalar_type()));
+}
+
 at::Tensor LinearSite::denseWeight() const {
   return coded.defined() ? kernels::dequantiseFourBit(coded, at::kFloat) : weight.detach();
 }

@@ -99,6 +99,8 @@ class LinearSite : public SiteShape {
   // to the site's own by b [out, n].
   at::Tensor through(const at::Tensor& x, const at::Tensor& matrix) const;
   at::Tensor spread(const at::Tensor& x, const at::Tensor& b) const;
+  // Adds to `sum` [out, in] the gradient of the weight, from baseForward()'s input and the gradient of its result.
+  void addWeightGradient(at::Tensor& sum, const at::Tensor& x, const at::Tensor& gradient) const;
   // The weight as a matrix [out, in], detached: `weight` as it is, or the values in float32 that its 4 bits stand for.
   at::Tensor denseWeight() const;
 };

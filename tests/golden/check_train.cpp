@@ -117,6 +117,12 @@ at::Tensor findParameter(const std::vector<OptimizedParameter>& parameters, cons
   malformed("a recorded parameter does not train here", name, "one of the method's parameters");
 }
 
+int64_t batchesOf(const Case& golden) {
+  const int64_t count = golden.get(golden.has("batch/pixel_values") ? "batch/pixel_values" : "batch/input_ids").size(0);
+  if (count < 1) malformed("the case has no batch", "0", "at least one");
+  return count;
+}
+
 OptimizerSettings optimizerOf(const nlohmann::json& meta, double& learningRate) {
   if (!meta.contains("optimizer") || !meta["optimizer"].is_object())
     malformed("the case has no optimizer", "nothing", "an object");
@@ -164,8 +170,7 @@ class TrainingCheck {
     const std::string groups = golden.meta().contains("optimizer") ? text(golden.meta()["optimizer"], "groups") : "";
     if (groups.empty() || groups.find("one group") != std::string::npos)
       for (auto& p : m_parameters) p.decay = true;
-    m_batches = golden.get(golden.has("batch/pixel_values") ? "batch/pixel_values" : "batch/input_ids").size(0);
-    if (m_batches < 1) malformed("the case has no batch", "0", "at least one");
+    m_batches = batchesOf(golden);
     m_losses = golden.get("losses").to(at::kDouble);
     // A loss before each step, and after the last where the recording has one more.
     m_steps = m_losses.size(0) - 1;
@@ -389,7 +394,7 @@ NotBuilt checkTraining(const Case& golden, Findings& findings) {
   auto method = makeMethod(wanted.settings);
   if (!method) throw ErrorException(method.error());
   StartSupport support;
-  support.batches = golden.get("batch/input_ids").size(0);
+  support.batches = batchesOf(golden);
   support.batch = [&](int64_t index) {
     return pack(readBatch(golden, "batch/", index), opened.model->head(), opened.model->numLabels());
   };

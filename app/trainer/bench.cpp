@@ -107,12 +107,12 @@ int runBench(CommandContext& context, const BenchArguments& arguments) {
   load.head = rows->labelled ? HeadKind::SequenceClassification : HeadKind::CausalLm;
   Result<const MethodEntry*> entry = findMethod(arguments.method);
   if (!entry) return context.fail(entry.error());
-  load.keepFloat32 = !(*entry)->lowRank;
+  load.keepFloat32 = (*entry)->kind() == MethodKind::Full;
   MethodSettings settings;
   settings.name = arguments.method;
   settings.rank = arguments.rank > 0 ? arguments.rank : defaults.rank;
   settings.alpha = arguments.alpha;
-  if ((*entry)->lowRank) settings.targetModules = arguments.targets.empty() ? defaults.targets : arguments.targets;
+  if ((*entry)->kind() != MethodKind::Full) settings.targetModules = arguments.targets.empty() ? defaults.targets : arguments.targets;
   Result<std::unique_ptr<Method>> method = makeMethod(settings);
   if (!method) return context.fail(method.error());
   Result<std::unique_ptr<Model>> model = loadBaseModel(*folder, load, **method);

@@ -20,7 +20,7 @@ nlohmann::json publishedDocuments(const std::string& method) {
 }
 
 nlohmann::json methodDocument(const MethodEntry& entry) {
-  nlohmann::json document = {{"name", entry.name}, {"title", entry.title}, {"low_rank", entry.lowRank},
+  nlohmann::json document = {{"name", entry.name}, {"title", entry.title}, {"low_rank", entry.lowRank()},
                              {"published", publishedDocuments(entry.name)}};
   if (const MethodText* text = methodText(entry.name))
     document.update({{"paper", text->citation}, {"group", methodGroupText(text->group).title},
@@ -69,7 +69,7 @@ void addMethodsCommand(CLI::App& root, CommandContext& context) {
     table.rightAligned = {2};
     for (const MethodEntry& entry : methodEntries()) {
       const MethodText* text = methodText(entry.name);
-      table.rows.push_back({entry.name, entry.title, entry.lowRank ? formatNumber(entry.effectiveScale(8, 16)) : "–",
+      table.rows.push_back({entry.name, entry.title, entry.lowRank() ? formatNumber(entry.effectiveScale(8, 16)) : "–",
                             text ? text->citation : ""});
     }
     context.print(methodsDocument(), table);

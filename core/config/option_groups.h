@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "core/config/method_kind.h"
 #include "core/config/option_spec.h"
 
 namespace rankscope::options {
@@ -14,11 +15,14 @@ std::vector<OptionSpec> methodOptions();
 std::vector<OptionSpec> startOptions();
 std::vector<OptionSpec> ruleOptions();
 std::vector<OptionSpec> baseOptions();
+std::vector<OptionSpec> insertedOptions();
 std::vector<OptionSpec> optimOptions();
 std::vector<OptionSpec> trainOptions();
 
 // Conditions used by several groups. A negated condition takes in methods that are added later.
-inline AppliesWhen lowRank() { return {"method.name", {"full"}, true}; }
+inline AppliesWhen lowRank() { return {"method.name", methodsWithoutFactors(), true}; }
+inline AppliesWhen methodIsNot(std::vector<std::string> names) { return {"method.name", std::move(names), true}; }
+inline AppliesWhen methodIs(std::vector<std::string> names) { return {"method.name", std::move(names)}; }
 inline AppliesWhen generative() { return {"data.task", {"causal_lm", "instruction", "multiple_choice"}}; }
 inline AppliesWhen labelled() { return {"data.task", {"classification", "regression"}}; }
 

@@ -27,7 +27,8 @@ const std::vector<OptionSpec>& optionTable() {
   static const std::vector<OptionSpec> table = [] {
     std::vector<OptionSpec> all;
     for (auto* group : {options::runOptions, options::modelOptions, options::dataOptions, options::methodOptions,
-                        options::startOptions, options::ruleOptions, options::baseOptions, options::optimOptions, options::trainOptions}) {
+                        options::startOptions, options::ruleOptions, options::baseOptions, options::insertedOptions,
+                        options::optimOptions, options::trainOptions}) {
       std::vector<OptionSpec> rows = group();
       std::move(rows.begin(), rows.end(), std::back_inserter(all));
     }

@@ -12,6 +12,7 @@
 
 #include "core/config/files.h"
 #include "core/config/json_text.h"
+#include "core/config/edited_positions.h"
 #include "core/config/method_parts.h"
 #include "core/config/run_config.h"
 #include "core/config/step_size.h"
@@ -191,6 +192,9 @@ class Checker {
   }
 
   void checkMethodParts() {
+    if (usable("method.positions"))
+      if (const auto positions = readPositions(m_config.str("method.positions")); !positions)
+        m_issues.push_back({"method.positions", positions.error()});
     const auto parts = partsOf(m_config);
     if (!parts || !usable("method.form") || !usable("method.init") || !usable("method.rule") ||
         !usable("method.scaling") || !usable("method.base"))

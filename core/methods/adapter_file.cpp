@@ -212,6 +212,7 @@ Result<AdapterFile> readAdapter(const fs::path& path, std::optional<double> alph
   Result<std::map<std::string, at::Tensor>> tensors = readTensors(weights);
   if (!tensors) return tensors.error();
   adapter.tensors = std::move(*tensors);
+  if (methodKind(adapter.settings.name) != MethodKind::LowRank) return adapter;
   Result<std::map<std::string, int64_t>> ranks = ranksOf(adapter.tensors, weights);
   if (!ranks) return ranks.error();
   if (auto agree = checkKind(adapter, configured, path); !agree) return agree.error();
@@ -327,18 +328,16 @@ Result<void> checkAdapterFits(const fs::path& path, const std::vector<SiteShape>
   return {};
 }
 
-Result<void> fitAdapter(AdapterFile& adapter, const Model& model) {
-  std::vector<std::string> own;
-  for (const LinearSite* site : model.sites()) own.push_back(site->name);
-  Result<std::map<std::string, std::string>> names = modelNames(sitesOf(adapter.tensors), own);
-  if (!names) return names.error();
-  renameSites(adapter, *names);
-  fitTargets(adapter, model);
+namespace {
 
+bool isHead(const Model& model, const std::string& name) {
   const std::vector<std::string> head = model.headParameters();
-  const auto isHead = [&](const std::string& name) { return std::find(head.begin(), head.end(), name) != head.end(); };
-  MethodSettings& settings = adapter.settings;
-  // PEFT lists every name a head may have ("classifier", "score"); those that the model lacks or trains anyway go.
+  return std::find(head.begin(), head.end(), name) != head.end();
+}
+
+// PEFT lists every name a head may have ("classifier", "score"); those that the model lacks or trains anyway go.
+void pruneSavedModules(MethodSettings& settings, const Model& model) {
+  const std::vector<std::string> head = model.headParameters();
   auto& saved = settings.modulesToSave;
   saved.erase(std::remove_if(saved.begin(), saved.end(),
                              [&](const std::string& module) {
@@ -352,10 +351,42 @@ Result<void> fitAdapter(AdapterFile& adapter, const Model& model) {
                                return !known || std::any_of(head.begin(), head.end(), inside);
                              }),
               saved.end());
+}
+
+// A head that the adapter lacks stays the model's.
+void completeHead(AdapterFile& adapter, const Model& model) {
+  const std::vector<std::string> head = model.headParameters();
+  std::vector<std::string> kept;
+  for (const std::string& name : head)
+    if (!adapter.tensors.count(name)) {
+      adapter.tensors[name] = model.parameters().at(name).detach().to(at::kFloat);
+      kept.push_back(name);
+    }
+  if (!kept.empty())
+    adapter.remarks.push_back(fmt::format("not in the adapter, kept as the base model has them: {}", listed(kept)));
+}
+
+}  // namespace
+
+Result<void> fitAdapter(AdapterFile& adapter, const Model& model) {
+  pruneSavedModules(adapter.settings, model);
+  if (methodKind(adapter.settings.name) != MethodKind::LowRank) {
+    completeHead(adapter, model);
+    return {};
+  }
+  std::vector<std::string> own;
+  for (const LinearSite* site : model.sites()) own.push_back(site->name);
+  Result<std::map<std::string, std::string>> names = modelNames(sitesOf(adapter.tensors), own);
+  if (!names) return names.error();
+  renameSites(adapter, *names);
+  fitTargets(adapter, model);
   dropUnchangedEmbeddings(adapter, model);
+
+  MethodSettings& settings = adapter.settings;
+  auto& saved = settings.modulesToSave;
   std::vector<std::string> strangers;
   for (const auto& [name, tensor] : adapter.tensors) {
-    if (!siteOf(name).empty() || isHead(name)) continue;
+    if (!siteOf(name).empty() || isHead(model, name)) continue;
     if (!model.parameters().contains(name)) {
       strangers.push_back(name);
       continue;
@@ -378,14 +409,7 @@ Result<void> fitAdapter(AdapterFile& adapter, const Model& model) {
                  listed(strangers),
                  "factors, the task head, biases and saved modules of this model",
                  "Check the base model and the task."};
-  std::vector<std::string> kept;
-  for (const std::string& name : head)
-    if (!adapter.tensors.count(name)) {
-      adapter.tensors[name] = model.parameters().at(name).detach().to(at::kFloat);
-      kept.push_back(name);
-    }
-  if (!kept.empty())
-    adapter.remarks.push_back(fmt::format("not in the adapter, kept as the base model has them: {}", listed(kept)));
+  completeHead(adapter, model);
   return {};
 }
 

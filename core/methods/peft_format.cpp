@@ -9,6 +9,7 @@
 #include "core/config/json_text.h"
 #include "core/io/safetensors_writer.h"
 #include "core/methods/adapter_file.h"
+#include "core/methods/inserted_file.h"
 #include "core/methods/registry.h"
 #include "core/methods/site_selection.h"
 
@@ -150,17 +151,13 @@ Result<void> readPissa(const std::string& start, MethodSettings& s) {
 
 }  // namespace
 
-json peftConfig(const PeftConfigInput& input) {
-  const MethodSettings& s = input.settings;
-  const double alphaFactor =
-      input.rootScaling ? std::sqrt(static_cast<double>(input.rankFactor)) : static_cast<double>(input.rankFactor);
+json commonPeftConfig(const MethodSettings& settings, const Model& model, const std::string& basePath) {
   json config = json::object();  // nlohmann sorts the keys
-  config["peft_type"] = "LORA";
   config["auto_mapping"] = nullptr;
-  config["base_model_name_or_path"] = input.basePath;
+  config["base_model_name_or_path"] = basePath;
   config["revision"] = nullptr;
   config["inference_mode"] = true;
-  switch (input.model.head()) {
+  switch (model.head()) {
     case HeadKind::CausalLm: config["task_type"] = "CAUSAL_LM"; break;
     case HeadKind::SequenceClassification: config["task_type"] = "SEQ_CLS"; break;
     case HeadKind::TokenSpan: config["task_type"] = "QUESTION_ANS"; break;
@@ -168,6 +165,19 @@ json peftConfig(const PeftConfigInput& input) {
     case HeadKind::ImageClassification: config["task_type"] = nullptr; break;
     case HeadKind::None: config["task_type"] = "FEATURE_EXTRACTION"; break;
   }
+  std::vector<std::string> whole = headModules(model);
+  for (const std::string& module : settings.modulesToSave)
+    if (std::find(whole.begin(), whole.end(), module) == whole.end()) whole.push_back(module);
+  config["modules_to_save"] = whole.empty() ? json(nullptr) : json(whole);
+  return config;
+}
+
+json peftConfig(const PeftConfigInput& input) {
+  const MethodSettings& s = input.settings;
+  const double alphaFactor =
+      input.rootScaling ? std::sqrt(static_cast<double>(input.rankFactor)) : static_cast<double>(input.rankFactor);
+  json config = commonPeftConfig(s, input.model, input.basePath);
+  config["peft_type"] = "LORA";
   config["r"] = s.rank * input.rankFactor;
   config["lora_alpha"] = wholeOrReal(s.alpha * alphaFactor);
   config["lora_dropout"] = s.dropout;
@@ -202,10 +212,6 @@ json peftConfig(const PeftConfigInput& input) {
       config["layers_to_transform"] = numbers;
     }
   }
-  std::vector<std::string> whole = headModules(input.model);
-  for (const std::string& module : s.modulesToSave)
-    if (std::find(whole.begin(), whole.end(), module) == whole.end()) whole.push_back(module);
-  config["modules_to_save"] = whole.empty() ? json(nullptr) : json(whole);
   config["rank_pattern"] = json::object();
   for (const auto& [pattern, rank] : s.rankPattern) config["rank_pattern"][pattern] = rank * input.rankFactor;
   config["alpha_pattern"] = json::object();
@@ -239,12 +245,13 @@ std::string plainPeftName(const std::string& name) {
 Result<MethodSettings> settingsFromPeftConfig(const json& config) {
   if (!config.is_object())
     return badConfig("", config.type_name(), "an object", "Give the file that PEFT or this program wrote.");
+  if (describesModules(config)) return settingsFromModulesConfig(config);
   const auto type = config.find("peft_type");
   const bool adaLora = type != config.end() && *type == "ADALORA";
   if (type == config.end() || (*type != "LORA" && !adaLora))
     return badConfig("peft_type", type == config.end() ? "nothing" : type->dump(), "LORA or ADALORA",
-                     "Only adapters of LoRA, rsLoRA (RoRA), DoRA and AdaLoRA can be loaded; merge others into their base "
-                     "model with PEFT.");
+                     "Only adapters of LoRA, rsLoRA (RoRA), DoRA, AdaLoRA and prefix tuning can be loaded; merge others "
+                     "into their base model with PEFT.");
   for (const char* key : kForeignSwitches)
     if (auto found = config.find(key); found != config.end() && isSet(*found))
       return badConfig(key, found->dump(), "off", "This kind of adapter is not built here; use LoRA, rsLoRA, DoRA or AdaLoRA.");

@@ -12,6 +12,9 @@ namespace rankscope {
 
 inline constexpr const char* kPeftPrefix = "base_model.model.";
 
+// What every adapter's config says: base model, task, modules saved whole.
+nlohmann::json commonPeftConfig(const MethodSettings& settings, const Model& model, const std::string& basePath);
+
 struct PeftConfigInput {
   const MethodSettings& settings;
   const Model& model;

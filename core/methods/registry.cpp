@@ -1,6 +1,8 @@
 #include "core/methods/registry.h"
 
+#include "core/methods/bitfit.h"
 #include "core/methods/full.h"
+#include "core/methods/inserted.h"
 #include "core/methods/low_rank.h"
 #include "core/models/registry.h"
 
@@ -11,6 +13,8 @@ namespace {
 SiteCost fullCost(const MethodSettings&, const SiteShape& site, int64_t) {
   return {site.outFeatures * site.inFeatures + (site.hasBias ? site.outFeatures : 0)};
 }
+SiteCost biasCost(const MethodSettings&, const SiteShape& site, int64_t) { return {site.hasBias ? site.outFeatures : 0}; }
+SiteCost noCost(const MethodSettings&, const SiteShape&, int64_t) { return {}; }
 double noScale(const MethodSettings&, int64_t, double) { return 1.0; }
 
 SiteCost lowRankCost(const MethodSettings& settings, const SiteShape& site, int64_t rank) {
@@ -39,7 +43,11 @@ double lowRankScale(const MethodSettings& settings, int64_t rank, double alpha) 
 }
 
 MethodEntry lowRank(const char* name, const char* title, const char* paper) {
-  return {name, title, paper, true, makeLowRank, lowRankCost, lowRankScale};
+  return {name, title, paper, makeLowRank, lowRankCost, lowRankScale};
+}
+
+MethodEntry inserted(const char* name, const char* title, const char* paper) {
+  return {name, title, paper, makeInserted, noCost, noScale};
 }
 
 MethodSettings presetOf(const MethodEntry& entry) {
@@ -63,7 +71,7 @@ double MethodEntry::effectiveScale(int64_t rank, double alpha) const { return sc
 // THE list of methods. Parts of the low-rank ones: core/config/method_parts.cpp.
 const std::vector<MethodEntry>& methodEntries() {
   static const std::vector<MethodEntry> entries{
-      {"full", "Full fine-tuning", "every parameter, AdamW", false, makeFull, fullCost, noScale},
+      {"full", "Full fine-tuning", "every parameter, AdamW", makeFull, fullCost, noScale},
       lowRank("lora", "LoRA", "Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, ICLR 2022"),
       lowRank("rora", "RoRA",
               "Liu et al., RoRA: Efficient Fine-Tuning of LLM with Reliability Optimization for Rank Adaptation, 2025"),
@@ -88,6 +96,21 @@ const std::vector<MethodEntry>& methodEntries() {
       lowRank("nora", "NoRA", "Li et al., On the Crucial Role of Initialization for Matrix Factorization, ICLR 2025"),
       lowRank("nora_plus", "NoRA+",
               "Li et al., On the Crucial Role of Initialization for Matrix Factorization, ICLR 2025 (preconditioned)"),
+      {"bitfit", "BitFit",
+       "Ben Zaken et al., BitFit: Simple Parameter-efficient Fine-tuning for Transformer-based Masked Language-models, ACL 2022",
+       makeBitFit, biasCost, noScale},
+      inserted("houlsby", "Houlsby adapters", "Houlsby et al., Parameter-Efficient Transfer Learning for NLP, ICML 2019"),
+      inserted("pfeiffer", "Pfeiffer adapters",
+               "Pfeiffer et al., AdapterFusion: Non-Destructive Task Composition for Transfer Learning, EACL 2021"),
+      inserted("parallel", "Parallel adapters",
+               "He et al., Towards a Unified View of Parameter-Efficient Transfer Learning, ICLR 2022"),
+      inserted("llm_series", "Series adapters at linear maps",
+               "Hu et al., LLM-Adapters: An Adapter Family for Parameter-Efficient Fine-Tuning of Large Language Models, EMNLP 2023"),
+      inserted("llm_parallel", "Parallel adapters at linear maps",
+               "Hu et al., LLM-Adapters: An Adapter Family for Parameter-Efficient Fine-Tuning of Large Language Models, EMNLP 2023"),
+      inserted("prefix", "Prefix tuning", "Li and Liang, Prefix-Tuning: Optimizing Continuous Prompts for Generation, ACL 2021"),
+      inserted("loreft", "LoReFT", "Wu et al., ReFT: Representation Finetuning for Language Models, NeurIPS 2024"),
+      inserted("direft", "DiReFT", "Wu et al., ReFT: Representation Finetuning for Language Models, NeurIPS 2024"),
   };
   return entries;
 }

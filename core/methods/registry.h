@@ -1,4 +1,5 @@
 #pragma once
+#include "core/config/method_kind.h"
 #include "core/methods/method.h"
 
 namespace rankscope {
@@ -17,12 +18,14 @@ struct MethodEntry {
   std::string name;   // "reflora": the value of method.name
   std::string title;  // "RefLoRA"
   std::string paper;  // citation, one line
-  bool lowRank = true;
   std::unique_ptr<Method> (*make)(MethodSettings settings);
   // Under settings whose options may have chosen other parts than the preset's.
   SiteCost (*costAtSite)(const MethodSettings& settings, const SiteShape& site, int64_t rank);
   // Factor on BA that `rank` and `alpha` give: alpha/r, alpha/sqrt(r), 1.
   double (*scale)(const MethodSettings& settings, int64_t rank, double alpha);
+
+  MethodKind kind() const { return methodKind(name); }
+  bool lowRank() const { return kind() == MethodKind::LowRank; }
 
   // Of the preset itself.
   int64_t countAtSite(int64_t outFeatures, int64_t inFeatures, bool hasBias, int64_t rank) const;

@@ -20,6 +20,7 @@ struct PackedBatch {
   // Answer span: [S, 2] int64, first and last token counted from the sequence's start, negative where there is none.
   at::Tensor labels;
   std::vector<int64_t> starts;  // S + 1 boundaries, starts[0] = 0, starts[S] = T
+  std::vector<int64_t> prompts;  // [S] tokens of each sequence that come before its answer; empty: all of them
 
   int64_t tokens() const { return starts.empty() ? 0 : starts.back(); }
   int64_t sequences() const { return starts.empty() ? 0 : static_cast<int64_t>(starts.size()) - 1; }

@@ -52,6 +52,8 @@ class CausalModel : public Model {
                        ForwardContext& context) const = 0;
   virtual at::Tensor finalNorm(const Stream& stream) const = 0;
 
+  InsertionPlaces preNormPlaces(const std::string& blocks) const;
+
   // Called by a family at the end of its rebind(), whose embedding has this name.
   void bindHead(const std::string& embedding);
   bool usesCache() const { return m_head == HeadKind::CausalLm; }
@@ -65,9 +67,10 @@ class CausalModel : public Model {
  private:
   void requireHead() const;
   // The rotary tables of a pass; undefined without them.
-  std::pair<at::Tensor, at::Tensor> tables(const PackedBatch& batch) const;
+  std::pair<at::Tensor, at::Tensor> tables(const at::Tensor& positions, const std::vector<int64_t>& starts) const;
   Stream runBlocks(const PackedBatch& batch, ForwardContext& context, const at::Tensor& rows,
                    std::vector<at::Tensor>* states);
+  Stream edited(size_t layer, Stream out, const InsertedPass& pass, ForwardContext& context) const;
   at::Tensor rowLogits(const at::Tensor& hidden) const;
   void check(const PackedBatch& batch) const;
 

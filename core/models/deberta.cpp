@@ -187,6 +187,8 @@ class DebertaModel final : public EncoderModel {
   }
 
   // The rows of the table that the batch's distances reach, and where each pair finds its own among them.
+  bool takesPrefix() const override { return false; }
+
   Relative relative(const PackedBatch& batch) const override {
     if (!usesPositions()) return {};
     const auto rows = distanceRows(m_settings, longestSequence(batch.starts));

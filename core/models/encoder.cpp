@@ -208,15 +208,35 @@ RelativeSpec EncoderModel::attentionSpec(ForwardContext& context) const {
   return spec;
 }
 
-at::Tensor EncoderModel::join(const at::Tensor& x, const at::Tensor& residual, const NormWeights& norm,
-                              ForwardContext& context) const {
+InsertionPlaces EncoderModel::insertionPlaces() const {
+  InsertionPlaces places;
+  for (const EncoderBlock& block : m_blocks) places.blocks.push_back(block.prefix.substr(0, block.prefix.size() - 1));
+  places.attention = "attention.output.adapters";
+  places.feedForward = "output.adapters";
+  places.postNorm = true;
+  if (takesPrefix()) {
+    places.keyValueHeads = m_sizes.heads;
+    places.headDim = m_sizes.hidden / m_sizes.heads;
+  }
+  return places;
+}
+
+at::Tensor EncoderModel::join(SubLayer part, size_t layer, const at::Tensor& x, const at::Tensor& residual,
+                              const NormWeights& norm, ForwardContext& context) const {
+  if (insertion && insertion->follows(part, layer)) {
+    const auto normed = [&](const at::Tensor& sum) {
+      return kernels::addLayerNorm(sum, {}, norm.weight, norm.bias, m_sizes.eps);
+    };
+    const auto h = insertion->behind(part, layer, dropped(x, m_sizes.hiddenDropout, context), residual, normed);
+    return kernels::addLayerNorm(h, residual, norm.weight, norm.bias, m_sizes.eps);
+  }
   const double p = context.training ? m_sizes.hiddenDropout : 0;
   return kernels::addLayerNorm(x, residual, norm.weight, norm.bias, m_sizes.eps, p, maskSeed(context),
                                context.nextPlace++);
 }
 
 at::Tensor EncoderModel::attend(const EncoderBlock& block, const at::Tensor& in, const PackedBatch& batch,
-                                const Relative&, ForwardContext& context) const {
+                                const Relative& relative, ForwardContext& context) const {
   const auto qkv = block.qkv.forward(in, context);
   const auto own = attentionSpec(context);
   kernels::AttentionSpec spec;
@@ -226,7 +246,10 @@ at::Tensor EncoderModel::attend(const EncoderBlock& block, const at::Tensor& in,
   spec.dropoutP = own.dropoutP;
   spec.seed = own.seed;
   spec.place = own.place;
-  return kernels::packedAttention(qkv, batch.starts, {}, {}, spec);
+  if (!relative.layout) return kernels::packedAttention(qkv, batch.starts, {}, {}, spec);
+  const auto& layout = *relative.layout;
+  return layout.real(
+      kernels::packedAttention(layout.extended(qkv, relative.prefix), layout.starts(), {}, {}, spec));
 }
 
 at::Tensor EncoderModel::runBlock(size_t index, const at::Tensor& in, const PackedBatch& batch,
@@ -238,9 +261,11 @@ at::Tensor EncoderModel::runBlock(size_t index, const at::Tensor& in, const Pack
     mixed = mixed.index_select(0, rows);
     residual = residual.index_select(0, rows);
   }
-  const auto attended = join(block.attentionOut->forward(mixed, context), residual, block.attentionNorm, context);
+  const auto attended = join(SubLayer::Attention, index, block.attentionOut->forward(mixed, context), residual,
+                             block.attentionNorm, context);
   const auto inner = activate(m_sizes.activation, block.inner->forward(attended, context));
-  const auto out = join(block.out->forward(inner, context), attended, block.outNorm, context);
+  const auto out =
+      join(SubLayer::FeedForward, index, block.out->forward(inner, context), attended, block.outNorm, context);
   return finishBlock(index, in, out, batch, rows, context);
 }
 
@@ -263,21 +288,39 @@ at::Tensor EncoderModel::embed(const PackedBatch& batch, ForwardContext& context
 }
 
 // `rows`: the tokens whose last output anyone reads; undefined for all.
-at::Tensor EncoderModel::runBlocks(const PackedBatch& batch, ForwardContext& context, const at::Tensor& rows,
+at::Tensor EncoderModel::runBlocks(const PackedBatch& given, ForwardContext& context, const at::Tensor& rows,
                                    std::vector<at::Tensor>* states) {
+  const int64_t prefix = prefixLength();
+  const PackedBatch batch = behindPrefix(given, prefix);
   checkBatch(batch, m_vocabSize, m_sizes.maxPositions);
   const auto x = embed(batch, context);
   if (states) states->push_back(x);
   const auto extra = relative(batch);
   const auto last = m_blocks.size() - 1;
-  const auto block = [this, batch, index = extra.index, rows, last](size_t i, const std::vector<at::Tensor>& in,
-                                                                    ForwardContext& own) {
-    const Relative given{{in.begin() + 1, in.end()}, index};
-    return std::vector<at::Tensor>{runBlock(i, in[0], batch, given, i == last ? rows : at::Tensor(), own)};
+  const auto inserted = beginInsertion(given, promptLengths(given));
+  std::shared_ptr<const PrefixLayout> layout;
+  if (prefix > 0) layout = std::make_shared<PrefixLayout>(prefix, given);
+  auto shared = extra.tables;
+  shared.insert(shared.end(), inserted.tracked.begin(), inserted.tracked.end());
+  // An edit of the last block's output counts rows of the whole batch.
+  const bool narrow = rows.defined() && !(insertion && insertion->edits(last));
+  const auto block = [this, batch, index = extra.index, wanted = narrow ? rows : at::Tensor(), last, layout,
+                      constants = inserted.constants, tables = static_cast<int64_t>(extra.tables.size())](
+                         size_t i, const std::vector<at::Tensor>& in, ForwardContext& own) {
+    const InsertedPass pass{{in.begin() + 1 + tables, in.end()}, constants};
+    const Relative reads{{in.begin() + 1, in.begin() + 1 + tables}, index, layout,
+                         layout ? insertion->prefix(i, pass) : at::Tensor()};
+    auto out = runBlock(i, in[0], batch, reads, i == last ? wanted : at::Tensor(), own);
+    if (insertion && insertion->edits(i))
+      if (const at::Tensor chosen = insertion->editedRows(pass); chosen.numel() > 0)
+        out = out.index_add(0, chosen, insertion->edit(i, out.index_select(0, chosen), pass, own));
+    return std::vector<at::Tensor>{out};
   };
   std::function<void(const std::vector<at::Tensor>&)> seen;
   if (states) seen = [states](const std::vector<at::Tensor>& state) { states->push_back(state.front()); };
-  return throughBlocks(m_blocks.size(), {x}, extra.tables, gradientCheckpointing, context, block, seen).front();
+  const auto out =
+      throughBlocks(m_blocks.size(), {x}, shared, gradientCheckpointing, context, block, seen).front();
+  return rows.defined() && !narrow ? out.index_select(0, rows) : out;
 }
 
 at::Tensor EncoderModel::hidden(const PackedBatch& batch, ForwardContext& context) {

@@ -66,6 +66,7 @@ class EncoderModel : public Model {
 
   const char* family() const override { return m_family.c_str(); }
   void rebind() override;
+  InsertionPlaces insertionPlaces() const override;
   std::vector<std::string> headParameters() const override { return m_taskHead.trainedNames(m_report); }
   at::Tensor hidden(const PackedBatch& batch, ForwardContext& context) override;
   std::vector<at::Tensor> hiddenStates(const PackedBatch& batch, ForwardContext& context) override;
@@ -78,11 +79,15 @@ class EncoderModel : public Model {
   struct Relative {
     std::vector<at::Tensor> tables;
     at::Tensor index;
+    std::shared_ptr<const PrefixLayout> layout{};  // with a prefix: where its rows lie, and this layer's
+    at::Tensor prefix{};
   };
 
   virtual void planMore(WeightPlan&) const {}  // parameters of the encoder behind its blocks
   virtual void bindMore() {}
   virtual Relative relative(const PackedBatch&) const { return {}; }
+  // Whether the attention takes keys and values that belong to no token.
+  virtual bool takesPrefix() const { return true; }
   // [T, hidden] -> [T, hidden], ahead of the attention's output map.
   virtual at::Tensor attend(const EncoderBlock& block, const at::Tensor& in, const PackedBatch& batch,
                             const Relative& relative, ForwardContext& context) const;
@@ -93,8 +98,8 @@ class EncoderModel : public Model {
   }
   // Heads, scale and dropout of this pass; counts a place when there is dropout.
   RelativeSpec attentionSpec(ForwardContext& context) const;
-  // norm(dropout(x) + residual)
-  at::Tensor join(const at::Tensor& x, const at::Tensor& residual, const NormWeights& norm,
+  // norm(dropout(x) + residual), with what is inserted behind the sub-layer.
+  at::Tensor join(SubLayer part, size_t layer, const at::Tensor& x, const at::Tensor& residual, const NormWeights& norm,
                   ForwardContext& context) const;
 
   EncoderNames m_names;

@@ -126,6 +126,7 @@ class Gpt2Model final : public CausalModel {
   }
 
   const char* family() const override { return "gpt2"; }
+  InsertionPlaces insertionPlaces() const override { return preNormPlaces("transformer.h."); }
 
   void rebind() override {
     bindSites();
@@ -154,9 +155,11 @@ class Gpt2Model final : public CausalModel {
       mixed = mixed.index_select(0, rows);
       x = x.index_select(0, rows);
     }
-    x = x + dropped(block.attentionOut->forward(mixed, context), m_sizes.residualDropout, context);
+    const auto attended = dropped(block.attentionOut->forward(mixed, context), m_sizes.residualDropout, context);
+    x = x + behind(SubLayer::Attention, layer, attended, x);
     const auto inner = activate(m_sizes.activation, block.inner->forward(norm(x, block.second), context));
-    return {x, dropped(block.innerOut->forward(inner, context), m_sizes.residualDropout, context)};
+    const auto out = dropped(block.innerOut->forward(inner, context), m_sizes.residualDropout, context);
+    return {x, behind(SubLayer::FeedForward, layer, out, x)};
   }
 
   at::Tensor finalNorm(const Stream& stream) const override { return norm(joined(stream), m_last); }

@@ -13,6 +13,7 @@
 
 #include "core/config/result.h"
 #include "core/models/batch.h"
+#include "core/models/insertion.h"
 #include "core/models/linear_site.h"
 
 namespace rankscope {
@@ -82,7 +83,8 @@ class Model {
   at::ScalarType computeDtype() const { return m_dtype; }
   int64_t hiddenSize() const { return m_hiddenSize; }
   int64_t vocabSize() const { return m_vocabSize; }
-  int64_t maxPositions() const { return m_maxPositions; }
+  // Tokens of the longest sequence; a prefix takes some of them. 0: no limit.
+  int64_t maxPositions() const { return m_maxPositions > 0 ? m_maxPositions - prefixLength() : 0; }
   int64_t numLayers() const { return m_numLayers; }
   int64_t numLabels() const { return m_numLabels; }
   const LoadReport& loadReport() const { return m_report; }
@@ -126,9 +128,14 @@ class Model {
 
   // Generation (core/models/generate.h): makes room for `capacity` tokens in each of `sequences` rows.
   virtual std::unique_ptr<DecodeCache> newDecodeCache(int64_t sequences, int64_t capacity) const;
+  // A prefix stands in the cache from the start, and positions count it.
   // Appends the batch's tokens (sequence i continues row rows[i] of the cache, without gradients) and returns the
   // logits after the last token of each sequence, [S, vocab] float32. Throws ErrorException for a model that is not causal.
   virtual at::Tensor decode(DecodeCache& cache, const std::vector<int64_t>& rows, const PackedBatch& batch);
+
+  virtual InsertionPlaces insertionPlaces() const { return {}; }
+  // What a method has put into these places; null: nothing.
+  std::shared_ptr<const Insertion> insertion;
 
   // Recompute each block in backward instead of keeping its activations.
   bool gradientCheckpointing = false;
@@ -141,6 +148,14 @@ class Model {
   // Makes the sites, in this order; bindSites() then looks their tensors up (a bias may be absent).
   void addSites(const std::vector<SiteShape>& shapes);
   void bindSites();
+  // h, or what an insertion behind this sub-layer makes of it.
+  at::Tensor behind(SubLayer part, size_t layer, const at::Tensor& h, const at::Tensor& x) const {
+    return insertion && insertion->follows(part, layer) ? insertion->behind(part, layer, h, x, {}) : h;
+  }
+  int64_t prefixLength() const { return insertion ? insertion->prefixLength() : 0; }
+  InsertedPass beginInsertion(const PackedBatch& batch, const std::vector<int64_t>& prompts) const {
+    return insertion ? insertion->begin(batch, prompts, m_dtype) : InsertedPass{};
+  }
 
   nlohmann::json m_config;
   HeadKind m_head = HeadKind::None;

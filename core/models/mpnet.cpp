@@ -66,6 +66,8 @@ class MpnetModel final : public EncoderModel {
   void planMore(WeightPlan& plan) const override { plan.parameters.push_back({kBiasTable, {m_rows, m_sizes.heads}}); }
   void bindMore() override { m_bias = m_parameters.at(kBiasTable); }
 
+  bool takesPrefix() const override { return false; }
+
   Relative relative(const PackedBatch& batch) const override {
     return {{m_bias}, relativeIndex(bucketRows(longestSequence(batch.starts))).to(m_bias.device())};
   }

@@ -105,6 +105,8 @@ class RotaryDecoder final : public CausalModel {
 
   const char* family() const override { return m_sizes.family; }
 
+  InsertionPlaces insertionPlaces() const override { return preNormPlaces("model.layers."); }
+
   void rebind() override {
     bindSites();
     for (auto& block : m_blocks) {
@@ -137,9 +139,10 @@ class RotaryDecoder final : public CausalModel {
       mixed = mixed.index_select(0, rows);
       residual = residual.index_select(0, rows);
     }
-    const auto [y, sum] = normed({residual, block.o->forward(mixed, context)}, block.postNorm);
+    const auto attended = behind(SubLayer::Attention, layer, block.o->forward(mixed, context), residual);
+    const auto [y, sum] = normed({residual, attended}, block.postNorm);
     const auto inner = kernels::swiglu(block.gateUp.forward(y, context));
-    return {sum, block.down->forward(inner, context)};
+    return {sum, behind(SubLayer::FeedForward, layer, block.down->forward(inner, context), sum)};
   }
 
   at::Tensor finalNorm(const Stream& stream) const override {

@@ -41,6 +41,8 @@ void scoreBatch(Model& model, const std::vector<ContinuationRequest>& requests, 
     for (size_t k = 0; k < text.size(); ++k) positions.push_back(static_cast<int64_t>(k));
     ids.insert(ids.end(), text.begin(), text.end());
     batch.starts.push_back(static_cast<int64_t>(ids.size()));
+    // A context that was cut has as many tokens left as the continuation leaves room for.
+    batch.prompts.push_back(static_cast<int64_t>(text.size()) - static_cast<int64_t>(wanted.size()) + 1);
     for (size_t k = 0; k < wanted.size(); ++k)
       rows.push_back(static_cast<int64_t>(ids.size()) - static_cast<int64_t>(wanted.size() - k));
     targets.insert(targets.end(), wanted.begin(), wanted.end());

@@ -5,6 +5,7 @@
 
 #include "core/config/files.h"
 #include "core/config/json_text.h"
+#include "core/config/method_kind.h"
 #include "core/config/option_spec.h"
 #include "core/config/short_names.h"
 #include "core/store/series_rows.h"
@@ -157,10 +158,9 @@ void storeConfig(StoreDatabase& database, RunRecord& run, const json& config) {
   if (const auto name = config.find("name"); name != config.end() && name->is_string())
     run.configName = name->get<std::string>();
   run.method = textAt(config, "method", "name");
-  const bool full = run.method == "full";
   const auto rank = numberAt(config, "method", "rank");
-  run.rank = rank && !full ? std::optional(static_cast<int64_t>(std::clamp(*rank, 0.0, 1e15))) : std::nullopt;
-  run.alpha = full ? kUnknown : numberAt(config, "method", "alpha").value_or(kUnknown);
+  run.rank = rank && hasRank(run.method) ? std::optional(static_cast<int64_t>(std::clamp(*rank, 0.0, 1e15))) : std::nullopt;
+  run.alpha = methodKind(run.method) == MethodKind::LowRank ? numberAt(config, "method", "alpha").value_or(kUnknown) : kUnknown;
   run.model = shortModelName(textAt(config, "model", "path"));
   run.data = shortDataName(textAt(config, "data", "train"));
   run.task = textAt(config, "data", "task");

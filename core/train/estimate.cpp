@@ -53,12 +53,14 @@ PassModel passModel(const RunConfig& config, const RunModel& model, const Parame
   pass.hidden = model.sizes.hidden;
   pass.heads = model.sizes.heads;
   pass.vocabulary = model.sizes.vocab;
-  pass.full = !model.method->lowRank;
+  pass.full = model.method->kind() == MethodKind::Full;
   pass.blocks = blockShapes(model.sites, counts.rankAt, counts.keptAt, model.sizes.inner, pass.full);
+  pass.firstTrained = std::min(counts.firstTrained, pass.blocks.size());
   bool lookup = false;  // its adapter's gradient comes through all blocks
   for (size_t i = 0; i < model.sites.size(); ++i)
     lookup |= model.sites[i].operation == SiteOperation::Embedding && counts.rankAt[i] > 0;
-  while (!pass.full && !lookup && pass.firstTrained < pass.blocks.size() && pass.blocks[pass.firstTrained].ranks == 0)
+  while (model.method->lowRank() && !lookup && pass.firstTrained < pass.blocks.size() &&
+         pass.blocks[pass.firstTrained].ranks == 0)
     ++pass.firstTrained;
   const std::vector<HeadKind>& heads = model.family->heads;
   pass.decoder = std::find(heads.begin(), heads.end(), HeadKind::CausalLm) != heads.end();
@@ -185,7 +187,7 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
   RunEstimate estimate;
   estimate.parameters = counts->total;
   estimate.trainable = counts->trainable();
-  estimate.effectiveScale = model->method->lowRank ? model->method->scale(model->settings, model->settings.rank, model->settings.alpha) : 1;
+  estimate.effectiveScale = model->method->lowRank() ? model->method->scale(model->settings, model->settings.rank, model->settings.alpha) : 1;
 
   const int64_t maxLength = config.integer("data.max_length"), batch = config.integer("train.batch_size");
   const int64_t tokens = data && data->largestBatchTokens > 0 ? data->largestBatchTokens : model->image ? batch : batch * maxLength;

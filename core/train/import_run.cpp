@@ -79,7 +79,8 @@ Result<void> setMethod(RunConfig& config, const MethodSettings& settings) {
                                                             {"method.bias", settings.bias},
                                                             {"method.modules_to_save", settings.modulesToSave}};
   for (const auto& [key, value] : values)
-    if (auto set = config.set(key, value); !set) return set;
+    if (applies(*findOption(key), config))
+      if (auto set = config.set(key, value); !set) return set;
   for (const auto& [key, value] : settings.options.items())
     if (auto set = config.set("method." + key, value); !set) return set;
   return {};

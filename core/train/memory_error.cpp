@@ -6,6 +6,7 @@
 #include <new>
 #include <string>
 
+#include "core/config/method_kind.h"
 #include "core/train/process_memory.h"
 
 namespace rankscope {
@@ -31,7 +32,7 @@ std::string remedies(const RunConfig& config, const std::optional<RunEstimate>& 
   if (full) {
     say("train an adapter (method.name = lora) instead of every weight");
     if (config.str("optim.name") == "adamw") say("use optim.name = sgd, which keeps no second moments");
-  } else if (config.integer("method.rank") > 1 && (trained > passing / 8 || config.integer("method.rank") >= 64)) {
+  } else if (hasRank(config.str("method.name")) && config.integer("method.rank") > 1 && (trained > passing / 8 || config.integer("method.rank") >= 64)) {
     say(fmt::format("lower method.rank from {}", config.integer("method.rank")));
   }
   if (memory.optimizer - memory.pageable > memory.total / 4 && !config.flag("optim.paged") &&

@@ -6,6 +6,17 @@
 
 namespace rankscope {
 
+namespace {
+
+// Tokens ahead of the first one that is to be predicted; the whole text where there is no prompt.
+int64_t promptLength(const ExampleView& example) {
+  size_t length = 1;
+  while (length < example.lossMask.size() && !example.lossMask[length]) ++length;
+  return static_cast<int64_t>(length > 1 ? length : example.length());
+}
+
+}  // namespace
+
 PackedBatch packExamples(const TokenizedSet& set, std::span<const uint32_t> indices, DataTask task,
                          const TokenMasking* masking, uint64_t draw, const ImageAugmentation* augmentation) {
   int64_t total = 0;
@@ -57,6 +68,7 @@ PackedBatch packExamples(const TokenizedSet& set, std::span<const uint32_t> indi
     else if (task == DataTask::Regression)
       batch.labels.mutable_data_ptr<float>()[s] = example.target;
     batch.starts.push_back(at);
+    if (perToken && !masked) batch.prompts.push_back(promptLength(example));
   }
   if (set.images()) {
     const std::vector<int32_t> places(ids, ids + total);

@@ -4,6 +4,8 @@
 
 #include "core/io/shard_index.h"
 #include "core/methods/base_format.h"
+#include "core/methods/inserted.h"
+#include "core/methods/parameter_method.h"
 #include "core/methods/site_selection.h"
 #include "core/models/config_reader.h"
 #include "core/train/model_inputs.h"
@@ -22,9 +24,11 @@ int64_t numberOf(const json& config, const char* key, int64_t standard) {
 // GPT-2 has names of its own for them.
 ModelSizes sizesOf(const json& config) {
   const int64_t hidden = numberOf(config, "hidden_size", numberOf(config, "n_embd", 1));
+  const int64_t heads = numberOf(config, "num_attention_heads", numberOf(config, "n_head", 1));
+  const int64_t keyValues = numberOf(config, "num_key_value_heads", heads) * numberOf(config, "head_dim", hidden / heads);
   return {hidden, numberOf(config, "intermediate_size", numberOf(config, "n_inner", 4 * hidden)),
           numberOf(config, "num_hidden_layers", numberOf(config, "n_layer", 1)),
-          numberOf(config, "num_attention_heads", numberOf(config, "n_head", 1)), numberOf(config, "vocab_size", 1)};
+          heads, numberOf(config, "vocab_size", 1), keyValues};
 }
 
 Result<ImagePass> imagePassOf(const RunConfig& config, const RunModel& model) {
@@ -55,17 +59,105 @@ bool checkpointHas(const std::filesystem::path& folder, std::string_view name, s
   });
 }
 
+// Parameters of the checkpoint that `chosen` names.
+template <typename Chosen>
+int64_t parametersOf(const std::filesystem::path& folder, const Chosen& chosen) {
+  const Result<WeightSummary> weights = inspectWeights(folder);
+  if (!weights) return 0;
+  int64_t count = 0;
+  for (const TensorInfo& tensor : weights->tensors) {
+    if (!chosen(tensor.name)) continue;
+    int64_t size = 1;
+    for (const int64_t side : tensor.shape) size *= side;
+    count += size;
+  }
+  return count;
+}
+
+// Of full fine-tuning of some modules or layers.
+Result<int64_t> chosenWeights(const RunModel& model, const std::vector<SiteShape>& sites) {
+  const MethodSettings& settings = model.settings;
+  Result<TargetMatcher> targets = TargetMatcher::make(settings.targetModules);
+  if (!targets) return targets.error();
+  Result<LayerFilter> layers = LayerFilter::make(settings.layersToTransform);
+  if (!layers) return layers.error();
+  return parametersOf(model.folder, [&](const std::string& name) {
+    const std::string module = name.substr(0, name.rfind('.'));
+    if (!settings.layersToTransform.empty() && !layers->contains(layerOfParameter(name))) return false;
+    if (settings.targetModules.empty()) return true;
+    if (!targets->allLinear()) return targets->matches(module);
+    return std::any_of(sites.begin(), sites.end(), [&](const SiteShape& site) {
+      return targets->chooses(site) && endsInModule(site.name, module);
+    });
+  });
+}
+
+// Parts of a checkpoint that a run with another head leaves in the file.
+bool isUnusedHead(const RunModel& model, const std::string& name) {
+  const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
+  const bool language = model.head == HeadKind::CausalLm || model.head == HeadKind::MaskedLm;
+  return has("classifier") || has("qa_outputs") || has("seq_relationship") || (!language && (has("lm_head") || has("cls.predictions") || has("lm_predictions"))) ||
+         (has("pooler") && (language || model.family->newClassifier == NewClassifier::DenseThenOutput));
+}
+
+Result<int64_t> chosenBiases(const RunModel& model) {
+  Result<LayerFilter> layers = LayerFilter::make(model.settings.layersToTransform);
+  if (!layers) return layers.error();
+  return parametersOf(model.folder, [&](const std::string& name) {
+    return (isBias(name) || endsInModule(name, "beta")) && !isUnusedHead(model, name) &&
+           (model.settings.layersToTransform.empty() || layers->contains(layerOfParameter(name)));
+  });
+}
+
+Result<void> countInserted(const RunModel& model, const std::vector<SiteShape>& sites, ParameterCounts* counts) {
+  const InsertedKind* kind = findInsertedKind(model.settings.name);
+  const ModelOutline outline{model.sizes.hidden, model.sizes.layers, model.sizes.keyValues, &sites};
+  counts->firstTrained = static_cast<size_t>(model.sizes.layers);
+  for (int64_t layer = model.sizes.layers - 1; layer >= 0; --layer) {
+    const Result<InsertedCost> cost = kind->cost(model.settings, outline, layer);
+    if (!cost) return cost.error();
+    if (cost->trained == 0) continue;
+    counts->factors += cost->trained;
+    counts->firstTrained = static_cast<size_t>(layer);
+    for (size_t i = 0; i < sites.size(); ++i)
+      if (sites[i].layer == layer) {
+        counts->keptAt[i] = cost->keptPerToken;
+        break;
+      }
+  }
+  if (counts->factors > 0) return {};
+  return Error{ErrorCode::Usage, "the method puts nothing into the model", "method.layers", model.settings.name,
+               fmt::format("layers 0 … {}, or matrices that the model has", model.sizes.layers - 1),
+               "Leave method.layers and method.target_modules empty."};
+}
+
 // Which of the parameters train; `headParameters` train whole beside a method's factors. An image network's classifier is
 // its last site: it may carry an adapter in their place, where it is named and not `newHead`.
 Result<void> countTrainable(const RunModel& model, int64_t headParameters, bool newHead, ParameterCounts* counts) {
   const std::vector<SiteShape>& sites = model.sites;
   counts->rankAt.assign(sites.size(), 0);
   counts->keptAt.assign(sites.size(), 0);
-  if (!model.method->lowRank) {
-    counts->whole = counts->total;
-    return {};
-  }
   const MethodSettings& settings = model.settings;
+  switch (model.method->kind()) {
+    case MethodKind::Full: {
+      counts->whole = counts->total;
+      if (settings.targetModules.empty() && settings.layersToTransform.empty()) return {};
+      const Result<int64_t> chosen = chosenWeights(model, sites);
+      if (!chosen) return chosen.error();
+      counts->whole = std::min(counts->total, *chosen + headParameters);
+      return {};
+    }
+    case MethodKind::Biases: {
+      const Result<int64_t> chosen = chosenBiases(model);
+      if (!chosen) return chosen.error();
+      counts->whole = *chosen + headParameters;
+      return {};
+    }
+    case MethodKind::Inserted:
+      counts->whole = headParameters;
+      return countInserted(model, sites, counts);
+    case MethodKind::LowRank: break;
+  }
   Result<TargetMatcher> targets = TargetMatcher::make(settings.targetModules);
   if (!targets) return targets.error();
   Result<LayerFilter> layers = LayerFilter::make(settings.layersToTransform);

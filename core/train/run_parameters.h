@@ -19,6 +19,7 @@ namespace rankscope {
 // Sizes that the memory of a pass depends on.
 struct ModelSizes {
   int64_t hidden = 1, inner = 1, layers = 1, heads = 1, vocab = 1;
+  int64_t keyValues = 1;  // columns of a layer's keys
 };
 
 struct RunModel {
@@ -44,6 +45,7 @@ struct ParameterCounts {
   int64_t state = 0;              // float32 values that the method keeps beside the optimizer's
   int64_t sought = 0, soughtWork = 0;  // float32 values while the start is sought: of all sites, and for the largest
   int64_t keptWeights = 0;        // weights that stay beside those that the method has changed
+  size_t firstTrained = 0;        // the first block through which a gradient goes
   // Of the base: values kept in 4 bits, which are never in memory as they were in the file, and their memory.
   int64_t codedWeights = 0, codedBytes = 0;
   int64_t trainable() const { return factors + whole; }

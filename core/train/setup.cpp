@@ -139,12 +139,11 @@ Result<MethodSettings> methodSettingsOf(const RunConfig& config, const ModelFami
   MethodSettings settings;
   settings.name = (*entry)->name;
   settings.seed = static_cast<uint64_t>(config.integer("seed"));
-  if (!(*entry)->lowRank) return settings;
   settings.rank = config.integer("method.rank");
   settings.alpha = config.real("method.alpha");
   settings.dropout = config.real("method.dropout");
   settings.targetModules = config.list("method.target_modules");
-  if (settings.targetModules.empty()) settings.targetModules = family.defaultTargets;
+  if (settings.targetModules.empty() && (*entry)->lowRank()) settings.targetModules = family.defaultTargets;
   settings.layersToTransform = config.list("method.layers");
   for (const auto& [name, rank] : config.map("method.rank_pattern")) settings.rankPattern[name] = static_cast<int64_t>(rank);
   for (const auto& [name, alpha] : config.map("method.alpha_pattern")) settings.alphaPattern[name] = alpha;
@@ -320,7 +319,7 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
   load.numLabels = setup.task == DataTask::Regression ? 1 : std::max<int64_t>(2, classes);
   load.seed = static_cast<uint64_t>(config.integer("seed"));
   load.randomInit = config.flag("model.random_init");
-  load.keepFloat32 = !(*findMethod(config.str("method.name")))->lowRank;  // every weight may be a master
+  load.keepFloat32 = (*findMethod(config.str("method.name")))->kind() == MethodKind::Full;  // every weight may be a master
   Result<std::unique_ptr<Model>> model = setup.method ? loadBaseModel(*folder, load, *setup.method) : loadModel(*folder, load);
   if (!model) return model.error();
   setup.model = std::move(*model);

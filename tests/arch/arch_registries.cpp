@@ -8,6 +8,7 @@
 #include "core/config/run_config.h"
 #include "core/config/method_parts.h"
 #include "core/eval/registry.h"
+#include "core/methods/inserted.h"
 #include "core/methods/low_rank_parts.h"
 #include "core/methods/registry.h"
 #include "core/optim/registry.h"
@@ -43,7 +44,8 @@ class ArchRegistries : public QObject {
     for (const MethodEntry& entry : methodEntries()) {
       RunConfig config;
       QVERIFY(config.set("method.name", entry.name).ok());
-      QCOMPARE(applies(*findOption("method.rank"), config), entry.lowRank);
+      QCOMPARE(applies(*findOption("method.rank"), config), hasRank(entry.name));
+      QCOMPARE(findInsertedKind(entry.name) != nullptr, entry.kind() == MethodKind::Inserted);
     }
   }
 
@@ -59,7 +61,7 @@ class ArchRegistries : public QObject {
     QCOMPARE(joined(choicesOf("method.rule")), builtParts(trainingRules()));
     for (const MethodEntry& entry : methodEntries()) {
       const MethodParts* preset = presetParts(entry.name);
-      QCOMPARE(preset != nullptr, entry.lowRank);
+      QCOMPARE(preset != nullptr, entry.lowRank());
       if (!preset) continue;
       QVERIFY2(!partsProblem(*preset), entry.name.c_str());
       MethodSettings settings;

@@ -21,6 +21,9 @@ NotBuilt checkTraining(const Case& golden, Findings& findings);
 NotBuilt checkOptimizer(const Case& golden, Findings& findings);
 NotBuilt checkRefactor(const Case& golden, Findings& findings);
 NotBuilt checkStart(const Case& golden, Findings& findings);
+// Inserted modules.
+NotBuilt checkAdapters(const Case& golden, Findings& findings);
+NotBuilt checkEdits(const Case& golden, Findings& findings);
 NotBuilt checkQuant(const Case& golden, Findings& findings);
 NotBuilt checkAdapterFolder(const CaseEntry& entry, Findings& findings);
 NotBuilt checkDecoding(const Case& golden, Findings& findings);

@@ -103,7 +103,9 @@ class MethodProperties : public QObject {
                 << QString::fromStdString(name) << options << warmup << static_cast<int>(dtype) << target;
           }
     };
-    for (const MethodEntry& entry : methodEntries()) add(entry.name, "{}");
+    // Inserted modules have their places in real families only: inserted.cpp.
+    for (const MethodEntry& entry : methodEntries())
+      if (entry.kind() != MethodKind::Inserted) add(entry.name, "{}");
     for (const Combination& combination : kCombinations) add(combination.name, combination.options);
   }
   static constexpr const char *kConvolution = "patches", *kEmbedding = "embed_tokens";
@@ -128,7 +130,7 @@ class MethodProperties : public QObject {
     const int dtype = *static_cast<int*>(QTest::qData("dtype", qMetaTypeId<int>()));
     Row made{smallSettings(name.toStdString(), nlohmann::json::parse(options.toStdString())),
              {.dtype = static_cast<at::ScalarType>(dtype)},
-             (*findMethod(name.toStdString()))->lowRank,
+             (*findMethod(name.toStdString()))->lowRank(),
              {},
              false,
              {}};
@@ -196,7 +198,9 @@ class MethodProperties : public QObject {
     FakeTraining training(r.settings, r.training);
     const MethodEntry& entry = **findMethod(r.settings.name);
     int64_t atSites = 0;
-    for (const LinearSite* site : training.method->changedSites())
+    std::vector<const LinearSite*> sites = training.method->changedSites();
+    if (entry.kind() == MethodKind::Biases) sites.assign(training.model.sites().begin(), training.model.sites().end());
+    for (const LinearSite* site : sites)
       if (site->name != "classifier")
         atSites += entry.costAtSite(r.settings, shapeOf(*site), r.settings.rank).trained;
     int64_t counted = 0;

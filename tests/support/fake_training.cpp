@@ -26,7 +26,7 @@ MethodSettings smallSettings(const std::string& method, const nlohmann::json& op
   settings.alpha = 6;
   settings.seed = 4;
   settings.targetModules = targets;
-  if (targets.empty() && method != "full") settings.targetModules = {"q_proj", "down_proj"};
+  if (targets.empty() && methodKind(method) == MethodKind::LowRank) settings.targetModules = {"q_proj", "down_proj"};
   if (!options.is_null()) settings.options = options;
   return settings;
 }

@@ -13,6 +13,7 @@
 #include <QtConcurrent>
 #include <cmath>
 
+#include "core/config/method_kind.h"
 #include "ui/library/dialog_form.h"
 #include "ui/shell/facts.h"
 #include "ui/shell/format.h"
@@ -85,7 +86,8 @@ OutputDialog::OutputDialog(OutputSubject subject, OutputKind kind, const Places&
   connect(this, &QDialog::accepted, this, [this] {
     m_settings.setValue(folderKey(m_kind), QFileInfo(m_destination->text()).absolutePath());
   });
-  setKind(m_subject.method == QLatin1String("full") ? OutputKind::Merged : m_kind);
+  setKind(reasonAgainst(m_kind).isEmpty() ? m_kind
+          : reasonAgainst(OutputKind::Merged).isEmpty() ? OutputKind::Merged : OutputKind::Peft);
   m_destination->setFocus();
 }
 
@@ -97,9 +99,9 @@ void OutputDialog::buildKinds(QVBoxLayout* column) {
     button->setObjectName(QStringLiteral("outputKind:%1").arg(static_cast<int>(kind)));
     button->setAccessibleDescription(outputExplanation(kind));
     button->setToolTip(outputExplanation(kind));
-    if (kind != OutputKind::Merged && m_subject.method == QLatin1String("full")) {
+    if (const QString reason = reasonAgainst(kind); !reason.isEmpty()) {
       button->setEnabled(false);
-      button->setToolTip(tr("Full fine-tuning has no adapter: it changes the whole model"));
+      button->setToolTip(reason);
     }
     connect(button, &QRadioButton::clicked, this, [this, kind] { setKind(kind); });
     row->addWidget(button);
@@ -109,6 +111,22 @@ void OutputDialog::buildKinds(QVBoxLayout* column) {
   column->addLayout(row);
   m_explanation = addExplanation(column);
   column->addSpacing(space::kHalf);
+}
+
+// Why the subject has no output of this kind; empty when it has.
+QString OutputDialog::reasonAgainst(OutputKind kind) const {
+  switch (methodKind(m_subject.method.toStdString())) {
+    case MethodKind::Full:
+      return kind == OutputKind::Merged ? QString() : tr("Full fine-tuning has no adapter: it changes the whole model");
+    case MethodKind::Inserted:
+      if (kind == OutputKind::Merged) return tr("What this method adds is no change of a weight and cannot be merged");
+      [[fallthrough]];
+    case MethodKind::Biases:
+      if (kind == OutputKind::Gguf) return tr("llama.cpp reads adapters of low rank only");
+      break;
+    case MethodKind::LowRank: break;
+  }
+  return {};
 }
 
 void OutputDialog::setKind(OutputKind kind) {

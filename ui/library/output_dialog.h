@@ -36,6 +36,7 @@ class OutputDialog : public QDialog {
  private:
   void buildKinds(class QVBoxLayout* column);
   void setKind(OutputKind kind);
+  QString reasonAgainst(OutputKind kind) const;
   void propose();  // a destination that is free
   void look();     // at the one that stands there
   void showDestination(const Destination& destination);

@@ -206,7 +206,7 @@ void SitesPanel::showSummary() {
   } else {
     qint64 parameters = 0, trainable = 0;
     const auto rank = m_draft->config().integer("method.rank");
-    const bool lowRank = m_draft->config().str("method.name") != "full";
+    const bool lowRank = m_draft->applies("method.rank");
     for (size_t i = 0; i < selection.sites().size(); ++i) {
       if (!selection.selected(static_cast<int>(i))) continue;
       const auto& site = selection.sites()[i];

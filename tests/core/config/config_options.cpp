@@ -105,11 +105,16 @@ class ConfigOptions : public QObject {
     QVERIFY(c.set("method.name", "reflora_s").ok());
     QVERIFY(on("method.warmup_steps") && !on("method.interval"));
     QVERIFY(c.set("method.name", "full").ok());
-    QVERIFY(!on("method.rank") && !on("method.target_modules") && !on("method.init"));
+    QVERIFY(!on("method.rank") && on("method.target_modules") && on("method.layers") && !on("method.init"));
+    QVERIFY(c.set("method.name", "loreft").ok());
+    QVERIFY(on("method.rank") && on("method.positions") && !on("method.target_modules") && !on("method.alpha"));
+    QVERIFY(c.set("method.name", "houlsby").ok());
+    QVERIFY(!on("method.rank") && on("method.layers") && on("method.reduction_factor") && !on("method.rule"));
+    QVERIFY(c.set("method.name", "full").ok());
     QVERIFY(on("data.eval_fraction"));
     QVERIFY(c.set("data.eval", "dev.tsv").ok());
     QVERIFY(!on("data.eval_fraction"));
-    QCOMPARE(appliesText(*findOption("method.rank")), std::string("method.name is not full"));
+    QCOMPARE(appliesText(*findOption("method.layers")), std::string("method.name is not prefix"));
     QCOMPARE(appliesText(*findOption("data.eval_fraction")), std::string("data.eval is empty"));
   }
 

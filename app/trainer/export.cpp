@@ -85,6 +85,9 @@ int exportRun(CommandContext& context, ExportArguments& arguments) {
     return context.fail({ErrorCode::Usage, "the run has no adapter to export", run->id(),
                          setup.config.str("method.name"), "a low-rank method",
                          "Use `rankscope-train merge RUN --out DIR` for the whole model."});
+  if (arguments.format == "gguf" && setup.method->factorPairs().empty())
+    return context.fail({ErrorCode::Usage, "llama.cpp reads adapters of low rank only", "--as", setup.config.str("method.name"),
+                         "a low-rank method", "Use --as peft, or merge a run whose method changes weights."});
   return arguments.format == "gguf" ? exportGguf(context, *trained, *folder)
                                     : exportPeft(context, *trained, arguments, *folder);
 }

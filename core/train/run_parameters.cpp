@@ -61,9 +61,16 @@ bool checkpointHas(const std::filesystem::path& folder, std::string_view name, s
 
 // Parameters of the checkpoint that `chosen` names.
 template <typename Chosen>
-int64_t parametersOf(const std::filesystem::path& folder, const Chosen& chosen) {
-  const Result<WeightSummary> weights = inspectWeights(folder);
-  if (!weights) return 0;
+int64_t parametersOf(const RunModel& model, const Chosen& chosen) {
+  const Result<WeightSummary> weights = inspectWeights(model.folder);
+  if (!weights) {  // a model of random weights: its linear maps are what is known of it
+    int64_t known = 0;
+    for (const SiteShape& site : model.sites) {
+      if (chosen(site.name + ".weight")) known += site.outFeatures * site.inFeatures;
+      if (site.hasBias && chosen(site.name + ".bias")) known += site.outFeatures;
+    }
+    return known;
+  }
   int64_t count = 0;
   for (const TensorInfo& tensor : weights->tensors) {
     if (!chosen(tensor.name)) continue;
@@ -81,7 +88,7 @@ Result<int64_t> chosenWeights(const RunModel& model, const std::vector<SiteShape
   if (!targets) return targets.error();
   Result<LayerFilter> layers = LayerFilter::make(settings.layersToTransform);
   if (!layers) return layers.error();
-  return parametersOf(model.folder, [&](const std::string& name) {
+  return parametersOf(model, [&](const std::string& name) {
     const std::string module = name.substr(0, name.rfind('.'));
     if (!settings.layersToTransform.empty() && !layers->contains(layerOfParameter(name))) return false;
     if (settings.targetModules.empty()) return true;
@@ -103,7 +110,7 @@ bool isUnusedHead(const RunModel& model, const std::string& name) {
 Result<int64_t> chosenBiases(const RunModel& model) {
   Result<LayerFilter> layers = LayerFilter::make(model.settings.layersToTransform);
   if (!layers) return layers.error();
-  return parametersOf(model.folder, [&](const std::string& name) {
+  return parametersOf(model, [&](const std::string& name) {
     return (isBias(name) || endsInModule(name, "beta")) && !isUnusedHead(model, name) &&
            (model.settings.layersToTransform.empty() || layers->contains(layerOfParameter(name)));
   });

@@ -105,6 +105,39 @@ class TrainerExchange : public QObject {
     QCOMPARE(branch.document()["step"].get<int>(), 2);
   }
 
+  // Modules have no weight to go into; their folder is all there is, and comes back as a run.
+  void insertedModulesGoOutAndComeBack_data() {
+    QTest::addColumn<QString>("change");
+    for (const char* change : {"method.name=houlsby", "method.name=llm_parallel", "method.name=prefix",
+                               "method.name=loreft method.positions=f3+l2", "method.name=direft method.layers=0,2"})
+      QTest::newRow(change) << change;
+  }
+  void insertedModulesGoOutAndComeBack() {
+    QFETCH(QString, change);
+    const QString name = change.section('=', 1).section(' ', 0, 0), folder = out(name);
+    std::vector<std::string> settings = {"model.path=starter:model", "model.random_init=false", "train.max_steps=4",
+                                         "train.eval_every=4", "optim.learning_rate=0.01"};
+    for (const QString& each : change.split(' ')) settings.push_back(each.toStdString());
+    train(m_home, name, settings);
+    const Answer exported = ask(m_home, {"--json", "export", name, "--out", folder});
+    QVERIFY2(exported.code == 0, exported.err.c_str());
+    const Answer imported = ask(m_home, {"--json", "import", folder, "--name", name + "-back"});
+    QVERIFY2(imported.code == 0, imported.err.c_str());
+    const json same = imported.document()["check"];
+    QVERIFY(same["largest_difference"].get<double>() <= 1e-4 * same["largest_logit"].get<double>());
+    const QStringList data = {"--set", "data.task=instruction",      "--data", "starter:data/reviews_train.jsonl",
+                              "--set", "data.columns.answer=review", "--set",  "data.template={place} {label}",
+                              "--set", "data.eval_limit=20",         "--set",  "data.max_length=48"};
+    const double one = lossOf(m_home, QStringList{name} + data), two = lossOf(m_home, QStringList{name + "-back"} + data);
+    QVERIFY2(std::isfinite(one) && std::abs(one - two) < 1e-5, qPrintable(QString("%1 %2").arg(one).arg(two)));
+    const Answer generated = ask(m_home, {"-q", "generate", name, "--prompt", "The lake is", "--tokens", "6"});
+    QVERIFY2(generated.code == 0, generated.err.c_str());
+    const Answer merged = ask(m_home, {"merge", name, "--out", out(name + "-merged")});
+    QVERIFY(merged.code != 0 && merged.err.find("cannot be merged") != std::string::npos);
+    const Answer gguf = ask(m_home, {"export", name, "--as", "gguf", "--out", out(name + ".gguf")});
+    QVERIFY2(gguf.code != 0 && gguf.err.find("low-rank") != std::string::npos, gguf.err.c_str());
+  }
+
   void mergedModelAnswersTheSame() {
     const QString folder = out("merged");
     const Answer merged = ask(m_home, {"--json", "merge", "language", "--out", folder});

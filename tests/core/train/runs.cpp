@@ -78,7 +78,7 @@ class TrainRuns : public QObject {
 
   void sameSeedSameBits_data() {
     QTest::addColumn<QString>("method");
-    for (const char* name : {"lora", "reflora", "reflora_s", "qlora", "lora_ga", "full"}) QTest::newRow(name) << name;
+    for (const char* name : {"lora", "reflora", "reflora_s", "qlora", "lora_ga", "parallel", "llm_series", "prefix", "loreft", "full"}) QTest::newRow(name) << name;
   }
   void sameSeedSameBits() {
     QFETCH(QString, method);
@@ -395,8 +395,14 @@ class TrainRuns : public QObject {
 
   void estimateCountsWhatTrains() {
     Home home;
-    for (const char* method : {"lora", "qlora", "full"}) {
-      const RunConfig config = home.config({std::string("method.name=") + method});
+    std::vector<std::vector<std::string>> changes = {{"method.name=full", "model.path=starter:model", "model.random_init=false", "method.target_modules=up_proj,norm"},
+                                                     {"method.name=full", "model.path=starter:model", "model.random_init=false", "method.layers=1"},
+                                                     {"method.name=prefix", "method.prefix_projection=true"},
+                                                     {"method.name=loreft", "method.share_weights=false", "method.layers=0,2"}};
+    for (const char* method : {"lora", "qlora", "houlsby", "pfeiffer", "parallel", "llm_series", "llm_parallel", "prefix", "loreft", "direft", "full"})
+      changes.push_back({std::string("method.name=") + method});
+    for (const std::vector<std::string>& change : changes) {
+      const RunConfig config = home.config(change);
       Result<RunEstimate> estimate = estimateRun(config, home.places, nullptr);
       QVERIFY2(estimate, estimate ? "" : estimate.error().message().c_str());
       Result<TrainingSetup> setup = setUpTraining(config, home.places);

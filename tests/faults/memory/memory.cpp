@@ -109,7 +109,7 @@ class Memory : public QObject {
     QTest::addColumn<QString>("method");
     QTest::addColumn<QString>("dtype");
     for (const char* model : {"starter", "llama", "bert"})
-      for (const char* method : {"lora", "reflora", "qlora", "full"})
+      for (const char* method : {"lora", "reflora", "qlora", "houlsby", "pfeiffer", "llm_parallel", "prefix", "loreft", "full"})
         for (const char* dtype : {"fp32", "bf16"})
           QTest::addRow("%s %s %s", model, method, dtype) << model << method << dtype;
   }
@@ -126,7 +126,7 @@ class Memory : public QObject {
                                             "--set", "train.batch_size=32"};
     if (method == "reflora") set += {"--set", "method.warmup_steps=1"};
     if (model != "starter") set += {"--set", "model.path=models:" + model, "--set", "model.random_init=true"};
-    if (model == "bert" && method != "full") set += {"--set", "method.target_modules=query,value"};
+    if (model == "bert" && method.endsWith("lora")) set += {"--set", "method.target_modules=query,value"};
     const QString preset = model == "bert" ? "minilm-reviews" : "starter-reviews";
     const Answer trained = ask(home, QStringList{"--json", "-q", "train", "--preset", preset} + set);
     QVERIFY2(trained.code == 0, trained.err.c_str());

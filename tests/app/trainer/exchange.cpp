@@ -114,7 +114,7 @@ class TrainerExchange : public QObject {
   }
   void insertedModulesGoOutAndComeBack() {
     QFETCH(QString, change);
-    const QString name = change.section('=', 1).section(' ', 0, 0), folder = out(name);
+    const QString name = change.section('=', 1).section(' ', 0, 0), folder = out(qPrintable(name));
     std::vector<std::string> settings = {"model.path=starter:model", "model.random_init=false", "train.max_steps=4",
                                          "train.eval_every=4", "optim.learning_rate=0.01"};
     for (const QString& each : change.split(' ')) settings.push_back(each.toStdString());
@@ -132,9 +132,9 @@ class TrainerExchange : public QObject {
     QVERIFY2(std::isfinite(one) && std::abs(one - two) < 1e-5, qPrintable(QString("%1 %2").arg(one).arg(two)));
     const Answer generated = ask(m_home, {"-q", "generate", name, "--prompt", "The lake is", "--tokens", "6"});
     QVERIFY2(generated.code == 0, generated.err.c_str());
-    const Answer merged = ask(m_home, {"merge", name, "--out", out(name + "-merged")});
+    const Answer merged = ask(m_home, {"merge", name, "--out", out(qPrintable(name + "-merged"))});
     QVERIFY(merged.code != 0 && merged.err.find("cannot be merged") != std::string::npos);
-    const Answer gguf = ask(m_home, {"export", name, "--as", "gguf", "--out", out(name + ".gguf")});
+    const Answer gguf = ask(m_home, {"export", name, "--as", "gguf", "--out", out(qPrintable(name + ".gguf"))});
     QVERIFY2(gguf.code != 0 && gguf.err.find("low-rank") != std::string::npos, gguf.err.c_str());
   }
 

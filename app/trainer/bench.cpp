@@ -117,6 +117,14 @@ int runBench(CommandContext& context, const BenchArguments& arguments) {
   if (!method) return context.fail(method.error());
   Result<std::unique_ptr<Model>> model = loadBaseModel(*folder, load, **method);
   if (!model) return context.fail(model.error());
+  const DataTask task = rows->labelled ? DataTask::Classification : DataTask::CausalLm;
+  StartSupport support;  // a start that looks at gradients sees some rows one by one
+  support.batches = std::min<int64_t>(8, static_cast<int64_t>(rows->set.size()));
+  support.batch = [&rows, task](int64_t number) {
+    const uint32_t index = static_cast<uint32_t>(number);
+    return packExamples(rows->set, {&index, 1}, task);
+  };
+  (*method)->supportStart(std::move(support));
   if (auto attached = (*method)->attach(**model); !attached) return context.fail(attached.error());
   OptimizerSettings optimizerSettings;
   optimizerSettings.name = arguments.optimizer;
@@ -130,7 +138,6 @@ int runBench(CommandContext& context, const BenchArguments& arguments) {
   StepSettings stepSettings;
   stepSettings.maxGradNorm = 0;  // the peer does not clip
   StepEngine engine(**model, **method, **optimizer, constant, stepSettings);
-  const DataTask task = rows->labelled ? DataTask::Classification : DataTask::CausalLm;
   const int64_t batchSize = arguments.batch > 0 ? arguments.batch : defaults.batch;
   const int total = arguments.steps + kWarmUpSteps;
   std::vector<double> times, probeTimes;

@@ -237,7 +237,12 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
     seeking.moment = "seeking the start";
     seeking.optimizer = seeking.pageable = 0;
     seeking.gradients = 4 * counts->sought;
-    if (counts->sought > 0 && !model->image) {
+    if (counts->sought > 0 && model->image) {
+      const int64_t images = config.integer("method.start_batch_size");
+      seeking.activations = imageRunMemory(*model->image, keptOfImage(*model->image, *counts, pass.full), pass, fixed,
+                                           estimate.trainable, images, nullptr)
+                                .activations;
+    } else if (counts->sought > 0) {
       const int64_t longest = data && data->longest > 0 ? data->longest : maxLength;
       const int64_t startTokens = config.integer("method.start_batch_size") * longest;
       const PassMemory look = trainingPass(pass, {startTokens, pass.languageHead ? startTokens : 0, startTokens, longest});

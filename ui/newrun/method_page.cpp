@@ -82,6 +82,8 @@ MethodPage::MethodPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_dr
   m_form = new OptionForm(draft);
   m_form->showGroups({"method"}, {"method.name", "method.rank", "method.alpha", "method.target_modules", "method.layers",
                                   "method.rank_pattern"});
+  m_layers = new OptionForm(draft);  // where no table of matrices says which layers
+  m_layers->showKeys({"method.layers"});
   m_sites = new SitesPanel(draft);
   m_published = new PublishedPanel(draft, [this](const std::string& target) {
     const auto& sites = m_sites->model()->selection().sites();
@@ -108,6 +110,7 @@ MethodPage::MethodPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_dr
   scaleRow->addWidget(m_scale, 1);
   column->addLayout(scaleRow);
   column->addWidget(m_form);
+  column->addWidget(m_layers);
   column->addSpacing(space::kUnit);
   column->addWidget(m_sites, 1);
   column->addStretch(0);
@@ -130,6 +133,7 @@ MethodPage::MethodPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_dr
   });
   connect(m_rank, &RankSlider::textRejected, this, [this](const QString& text) { m_draft->setText("method.rank", text); });
   connect(m_alpha, &OptionForm::focused, this, &MethodPage::focused);
+  connect(m_layers, &OptionForm::focused, this, &MethodPage::focused);
   connect(m_form, &OptionForm::focused, this, &MethodPage::focused);
   connect(draft, &RunDraft::edited, this, &MethodPage::refresh);
   connect(draft, &RunDraft::issuesChanged, this, &MethodPage::refresh);
@@ -154,8 +158,9 @@ void MethodPage::refresh() {
   m_picker->setCurrent(name);
   const bool lowRank = m_draft->applies("method.rank");
   m_rankRow->setVisible(lowRank);
-  m_scale->setVisible(lowRank);
+  m_scale->setVisible(effectiveScale(config).has_value());
   m_sites->setVisible(m_draft->applies("method.target_modules"));
+  m_layers->setVisible(!m_draft->applies("method.target_modules") && m_draft->applies("method.layers"));
   const qint64 rank = config.integer("method.rank");
   m_rank->setRank(rank);
   m_card->setMethod(name, lowRank ? rank : 0);

@@ -56,6 +56,7 @@ class MethodPage : public QWidget {
   QLabel* m_scale;
   OptionForm* m_alpha;
   OptionForm* m_form;
+  OptionForm* m_layers;
   SitesPanel* m_sites;
   QString m_rejected;
 };

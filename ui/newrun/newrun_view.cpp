@@ -332,9 +332,8 @@ void NewRunView::refreshRail() {
   const auto file = last(config.str("data.train"));
   set("data", file.isEmpty() ? tr("not chosen") : m_dataLine.isEmpty() ? file : m_dataLine);
   QString method = methodTitle(QString::fromStdString(config.str("method.name")));
-  if (m_draft->applies("method.rank")) {
-    method += tr(", rank %1, α %2").arg(config.integer("method.rank")).arg(locale.toString(config.real("method.alpha"), 'g', 4));
-  }
+  if (m_draft->applies("method.rank")) method += tr(", rank %1").arg(config.integer("method.rank"));
+  if (m_draft->applies("method.alpha")) method += tr(", α %1").arg(locale.toString(config.real("method.alpha"), 'g', 4));
   set("method", method);
   set("training", tr("%1, lr %2, batch %3")
                       .arg(config.integer("train.max_steps") > 0

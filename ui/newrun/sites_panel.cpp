@@ -11,6 +11,7 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 
+#include "core/config/usual_targets.h"
 #include "ui/newrun/run_draft.h"
 #include "ui/newrun/site_table_model.h"
 #include "ui/shell/error_text.h"
@@ -73,9 +74,9 @@ SitesPanel::SitesPanel(RunDraft* draft, QWidget* parent) : QWidget(parent), m_dr
   m_all = new QPushButton(tr("All"));
   m_all->setObjectName("allSites");
   m_all->setToolTip(tr("Tick every matrix"));
-  m_default = new QPushButton(tr("Family default"));
+  m_default = new QPushButton(tr("Usual ones"));
   m_default->setObjectName("defaultSites");
-  m_default->setToolTip(tr("The matrices that are usually adapted in this model family"));
+  m_default->setToolTip(tr("The matrices that the method usually takes in this model family"));
   m_revert = new QToolButton;
   m_revert->setObjectName("revertSites");
   m_revert->setAccessibleName(tr("Revert the sites"));
@@ -123,13 +124,25 @@ SitesPanel::SitesPanel(RunDraft* draft, QWidget* parent) : QWidget(parent), m_dr
 
 void SitesPanel::setModel(const ModelDetails& details) {
   m_message.clear();
-  m_model->setSites(details.sites, details.defaultTargets);
-  m_table->resizeColumnsToContents();
+  m_details = details;
+  m_targetsOf.clear();
   readDraft();
+  m_table->resizeColumnsToContents();
+}
+
+// What an empty list of targets means is the method's.
+void SitesPanel::takeTargets() {
+  const std::string method = m_draft->config().str("method.name");
+  if (m_details.sites.empty() || m_targetsOf == method) return;
+  m_targetsOf = method;
+  std::vector<TargetSite> sites;
+  for (const SiteInfo& site : m_details.sites) sites.push_back({site.name, site.kind, site.layer, site.in, site.out});
+  m_model->setSites(m_details.sites, usualTargets(method, m_details.defaultTargets, sites));
 }
 
 void SitesPanel::clearModel(const QString& message) {
   m_message = message;
+  m_details = {};
   m_model->setSites({}, {});
   m_draft->setOutsideIssues(kSource, {});
   showSummary();
@@ -137,6 +150,7 @@ void SitesPanel::clearModel(const QString& message) {
 
 void SitesPanel::readDraft() {
   if (m_writing) return;
+  takeTargets();
   const auto& config = m_draft->config();
   SiteChoice choice;
   choice.targetModules = config.list("method.target_modules");
@@ -164,7 +178,7 @@ void SitesPanel::readDraft() {
       issues.push_back({"method.target_modules",
                         Error{ErrorCode::Usage, "no matrix of this model is chosen", "method.target_modules",
                               m_draft->text("method.target_modules").toStdString(), there,
-                              "Tick at least one matrix, or press Family default."}});
+                              "Tick at least one matrix, or press Usual ones."}});
     }
     m_draft->setOutsideIssues(kSource, issues);
   }
@@ -178,7 +192,7 @@ void SitesPanel::writeDraft() {
     // An empty list would mean the family's default: the mistake is reported instead of written.
     m_draft->setOutsideIssues(kSource, {{"method.target_modules",
                                          Error{ErrorCode::Usage, "no matrix is chosen", "method.target_modules", "none",
-                                               "at least one", "Tick at least one matrix, or press Family default."}}});
+                                               "at least one", "Tick at least one matrix, or press Usual ones."}}});
     showSummary();
     return;
   }

@@ -33,6 +33,7 @@ class SitesPanel : public QWidget {
   void readDraft();
   void writeDraft();
   void showSummary();
+  void takeTargets();
 
   RunDraft* m_draft;
   SiteTableModel* m_model;
@@ -42,6 +43,8 @@ class SitesPanel : public QWidget {
   QToolButton* m_revert;
   QPushButton* m_all;
   QPushButton* m_default;
+  ModelDetails m_details;
+  std::string m_targetsOf;  // the method whose usual targets are shown
   QString m_message, m_rejected;
   bool m_writing = false;
 };

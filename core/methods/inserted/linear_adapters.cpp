@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/config/usual_targets.h"
 #include "core/methods/inserted/activations.h"
 #include "core/methods/registry.h"
 #include "core/methods/site_selection.h"
@@ -45,12 +46,20 @@ std::pair<int64_t, int64_t> sizesAt(const LinearAdapterSettings& s, int64_t in, 
   return {both, both};
 }
 
-// The feed-forward maps, which the method takes unless others are named. By their kind where that means no other map.
-template <typename Site>
-void addFeedForward(const Site& site, std::vector<std::string>& targets) {
-  if (site.layer < 0 || site.operation != SiteOperation::Linear || site.inFeatures == site.outFeatures || site.name.find("att") != std::string::npos) return;
-  const std::string& target = site.kind == "dense" || site.kind == "c_proj" ? site.name : site.kind;
-  if (std::find(targets.begin(), targets.end(), target) == targets.end()) targets.push_back(target);
+const SiteShape& shapeOf(const SiteShape& site) { return site; }
+const SiteShape& shapeOf(const LinearSite* site) { return *site; }
+
+// The given targets, or what the method takes of these sites where none are named.
+template <typename Sites>
+std::vector<std::string> targetsAmong(const MethodSettings& given, const Sites& sites) {
+  if (!given.targetModules.empty()) return given.targetModules;
+  std::vector<TargetSite> candidates;
+  for (const auto& each : sites) {
+    const SiteShape& site = shapeOf(each);
+    if (site.operation == SiteOperation::Linear)
+      candidates.push_back({site.name, site.kind, site.layer, site.inFeatures, site.outFeatures});
+  }
+  return usualTargets(given.name, {}, candidates);
 }
 
 class LinearAdapter final : public SiteAdapter {
@@ -120,8 +129,7 @@ Result<std::unique_ptr<InsertedModules>> makeLinearAdapters(const Model& model, 
   auto settings = readLinearAdapterSettings(given);
   if (!settings) return settings.error();
   MethodSettings chosen = given;
-  if (chosen.targetModules.empty())
-    for (const LinearSite* site : model.sites()) addFeedForward(*site, chosen.targetModules);
+  chosen.targetModules = targetsAmong(given, model.sites());
   auto sites = selectSites(model, chosen);
   if (!sites) return sites.error();
   for (const LinearSite* site : *sites)
@@ -139,10 +147,7 @@ Result<std::unique_ptr<InsertedModules>> makeLinearAdapters(const Model& model, 
 Result<InsertedCost> linearAdapterCost(const MethodSettings& given, const ModelOutline& outline, int64_t layer) {
   auto settings = readLinearAdapterSettings(given);
   if (!settings) return settings.error();
-  std::vector<std::string> chosen = given.targetModules;
-  if (chosen.empty())
-    for (const SiteShape& site : *outline.sites) addFeedForward(site, chosen);
-  auto targets = TargetMatcher::make(chosen);
+  auto targets = TargetMatcher::make(targetsAmong(given, *outline.sites));
   if (!targets) return targets.error();
   auto layers = LayerFilter::make(given.layersToTransform);
   if (!layers) return layers.error();

@@ -237,6 +237,7 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
     seeking.moment = "seeking the start";
     seeking.optimizer = seeking.pageable = 0;
     seeking.gradients = 4 * counts->sought;
+    if (counts->sought > 0) seeking.weights = held;  // the weights are changed when the gradients have gone
     if (counts->sought > 0 && model->image) {
       const int64_t images = config.integer("method.start_batch_size");
       seeking.activations = imageRunMemory(*model->image, keptOfImage(*model->image, *counts, pass.full), pass, fixed,

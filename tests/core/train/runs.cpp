@@ -155,7 +155,22 @@ class TrainRuns : public QObject {
     const auto cached = home.places.cache / "starts";
     QCOMPARE(std::distance(std::filesystem::directory_iterator(cached), {}), 1);
     QVERIFY(adapterBytes(left) == adapterBytes(first));
+    // What the gradients need is told before the start, where that is the fullest moment.
+    const RunConfig small = home.config({"method.name=lora_ga", "train.batch_size=1", "data.max_length=4",
+                                         "method.start_batch_size=1", "method.target_modules=all-linear"});
+    const auto estimate = estimateRun(small, home.places, nullptr);
+    QVERIFY(estimate.ok());
+    QCOMPARE(estimate->memory.moment, std::string("seeking the start"));
+    const auto all = home.run({"method.name=lora_ga", "method.start_batches=1", "method.target_modules=all-linear", "train.max_steps=1"});
+    QVERIFY(!train(all, home).error);
+    int64_t weights = 0;
+    for (const event::SiteInfo& site : eventsOf<event::Start>(all).at(0).sites) weights += site.out * site.in;
+    QCOMPARE(estimate->memory.gradients, 4 * weights);
+    // An adapter without its checkpoints carries its start: nothing is sought, and no data is read.
     std::filesystem::remove_all(cached);
+    std::filesystem::remove_all(first.checkpoints());
+    QVERIFY(loadRunModel(first, home.places, {}).ok());
+    QVERIFY(!std::filesystem::exists(cached));
     QVERIFY(!train(second, home).error);
     QVERIFY(adapterBytes(second) == adapterBytes(first));
     QCOMPARE(series(second, "train/loss"), series(first, "train/loss"));

@@ -83,4 +83,8 @@ inline std::string bytesOf(const std::filesystem::path& file) {
   return bytes ? *bytes : std::string();
 }
 
+inline std::string adapterBytes(const RunFolder& run) {
+  return bytesOf(run.adapter() / "adapter_model.safetensors");
+}
+
 }  // namespace rankscope::test

@@ -91,7 +91,10 @@ LibraryDetails readLibraryDetails(const json& m) {
   details.headsPresent = texts(m, "heads_present");
   details.defaultTargets = texts(m, "default_targets");
   for (const json& site : items(member(m, "sites")))
-    details.sites.push_back({text(site, "name"), QStringLiteral("%1 × %2").arg(whole(site, "out")).arg(whole(site, "in")),
+    details.sites.push_back({text(site, "name"),
+                             text(site, "operation") == QLatin1String("convolution")
+                                 ? shapeText(member(site, "shape"))
+                                 : QStringLiteral("%1 × %2").arg(whole(site, "out")).arg(whole(site, "in")),
                              number(site, "out") * number(site, "in")});
   for (const json& tensor : items(member(m, "tensors"))) {
     const json& shape = member(tensor, "shape");

@@ -75,8 +75,12 @@ ModelDetails readModelDetails(const json& answer) {
   }
   for (const auto& s : items(member(answer, "sites"))) {
     const auto& layer = member(s, "layer");
-    details.sites.push_back({text(s, "name").toStdString(), text(s, "kind").toStdString(),
-                             layer.is_number() ? layer.get<int64_t>() : -1, whole(s, "out"), whole(s, "in")});
+    SiteInfo site{text(s, "name").toStdString(), text(s, "kind").toStdString(),
+                  layer.is_number() ? layer.get<int64_t>() : -1, whole(s, "out"), whole(s, "in")};
+    if (const auto operation = text(s, "operation"); !operation.isEmpty()) site.operation = operation.toStdString();
+    for (const auto& side : items(member(s, "shape")))
+      if (side.is_number_integer()) site.shape.push_back(side.get<int64_t>());
+    details.sites.push_back(std::move(site));
   }
   return details;
 }

@@ -8,9 +8,10 @@ namespace {
 
 constexpr const char* kAllLinear = "all-linear";
 
-// "all-linear" leaves the task head to the task.
-bool isHead(const SiteInfo& site) {
-  return site.layer < 0 && (site.kind == "lm_head" || site.kind == "score" || site.kind == "classifier");
+// "all-linear" leaves the task head to the task, and what is no plain matrix alone.
+bool isAllLinear(const SiteInfo& site) {
+  static const std::set<std::string> heads{"lm_head", "score", "classifier", "classifier.1", "fc", "linear"};
+  return site.operation == "linear" && !(site.layer < 0 && heads.contains(site.kind));
 }
 
 }  // namespace
@@ -39,7 +40,11 @@ void SiteSelection::setSites(std::vector<SiteInfo> sites, std::vector<std::strin
   };
   const auto hasLayerNumber = [](const std::string& label) { return label[0] >= '0' && label[0] <= '9'; };
   std::vector<std::string> column(m_sites.size());
-  for (size_t i = 0; i < m_sites.size(); ++i) column[i] = trailing(m_sites[i].name, 1);
+  // "downsample.0": a number alone names nothing.
+  for (size_t i = 0; i < m_sites.size(); ++i) {
+    column[i] = trailing(m_sites[i].name, 1);
+    for (size_t parts = 2; parts <= 3 && hasLayerNumber(column[i]); ++parts) column[i] = trailing(m_sites[i].name, parts);
+  }
   for (size_t parts = 2; parts <= 6; ++parts) {
     std::map<std::pair<int64_t, std::string>, int> seen;
     for (size_t i = 0; i < m_sites.size(); ++i) ++seen[{m_sites[i].layer, column[i]}];
@@ -82,7 +87,9 @@ void SiteSelection::setColumn(size_t column, bool on) {
   }
 }
 
-void SiteSelection::setAll(bool on) { m_selected.assign(m_sites.size(), on); }
+void SiteSelection::setAll(bool on) {
+  for (size_t i = 0; i < m_sites.size(); ++i) m_selected[i] = on && !m_sites[i].lookup();
+}
 
 namespace {
 
@@ -114,7 +121,11 @@ int SiteSelection::selectedCount() const {
 }
 
 SiteSelection::Share SiteSelection::share() const {
-  return shareOf(selectedCount(), static_cast<int>(m_sites.size()));
+  int present = 0, chosen = 0;
+  for (size_t i = 0; i < m_sites.size(); ++i)
+    if (!m_sites[i].lookup()) ++present, chosen += m_selected[i] ? 1 : 0;
+  const Share of = shareOf(chosen, present);
+  return of == Share::None && selectedCount() > 0 ? Share::Some : of;
 }
 
 void SiteSelection::setColumnRank(size_t column, int64_t rank) {
@@ -158,7 +169,7 @@ void SiteSelection::readChoice(const SiteChoice& choice) {
   for (size_t i = 0; i < m_sites.size(); ++i) {
     const auto& site = m_sites[i];
     bool on = std::any_of(targets.begin(), targets.end(), [&](const std::string& t) {
-      return t == kAllLinear ? !isHead(site) : targetMatches(site.name, t);
+      return t == kAllLinear ? isAllLinear(site) : targetMatches(site.name, t);
     });
     if (on && !choice.layers.empty()) {
       on = std::find(choice.layers.begin(), choice.layers.end(), site.layer) != choice.layers.end();

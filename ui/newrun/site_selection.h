@@ -13,7 +13,11 @@ namespace rankscope::ui {
 struct SiteInfo {
   std::string name, kind;
   int64_t layer = -1;  // −1: outside the blocks
-  int64_t out = 0, in = 0;
+  int64_t out = 0, in = 0;     // of its matrix
+  std::string operation = "linear";  // or "convolution", "embedding"
+  std::vector<int64_t> shape{};      // as its checkpoint has it; empty: out × in
+
+  bool lookup() const { return operation == "embedding"; }
 };
 
 // The three options that say which sites train.
@@ -43,10 +47,10 @@ class SiteSelection {
   void setSelected(int site, bool on) { m_selected[static_cast<size_t>(site)] = on; }
   void setRow(size_t row, bool on);
   void setColumn(size_t column, bool on);
-  void setAll(bool on);
+  void setAll(bool on);  // lookups, which few runs adapt, are ticked by themselves
   Share rowShare(size_t row) const;
   Share columnShare(size_t column) const;
-  Share share() const;
+  Share share() const;  // of all but lookups
   int selectedCount() const;
 
   // 0: the common rank.

@@ -14,6 +14,17 @@ Qt::CheckState tick(SiteSelection::Share share) {
   return Qt::Unchecked;
 }
 
+// Out × in of a matrix, "convolution 64 × 3 × 7 × 7".
+QString shapeText(const SiteInfo& site) {
+  QStringList sides;
+  const bool matrix = site.shape.empty() || site.operation == "linear";
+  for (const int64_t side : matrix ? std::vector<int64_t>{site.out, site.in} : site.shape)
+    sides << QLocale().toString(qlonglong(side));
+  const QString shape = sides.join(QStringLiteral(" × "));
+  if (site.lookup()) return SiteTableModel::tr("embedding %1").arg(shape);
+  return site.operation == "convolution" ? SiteTableModel::tr("convolution %1").arg(shape) : shape;
+}
+
 }  // namespace
 
 void SiteTableModel::setSites(std::vector<SiteInfo> sites, std::vector<std::string> defaultTargets) {
@@ -103,13 +114,13 @@ QVariant SiteTableModel::data(const QModelIndex& index, int role) const {
     case Qt::ToolTipRole:
     case Qt::AccessibleTextRole: {
       if (sum) {
-        if (row == 0 && column == 0) return tr("All sites");
+        if (row == 0 && column == 0) return tr("All sites but embeddings");
         return row == 0 ? tr("%1 in all layers").arg(headerData(column, Qt::Horizontal, Qt::DisplayRole).toString())
                         : tr("All matrices of %1").arg(headerData(row, Qt::Vertical, Qt::DisplayRole).toString());
       }
       const auto& info = m_selection.sites()[static_cast<size_t>(site)];
       const auto rank = m_selection.rankOf(site) > 0 ? m_selection.rankOf(site) : m_commonRank;
-      const QString shape = QLocale().toString(qlonglong(info.out)) + QStringLiteral(" × ") + QLocale().toString(qlonglong(info.in));
+      const QString shape = shapeText(info);
       if (role == Qt::AccessibleTextRole) return tr("%1, %2").arg(QString::fromStdString(info.name), shape);
       if (!m_ranksEditable) return tr("%1\n%2").arg(QString::fromStdString(info.name), shape);
       return tr("%1\n%2, rank %3: %4 parameters\nSpace ticks, a number sets this matrix's own rank, Delete clears it.")

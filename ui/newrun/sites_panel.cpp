@@ -73,7 +73,7 @@ SitesPanel::SitesPanel(RunDraft* draft, QWidget* parent) : QWidget(parent), m_dr
   m_error->hide();
   m_all = new QPushButton(tr("All"));
   m_all->setObjectName("allSites");
-  m_all->setToolTip(tr("Tick every matrix"));
+  m_all->setToolTip(tr("Tick every matrix but embeddings"));
   m_default = new QPushButton(tr("Usual ones"));
   m_default->setObjectName("defaultSites");
   m_default->setToolTip(tr("The matrices that the method usually takes in this model family"));

@@ -115,6 +115,41 @@ class SiteSelectionTest : public QObject {
     }
   }
 
+  // Convolutions by their names within a block; lookups are ticked by themselves only.
+  void convolutionsAndEmbeddings() {
+    const auto conv = [](std::string name, int64_t layer, std::vector<int64_t> shape) {
+      SiteInfo site{std::move(name), {}, layer, shape[0], shape[1] * shape[2] * shape[3]};
+      site.operation = "convolution";
+      site.shape = std::move(shape);
+      return site;
+    };
+    std::vector<SiteInfo> sites{conv("conv1", -1, {64, 3, 7, 7}), conv("layer1.0.conv1", 0, {64, 64, 3, 3}),
+                                conv("layer2.0.conv1", 1, {128, 64, 3, 3}), conv("layer2.0.downsample.0", 1, {128, 64, 1, 1}),
+                                {"fc", "fc", -1, 10, 128}};
+    SiteTableModel model;
+    model.setSites(sites, {"conv1", "downsample.0"});
+    QCOMPARE(model.selection().kinds(), (std::vector<std::string>{"conv1", "downsample.0", "fc"}));
+    model.readChoice({});
+    QCOMPARE(model.selection().selectedCount(), 4);
+    QVERIFY(model.index(1, 1).data(Qt::ToolTipRole).toString().contains(QString::fromUtf8("convolution 64 × 3 × 7 × 7")));
+    SiteChoice linear;
+    linear.targetModules = {"all-linear"};
+    model.readChoice(linear);
+    QCOMPARE(model.selection().selectedCount(), 0);
+
+    auto words = llamaSites(2);
+    words.push_back({"model.embed_tokens", "embed_tokens", -1, 64, 1000, "embedding", {1000, 64}});
+    SiteSelection s;
+    s.setSites(words, {"q_proj"});
+    s.setAll(true);
+    QCOMPARE(s.selectedCount(), int(words.size()) - 1);
+    QCOMPARE(s.share(), SiteSelection::Share::All);
+    s.setAll(false);
+    s.setSelected(int(words.size()) - 1, true);
+    QCOMPARE(s.share(), SiteSelection::Share::Some);
+    QCOMPARE(s.toChoice().targetModules, std::vector<std::string>{"embed_tokens"});
+  }
+
   void gridModel() {
     SiteTableModel model;
     QAbstractItemModelTester tester(&model);

@@ -111,7 +111,7 @@ class MethodProperties : public QObject {
   static constexpr const char *kConvolution = "patches", *kEmbedding = "embed_tokens";
   // Low-rank, without 4-bit values, and not AdaLoRA, whose files have no place for them.
   static bool goesBeyondLinear(const std::string& name, const char* options) {
-    if (!(*findMethod(name))->lowRank) return false;
+    if (!(*findMethod(name))->lowRank()) return false;
     const MethodSettings settings = smallSettings(name, nlohmann::json::parse(options));
     return partNames(settings).form != "svd" && !baseFormatOf(settings)->fourBit;
   }

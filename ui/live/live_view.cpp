@@ -30,8 +30,9 @@ namespace {
 constexpr int kRedrawEvery = 100;       // ms between drawings while events stream in
 
 QString stageText(const RunHistory& history) {
-  if (!history.stateDetail().empty()) return QString::fromStdString(history.stateDetail());
-  return QString::fromStdString(history.doing());
+  // What goes on within a state is told after it: a start's gradients while the run is loading.
+  if (!history.doing().empty()) return QString::fromStdString(history.doing());
+  return QString::fromStdString(history.stateDetail());
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <QTextBrowser>
 #include <QtTest>
 #include <atomic>
+#include <cmath>
 #include <ctime>
 #include <thread>
 
@@ -130,6 +131,24 @@ class LiveViewTest : public QObject {
     QCOMPARE(m_view->plots()->site(), box->currentData().toString());
     QVERIFY(m_view->plots()->plot("norms")->hasCurve("site/norm_A"));
     QVERIFY(m_view->plots()->plot("balance")->hasCurve("site/balance_gap"));
+  }
+
+  // While a run is loading, a start that takes long is told of as it goes on.
+  void aStartIsToldOfWhileLoading() {
+    const auto id = newUuid();
+    const auto folder = m_fixture->places.runs / id;
+    std::filesystem::create_directories(folder);
+    auto writer = EventWriter::open(folder / "events.log");
+    QVERIFY(writer.ok());
+    auto heart = Heartbeat::start(folder);
+    (*writer)->append(event::State{event::RunState::Loading, "preparing the method", 0});
+    (*writer)->append(event::Progress{0, 0, std::nan(""), "gradients of the base model 43%"});
+    (void)(*writer)->flush();
+    m_view->open({{"run", QString::fromStdString(id)}});
+    auto* text = m_view->findChild<QLabel*>("progressText");
+    QTRY_COMPARE(text->text(), QStringLiteral("gradients of the base model 43%"));
+    QVERIFY(m_view->controls()->button(Command::Stop)->isEnabled());
+    QVERIFY(!m_view->controls()->button(Command::Evaluate)->isEnabled());
   }
 
   void pointsArriveWithin300Milliseconds() {

@@ -31,8 +31,8 @@ std::vector<OptionSpec> methodOptions() {
                    {"houlsby", "Houlsby adapters", "A bottleneck behind attention and feed-forward in every layer"},
                    {"pfeiffer", "Pfeiffer adapters", "A bottleneck behind the feed-forward, on the normed sum"},
                    {"parallel", "Parallel adapters", "A bottleneck beside the feed-forward, on its input"},
-                   {"llm_series", "Series adapters at linear maps", "A bottleneck in front of or behind chosen matrices"},
-                   {"llm_parallel", "Parallel adapters at linear maps", "A bottleneck beside chosen matrices"},
+                   {"llm_series", "LLM-Adapters series", "A bottleneck in front of or behind chosen matrices"},
+                   {"llm_parallel", "LLM-Adapters parallel", "A bottleneck beside chosen matrices"},
                    {"prefix", "Prefix tuning", "Learned keys and values in front of every text"},
                    {"loreft", "LoReFT", "Hidden states are edited in a learned subspace, at the ends of the prompt"},
                    {"direft", "DiReFT", "A low-rank edit is added to hidden states at the ends of the prompt"}},
@@ -76,7 +76,7 @@ std::vector<OptionSpec> methodOptions() {
        .defaultValue = nlohmann::json::array(),
        .choices = {{"all-linear", "All linear layers", "Every linear layer but the task head"}},
        .appliesTo = {methodIsNot({"bitfit", "houlsby", "pfeiffer", "parallel", "prefix", "loreft", "direft"})},
-       .emptyMeans = "the method's and the model family's usual ones",
+       .emptyMeans = "the usual ones",
        .help =
            "Ends of module names (q_proj, attention.output.dense) or whole names, as PEFT takes them; all-linear takes "
            "every linear layer but the task head.",

@@ -15,6 +15,7 @@
 #include <QVBoxLayout>
 #include <cmath>
 
+#include "core/config/method_kind.h"
 #include "core/config/short_names.h"
 #include "core/config/step_size.h"
 #include "core/config/task_heads.h"
@@ -225,7 +226,8 @@ void ConsequencesPanel::refresh() {
     m_trainable->setText(none);
   }
   const auto scale = effectiveScale(config);
-  m_scale->setText(scale ? locale.toString(*scale, 'g', 4) : tr("the weights themselves train"));
+  m_scale->setText(scale ? locale.toString(*scale, 'g', 4)
+                         : methodKind(config.str("method.name")) == MethodKind::Inserted ? tr("none: modules are added, no weight changes") : tr("none: the weights themselves train"));
   if (m_estimate && m_estimate->steps > 0) {
     m_steps->setText(m_estimate->stepsPerEpoch > 0
                          ? tr("%1, %2 per epoch").arg(locale.toString(qlonglong(m_estimate->steps)),

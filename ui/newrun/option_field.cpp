@@ -50,6 +50,7 @@ OptionField::OptionField(RunDraft* draft, const OptionSpec& option, QWidget* par
   m_unit = new QLabel;
   m_unit->setObjectName("unit:" + key());
   makeCaption(m_unit);
+  m_unit->setWordWrap(true);  // what nothing stands for may be a sentence, and must not widen the form
   m_error = new QLabel;
   m_error->setObjectName("error:" + key());
   m_error->setProperty("role", "error");

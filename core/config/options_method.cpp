@@ -79,7 +79,8 @@ std::vector<OptionSpec> methodOptions() {
        .emptyMeans = "the usual ones",
        .help =
            "Ends of module names (q_proj, attention.output.dense) or whole names, as PEFT takes them; all-linear takes "
-           "every linear layer but the task head.",
+           "every linear layer but the task head. Low-rank methods take convolutions (convolution, conv1) and the words' "
+           "embedding (embed_tokens, wte, word_embeddings) by name as well.",
        .group = "method"},
       {.key = "method.layers",
        .type = OptionType::List,

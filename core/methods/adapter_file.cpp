@@ -269,16 +269,23 @@ void renameSites(AdapterFile& adapter, const std::map<std::string, std::string>&
 }
 
 // PEFT saves embeddings and output embeddings as they were in the base model beside factors on them.
-void dropUnchangedEmbeddings(AdapterFile& adapter, const Model& model) {
-  const bool targeted = std::any_of(adapter.tensors.begin(), adapter.tensors.end(),
-                                    [](const auto& entry) { return endsWith(entry.first, kFactorsA[1]); });
-  if (!targeted) return;
+Result<void> dropUnchangedEmbeddings(AdapterFile& adapter, const Model& model) {
+  std::set<std::string> tables;
+  for (const auto& [name, tensor] : adapter.tensors)
+    if (endsWith(name, kFactorsA[1])) tables.insert(siteOf(name) + ".weight");
+  if (tables.empty()) return {};
   std::erase_if(adapter.tensors, [&](const auto& entry) {
     const auto& [name, tensor] = entry;
     if (!siteOf(name).empty() || tensor.dim() != 2 || !model.parameters().contains(name)) return false;
     const at::Tensor own = model.parameters().at(name).detach();
     return own.sizes() == tensor.sizes() && at::equal(own, tensor.to(own.scalar_type()));
   });
+  for (const std::string& table : tables)
+    if (adapter.tensors.count(table))
+      return Error{ErrorCode::BadInput, "the adapter was trained on another embedding than the model's", table,
+                   "other values or another vocabulary", "the base model's own rows",
+                   "Choose the base model that the adapter was trained on, with its vocabulary."};
+  return {};
 }
 
 // Where the config's targets select other sites than the file has factors for (excluded modules, another dialect of
@@ -380,7 +387,7 @@ Result<void> fitAdapter(AdapterFile& adapter, const Model& model) {
   if (!names) return names.error();
   renameSites(adapter, *names);
   fitTargets(adapter, model);
-  dropUnchangedEmbeddings(adapter, model);
+  if (auto same = dropUnchangedEmbeddings(adapter, model); !same) return same.error();
 
   MethodSettings& settings = adapter.settings;
   auto& saved = settings.modulesToSave;

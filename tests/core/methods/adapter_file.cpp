@@ -159,6 +159,40 @@ class AdapterFileTest : public QObject {
                         [](const std::string& r) { return r.find("embed_tokens") != std::string::npos; }));
   }
 
+  // As PEFT writes them: kernels in four dimensions, and beside an embedding's factors the table that they were trained on.
+  void convolutionsAndEmbeddings() {
+    FakeModel model({.moreSites = true}), byHand({.moreSites = true});
+    const std::string table = "model.embed_tokens", conv = "model.patches";
+    const at::Tensor a = numbers({2, 17}, "wordsA"), b = numbers({12, 2}, "wordsB");
+    const at::Tensor down = numbers({2, 3, 3, 3}, "convA"), up = numbers({12, 2, 1, 1}, "convB");
+    NamedTensors tensors{{kPrefix + table + ".lora_embedding_A", a},
+                         {kPrefix + table + ".lora_embedding_B", b},
+                         {kPrefix + table + ".base_layer.weight", model.parameters().at(table + ".weight")},
+                         {kPrefix + conv + ".lora_A.weight", down},
+                         {kPrefix + conv + ".lora_B.weight", up}};
+    const Folder folder;
+    folder.config({{"target_modules", {"embed_tokens", "patches"}}});
+    folder.tensors(tensors);
+    const auto method = loadAdapterFolder(folder.path(), model);
+    QVERIFY2(method.ok(), method.ok() ? "" : method.error().message().c_str());
+    // ΔE = s (B A)ᵀ; ΔW of the kernels, put together entry by entry.
+    auto& words = byHand.parameters().at(table + ".weight");
+    words.add_(b.mm(a).t() * 2);
+    auto& kernels = byHand.parameters().at(conv + ".weight");
+    for (int64_t r = 0; r < 2; ++r) kernels.add_(up.select(1, r).unsqueeze(-1) * down[r].unsqueeze(0) * 2);
+    byHand.rebind();
+    QVERIFY(worstDifference(logitsOf(model), logitsOf(byHand)) < 1e-5);
+    const auto written = (*method)->adapterTensors();
+    for (const auto& [name, tensor] : tensors)
+      if (name.find("base_layer") == std::string::npos) QVERIFY2(at::equal(written.at(name), tensor), name.c_str());
+
+    tensors[2].second = numbers({17, 12}, "another table");
+    folder.tensors(tensors);
+    FakeModel fresh({.moreSites = true});
+    const auto refused = loadAdapterFolder(folder.path(), fresh);
+    QVERIFY(!refused.ok() && refused.error().where == table + ".weight");
+  }
+
   // As PEFT writes DoRA: magnitudes beside the factors, here with root scaling and another class's prefixes.
   void doraAdapter() {
     FakeModel model;

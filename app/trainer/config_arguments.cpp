@@ -27,6 +27,19 @@ std::vector<Error> configMistakes(const RunConfig& config, const Places& places)
   return mistakes;
 }
 
+Result<void> ConfigArguments::assignTo(RunConfig& config, std::vector<Error>& mistakes) const {
+  const auto assign = [&](const std::vector<std::string>& texts) {
+    for (const ValidationIssue& issue : config.assign(texts)) mistakes.push_back(issue.error);
+  };
+  if (!published.empty()) {
+    auto settings = findPublished(published);
+    if (!settings) return settings.error();
+    assign(publishedAssignments(**settings, config));
+  }
+  assign(assignments);
+  return {};
+}
+
 Result<RunConfig> ConfigArguments::readUnchecked(const Places& places, std::vector<Error>& mistakes) const {
   RunConfig config;
   if (!file.empty()) {
@@ -38,13 +51,7 @@ Result<RunConfig> ConfigArguments::readUnchecked(const Places& places, std::vect
     if (!found) return found.error();
     config = found->config;
   }
-  if (!published.empty()) {
-    auto settings = findPublished(published);
-    if (!settings) return settings.error();
-    for (const ValidationIssue& issue : config.assign(publishedAssignments(**settings, config)))
-      mistakes.push_back(issue.error);
-  }
-  for (const ValidationIssue& issue : config.assign(assignments)) mistakes.push_back(issue.error);
+  if (auto assigned = assignTo(config, mistakes); !assigned) return assigned.error();
   if (!name.empty())
     if (auto named = config.set("name", name); !named) return named.error();
   if (!mistakes.empty()) return mistakes.front();

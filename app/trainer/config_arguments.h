@@ -14,6 +14,10 @@ struct ConfigArguments {
   std::vector<std::string> assignments;
 
   void declare(CLI::App* sub);
+  bool nothingSaid() const { return file.empty() && preset.empty() && published.empty() && assignments.empty(); }
+  // The published settings and the assignments, over a config from elsewhere. An error that is none of an assignment's
+  // is returned.
+  Result<void> assignTo(RunConfig& config, std::vector<Error>& mistakes) const;
   // File or preset with the published settings and the assignments on top, not checked yet.
   Result<RunConfig> readUnchecked(const Places& places, std::vector<Error>& mistakes) const;
   // The config; every mistake at once when there is one (files that it names included).

@@ -48,7 +48,7 @@ Result<JobSpec> jobFrom(CommandContext& context, const AddArguments& arguments, 
       return line.error();
     return job;
   }
-  if (arguments.config.file.empty() && arguments.config.preset.empty() && arguments.config.assignments.empty())
+  if (arguments.config.nothingSaid())
     return Error{ErrorCode::Usage,
                  "no config was given",
                  "command line",

@@ -68,7 +68,7 @@ void addTrainCommand(CLI::App& root, CommandContext& context) {
                 "Make the run's folder and stop; `resume` starts it");
   context.run(sub, [&context, arguments]() -> int {
     std::vector<Error> mistakes;
-    if (arguments->config.file.empty() && arguments->config.preset.empty() && arguments->config.assignments.empty())
+    if (arguments->config.nothingSaid())
       return context.fail({ErrorCode::Usage, "no config was given", "command line", "", "--config, --preset or --set",
                            "Try `rankscope-train presets`, then `rankscope-train train --preset NAME`."});
     Result<RunConfig> config = arguments->config.read(context.places, mistakes);
@@ -118,7 +118,7 @@ void addBranchCommand(CLI::App& root, CommandContext& context) {
     Result<RunConfig> config = whole ? given.readUnchecked(context.places, mistakes) : parent->config();
     if (!config) return context.fail(mistakes.empty() ? std::vector<Error>{config.error()} : mistakes);
     if (!whole) {
-      for (const ValidationIssue& issue : config->assign(given.assignments)) mistakes.push_back(issue.error);
+      if (auto assigned = given.assignTo(*config, mistakes); !assigned) return context.fail(assigned.error());
       const std::string childName = given.name.empty() ? config->str("name") + " (branch)" : given.name;
       if (auto named = config->set("name", childName); !named) return context.fail(named.error());
     }

@@ -69,6 +69,24 @@ class TrainerCommands : public QObject {
     QCOMPARE(answer.document()["errors"].size(), size_t{2});
   }
 
+  // One method's page, and its settings laid over a config.
+  void publishedSettings() {
+    Home home;
+    const json page = ask(home, {"--json", "methods", "adalora"}).document();
+    QCOMPARE(page["name"].get<std::string>(), std::string("adalora"));
+    QVERIFY(!page["does"].get<std::string>().empty() && !page["paper"].get<std::string>().empty());
+    QCOMPARE(page["published"][0]["name"].get<std::string>(), std::string("adalora-glue"));
+    QVERIFY(ask(home, {"methods", "adalora"}).out.find("--published adalora-glue") != std::string::npos);
+    QCOMPARE(ask(home, {"methods", "adalor"}).code, 2);
+    const Answer unknown = ask(home, {"check", "--config", configFile(home), "--published", "adalora-glu"});
+    QCOMPARE(unknown.code, 2);
+    QVERIFY2(unknown.err.find("adalora-glue") != std::string::npos, unknown.err.c_str());
+    // What is set by hand stands over what is published: a first rank below AdaLoRA's 8 at the end.
+    const Answer over = ask(home, {"check", "--config", configFile(home), "--published", "adalora-glue", "--set", "method.rank=4"});
+    QCOMPARE(over.code, 2);
+    QVERIFY2(over.err.find("method.target_rank") != std::string::npos, over.err.c_str());
+  }
+
   void missingAndTruncatedFiles() {
     Home home;
     const QString config = configFile(home);

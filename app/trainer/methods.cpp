@@ -20,10 +20,10 @@ nlohmann::json publishedDocuments(const std::string& method) {
 }
 
 nlohmann::json methodDocument(const MethodEntry& entry) {
-  nlohmann::json document = {{"name", entry.name}, {"title", entry.title}, {"low_rank", entry.lowRank()},
-                             {"published", publishedDocuments(entry.name)}};
+  nlohmann::json document = {{"name", entry.name}, {"title", entry.title}, {"paper", entry.paper},
+                             {"low_rank", entry.lowRank()}, {"published", publishedDocuments(entry.name)}};
   if (const MethodText* text = methodText(entry.name))
-    document.update({{"paper", text->citation}, {"group", methodGroupText(text->group).title},
+    document.update({{"group", methodGroupText(text->group).title},
                      {"formula", text->formula}, {"does", text->does}, {"choose", text->choose}, {"avoid", text->avoid},
                      {"count", text->count}, {"merge", text->merge}, {"files", text->files}});
   return document;
@@ -34,8 +34,8 @@ std::string methodPage(const MethodEntry& entry) {
   if (const MethodText* text = methodText(entry.name)) {
     page += fmt::format("{}\n\n{}\n{}\n{}\n\nTrains: {}\n{}\nFiles: {}\n", text->formula, text->does, text->choose,
                         text->avoid, text->count, text->merge, text->files);
-    if (*text->citation) page += fmt::format("{}\n", text->citation);
   }
+  if (!entry.paper.empty()) page += entry.paper + '\n';
   for (const PublishedSettings* settings : publishedFor(entry.name)) {
     page += fmt::format("\n--published {}: {}\n", settings->name, settings->title);
     for (const auto& [key, value] : settings->values) page += fmt::format("  {} = {}\n", key, value[0] == '=' ? value + 1 : value);
@@ -67,11 +67,8 @@ void addMethodsCommand(CLI::App& root, CommandContext& context) {
     TextTable table;
     table.header = {"method", "title", "scale at r = 8, α = 16", "paper"};
     table.rightAligned = {2};
-    for (const MethodEntry& entry : methodEntries()) {
-      const MethodText* text = methodText(entry.name);
-      table.rows.push_back({entry.name, entry.title, entry.lowRank() ? formatNumber(entry.effectiveScale(8, 16)) : "–",
-                            text ? text->citation : ""});
-    }
+    for (const MethodEntry& entry : methodEntries())
+      table.rows.push_back({entry.name, entry.title, entry.lowRank() ? formatNumber(entry.effectiveScale(8, 16)) : "–", entry.paper});
     context.print(methodsDocument(), table);
     return 0;
   });

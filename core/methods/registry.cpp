@@ -1,5 +1,7 @@
 #include "core/methods/registry.h"
 
+#include "core/config/method_texts.h"
+#include "core/config/option_spec.h"
 #include "core/methods/bitfit.h"
 #include "core/methods/full.h"
 #include "core/methods/inserted.h"
@@ -42,13 +44,18 @@ double lowRankScale(const MethodSettings& settings, int64_t rank, double alpha) 
   return parts ? updateScale(parts->names, rank, alpha) : 1.0;
 }
 
-MethodEntry lowRank(const char* name, const char* title, const char* paper) {
-  return {name, title, paper, makeLowRank, lowRankCost, lowRankScale};
+// Title and citation are those of the option table and of the texts, which programs without torch read as well.
+MethodEntry entryOf(const char* name, decltype(MethodEntry::make) make, decltype(MethodEntry::costAtSite) cost,
+                    decltype(MethodEntry::scale) scale) {
+  MethodEntry entry{name, name, "", make, cost, scale};
+  for (const OptionChoice& choice : findOption("method.name")->choices)
+    if (choice.value == name) entry.title = choice.title;
+  if (const MethodText* text = methodText(name)) entry.paper = text->citation;
+  return entry;
 }
 
-MethodEntry inserted(const char* name, const char* title, const char* paper) {
-  return {name, title, paper, makeInserted, noCost, noScale};
-}
+MethodEntry lowRank(const char* name) { return entryOf(name, makeLowRank, lowRankCost, lowRankScale); }
+MethodEntry inserted(const char* name) { return entryOf(name, makeInserted, noCost, noScale); }
 
 MethodSettings presetOf(const MethodEntry& entry) {
   MethodSettings settings;
@@ -68,49 +75,35 @@ int64_t MethodEntry::countAtSite(int64_t outFeatures, int64_t inFeatures, bool h
 
 double MethodEntry::effectiveScale(int64_t rank, double alpha) const { return scale(presetOf(*this), rank, alpha); }
 
-// THE list of methods. Parts of the low-rank ones: core/config/method_parts.cpp.
+// THE list of methods. Parts of the low-rank ones: core/config/method_parts.cpp; texts of all: core/config/method_texts.cpp.
 const std::vector<MethodEntry>& methodEntries() {
   static const std::vector<MethodEntry> entries{
-      {"full", "Full fine-tuning", "every parameter, AdamW", makeFull, fullCost, noScale},
-      lowRank("lora", "LoRA", "Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, ICLR 2022"),
-      lowRank("rora", "RoRA",
-              "Liu et al., RoRA: Efficient Fine-Tuning of LLM with Reliability Optimization for Rank Adaptation, 2025"),
-      lowRank("reflora", "RefLoRA",
-              "Zhang et al., RefLoRA: Refactored Low-Rank Adaptation for Efficient Fine-Tuning, NeurIPS 2025"),
-      lowRank("reflora_s", "RefLoRA-S", "Zhang et al., RefLoRA, NeurIPS 2025 (scalar form)"),
-      lowRank("dora", "DoRA", "Liu et al., DoRA: Weight-Decomposed Low-Rank Adaptation, ICML 2024"),
-      lowRank("adalora", "AdaLoRA",
-              "Zhang et al., AdaLoRA: Adaptive Budget Allocation for Parameter-Efficient Fine-Tuning, ICLR 2023"),
-      lowRank("pissa", "PiSSA",
-              "Meng et al., PiSSA: Principal Singular Values and Singular Vectors Adaptation of LLMs, NeurIPS 2024"),
-      lowRank("lora_ga", "LoRA-GA", "Wang et al., LoRA-GA: Low-Rank Adaptation with Gradient Approximation, NeurIPS 2024"),
-      lowRank("qlora", "QLoRA", "Dettmers et al., QLoRA: Efficient Finetuning of Quantized LLMs, NeurIPS 2023"),
-      lowRank("loraplus", "LoRA+", "Hayou et al., LoRA+: Efficient Low Rank Adaptation of Large Models, ICML 2024"),
-      lowRank("only_b", "Only-B LoRA",
-              "Shuttleworth et al., LoRA vs Full Fine-tuning: An Illusion of Equivalence, 2024"),
-      lowRank("lora_pro", "LoRA-Pro", "Wang et al., LoRA-Pro: Are Low-Rank Adapters Properly Optimized?, ICLR 2025"),
-      lowRank("lora_rite", "LoRA-RITE",
-              "Yen et al., LoRA Done RITE: Robust Invariant Transformation Equilibration for LoRA Optimization, ICLR 2025"),
-      lowRank("preclora", "PrecLoRA",
-              "Zhang and Pilanci, Riemannian Preconditioned LoRA for Fine-Tuning Foundation Models, ICML 2024"),
-      lowRank("nora", "NoRA", "Li et al., On the Crucial Role of Initialization for Matrix Factorization, ICLR 2025"),
-      lowRank("nora_plus", "NoRA+",
-              "Li et al., On the Crucial Role of Initialization for Matrix Factorization, ICLR 2025 (preconditioned)"),
-      {"bitfit", "BitFit",
-       "Ben Zaken et al., BitFit: Simple Parameter-efficient Fine-tuning for Transformer-based Masked Language-models, ACL 2022",
-       makeBitFit, biasCost, noScale},
-      inserted("houlsby", "Houlsby adapters", "Houlsby et al., Parameter-Efficient Transfer Learning for NLP, ICML 2019"),
-      inserted("pfeiffer", "Pfeiffer adapters",
-               "Pfeiffer et al., AdapterFusion: Non-Destructive Task Composition for Transfer Learning, EACL 2021"),
-      inserted("parallel", "Parallel adapters",
-               "He et al., Towards a Unified View of Parameter-Efficient Transfer Learning, ICLR 2022"),
-      inserted("llm_series", "LLM-Adapters series",
-               "Hu et al., LLM-Adapters: An Adapter Family for Parameter-Efficient Fine-Tuning of Large Language Models, EMNLP 2023"),
-      inserted("llm_parallel", "LLM-Adapters parallel",
-               "Hu et al., LLM-Adapters: An Adapter Family for Parameter-Efficient Fine-Tuning of Large Language Models, EMNLP 2023"),
-      inserted("prefix", "Prefix tuning", "Li and Liang, Prefix-Tuning: Optimizing Continuous Prompts for Generation, ACL 2021"),
-      inserted("loreft", "LoReFT", "Wu et al., ReFT: Representation Finetuning for Language Models, NeurIPS 2024"),
-      inserted("direft", "DiReFT", "Wu et al., ReFT: Representation Finetuning for Language Models, NeurIPS 2024"),
+      entryOf("full", makeFull, fullCost, noScale),
+      lowRank("lora"),
+      lowRank("rora"),
+      lowRank("reflora"),
+      lowRank("reflora_s"),
+      lowRank("dora"),
+      lowRank("adalora"),
+      lowRank("pissa"),
+      lowRank("lora_ga"),
+      lowRank("qlora"),
+      lowRank("loraplus"),
+      lowRank("only_b"),
+      lowRank("lora_pro"),
+      lowRank("lora_rite"),
+      lowRank("preclora"),
+      lowRank("nora"),
+      lowRank("nora_plus"),
+      entryOf("bitfit", makeBitFit, biasCost, noScale),
+      inserted("houlsby"),
+      inserted("pfeiffer"),
+      inserted("parallel"),
+      inserted("llm_series"),
+      inserted("llm_parallel"),
+      inserted("prefix"),
+      inserted("loreft"),
+      inserted("direft"),
   };
   return entries;
 }

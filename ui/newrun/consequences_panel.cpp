@@ -209,7 +209,7 @@ QString ConsequencesPanel::sentence() const {
   const auto maxSteps = config.integer("train.max_steps");
   const QString length = maxSteps > 0 ? tr("%n step(s)", nullptr, static_cast<int>(maxSteps))
                                       : tr("%1 epochs").arg(locale.toString(config.real("train.epochs"), 'g', 4));
-  return tr("%1 trains %2 on %3%4 for %5.").arg(how, model, file, rows, length);
+  return tr("With %1, %2 trains on %3%4 for %5.").arg(how, model, file, rows, length);
 }
 
 void ConsequencesPanel::refresh() {

@@ -156,14 +156,15 @@ void MethodPage::refresh() {
   const auto& config = m_draft->config();
   const auto name = QString::fromStdString(config.str("method.name"));
   m_picker->setCurrent(name);
-  const bool lowRank = m_draft->applies("method.rank");
-  m_rankRow->setVisible(lowRank);
-  m_scale->setVisible(effectiveScale(config).has_value());
+  const bool ranked = m_draft->applies("method.rank");
+  m_rankRow->setVisible(ranked);
+  const auto scale = effectiveScale(config);
+  m_scale->setVisible(scale.has_value());
   m_sites->setVisible(m_draft->applies("method.target_modules"));
   m_layers->setVisible(!m_draft->applies("method.target_modules") && m_draft->applies("method.layers"));
   const qint64 rank = config.integer("method.rank");
   m_rank->setRank(rank);
-  m_card->setMethod(name, lowRank ? rank : 0);
+  m_card->setMethod(name, ranked ? rank : 0);
   m_published->refresh();
   QStringList mistakes;
   for (const auto* issue : m_draft->issuesOf("method.rank")) mistakes << errorText(issue->error);
@@ -173,7 +174,7 @@ void MethodPage::refresh() {
   makeChanged(m_rank->edit(), m_draft->isChanged("method.rank"));
   m_rankRevert->setVisible(m_draft->isChanged("method.rank"));
   m_methodRevert->setVisible(m_draft->isChanged("method.name"));
-  if (const auto scale = effectiveScale(config)) {
+  if (scale) {
     const QLocale locale;
     m_scale->setText(tr("Update scaled by %1 = %2").arg(QString::fromUtf8(updateScaleText(*partsOf(config))), locale.toString(*scale, 'g', 4)));
   }

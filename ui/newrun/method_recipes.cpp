@@ -77,7 +77,7 @@ std::vector<MethodRecipe> makeRecipes() {
       {"llm_series", {adapter(), sum(), weight()}, {{Span::PassAbove, 0, 1}}, true, 64},
       {"llm_parallel", {weight(), adapter(true), sum()}, {}, true, 64},
       {"prefix",
-       {sign("softmax( q ·"), {Rows, "K"}, sign("ᵀ ) ·"), {Rows, "V"}},
+       {sign("softmax( q ·"), {Rows, "Kᵀ"}, sign(") ·"), {Rows, "V"}},
        {{Span::Brace, 0, 3, "learned rows in front of every text"}}},
       {"loreft",
        {{Tokens, "prompt"}, sign("→"), sign("h +"), {Tall, "Rᵀ", Trained, Plain, "R·Rᵀ = I"}, sign("("),

@@ -11,6 +11,7 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 
+#include "core/config/method_kind.h"
 #include "core/config/usual_targets.h"
 #include "ui/newrun/run_draft.h"
 #include "ui/newrun/site_table_model.h"
@@ -136,7 +137,10 @@ void SitesPanel::takeTargets() {
   if (m_details.sites.empty() || m_targetsOf == method) return;
   m_targetsOf = method;
   std::vector<TargetSite> sites;
-  for (const SiteInfo& site : m_details.sites) sites.push_back({site.name, site.kind, site.layer, site.in, site.out});
+  // Modules are inserted at linear maps alone.
+  const bool inserted = methodKind(method) == MethodKind::Inserted;
+  for (const SiteInfo& site : m_details.sites)
+    if (!inserted || site.operation == "linear") sites.push_back({site.name, site.kind, site.layer, site.in, site.out});
   m_model->setSites(m_details.sites, usualTargets(method, m_details.defaultTargets, sites));
 }
 

@@ -119,8 +119,10 @@ void MethodCard::showCost() {
                                locale.toString(100 * share, 'f', share < 0.001 ? 4 : 2)));
     QStringList parts;
     if (m_estimate->adapter > 0) parts << tr("%1 of new weights").arg(formatBytes(m_estimate->adapter));
-    parts << tr("%1 of gradients").arg(formatBytes(m_estimate->gradients)) << tr("%1 of moments").arg(formatBytes(m_estimate->optimizer));
-    m_memory->setText(tr("%1, beside %2 for the model").arg(parts.join(QStringLiteral(" + ")), formatBytes(m_estimate->weights)));
+    parts << tr("%1 of gradients").arg(formatBytes(m_estimate->gradients));
+    parts << tr("%1 of moments").arg(formatBytes(m_estimate->optimizer));
+    m_memory->setText(tr("%1, beside %2 for the model")
+                          .arg(parts.join(QStringLiteral(" + ")), formatBytes(m_estimate->weights)));
   } else {
     m_trains->setText(rule);
     m_memory->setText(tr("Choose a model and data to see it"));

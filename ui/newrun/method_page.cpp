@@ -124,7 +124,8 @@ MethodPage::MethodPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_dr
   whole->setContentsMargins(0, 0, 0, 0);
   whole->addWidget(scroll);
 
-  connect(m_picker, &MethodPicker::chosen, this, [this](const QString& method) { m_draft->set("method.name", method.toStdString()); });
+  connect(m_picker, &MethodPicker::chosen, this,
+          [this](const QString& method) { m_draft->set("method.name", method.toStdString()); });
   connect(m_picker, &MethodPicker::goOn, this, [this] { focusNextChild(); });
   connect(m_rank, &RankSlider::rankChanged, this, [this](qint64 rank) {
     m_rejected.clear();

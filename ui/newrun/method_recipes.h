@@ -1,5 +1,5 @@
 #pragma once
-// What is drawn for each method, as data: a row of marks, and lines around them. method_drawing.cpp knows how each mark
+// What is drawn for each method, as data: a row of marks, and lines around them. method_sketch.cpp knows how each mark
 // looks; a new method is one more row of the list. Labels are source texts of the context "options". Any thread.
 
 #include <QString>

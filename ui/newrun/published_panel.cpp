@@ -117,14 +117,16 @@ void PublishedPanel::showRow(const Row& row) const {
   if (!absent.isEmpty()) lines << tr("The adapted matrices stay: this model has no %1.").arg(absent.join(QStringLiteral(", ")));
   if (*row.settings->note) lines << translatedOption(row.settings->note).toHtmlEscaped();
   if (*row.settings->unverified)
-    lines << tr("From memory, not checked against the paper: %1.").arg(translatedOption(row.settings->unverified).toHtmlEscaped());
+    lines << tr("From memory, not checked against the paper: %1.")
+                 .arg(translatedOption(row.settings->unverified).toHtmlEscaped());
   row.changes->setText(QStringLiteral("%1<br><span style='color:%2'>%3</span>")
                            .arg(title.toHtmlEscaped(), ui::palette().textMuted.name(), lines.join(QStringLiteral("<br>"))));
   row.use->setEnabled(!edits.empty());
   row.use->setText(edits.empty() ? tr("In use") : tr("Use"));
   row.use->setAccessibleName(tr("Use the settings of %1").arg(title));
   row.use->setAccessibleDescription(spoken.join(QStringLiteral("; ")));
-  row.use->setToolTip(edits.empty() ? QString() : withShortcut(tr("Sets these options; undo takes them back"), QKeySequence::Undo));
+  const QString undo = withShortcut(tr("Sets these options; undo takes them back"), QKeySequence::Undo);
+  row.use->setToolTip(edits.empty() ? QString() : undo);
 }
 
 void PublishedPanel::refresh() {

@@ -42,9 +42,12 @@ Result<std::string> baseModel(const ImportRequest& request, const AdapterFile& a
   return found;
 }
 
-// "classification", "regression", "question_answering" or "causal_lm", from PEFT's task or the head among the tensors.
-std::string taskOf(const ImportRequest& request, const AdapterFile& adapter, int64_t rows) {
+// "classification", "regression", "question_answering" or "causal_lm", from PEFT's task or the head among the tensors;
+// "image_classification" for a model that looks at images, a task that PEFT has no name for.
+std::string taskOf(const ImportRequest& request, const AdapterFile& adapter, const json& modelConfig, int64_t rows) {
   if (!request.task.empty()) return request.task;
+  if (const auto family = findModelFamily(modelConfig.value("model_type", std::string())); family && (*family)->imagePass)
+    return "image_classification";
   if (adapter.taskType == "QUESTION_ANS") return "question_answering";
   const bool classifies = adapter.taskType == "SEQ_CLS" || (adapter.taskType.empty() && rows > 0);
   return !classifies ? "causal_lm" : rows == 1 ? "regression" : "classification";
@@ -173,7 +176,7 @@ Result<ImportedRun> importAdapter(const ImportRequest& request, const Places& pl
 
   RunConfig config;
   const int64_t rows = headRows(*adapter);
-  const std::string task = taskOf(request, *adapter, rows);
+  const std::string task = taskOf(request, *adapter, *modelConfig, rows);
   fs::path source = request.adapter;
   if (!source.has_filename()) source = source.parent_path();
   const std::string name = request.name.empty() ? pathText(source.filename()) : request.name;

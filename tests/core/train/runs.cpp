@@ -124,6 +124,24 @@ class TrainRuns : public QObject {
     QVERIFY(bytesOf(whole.path() / file) == bytesOf(broken.path() / file));
   }
 
+  // The adapter of a lookup too, also where blocks are computed again.
+  void resumesAdaptersOnEmbeddings() {
+    Home home;
+    const std::vector<std::string> change = {"method.name=reflora", "method.warmup_steps=3",
+                                             "method.target_modules=embed_tokens,v_proj",
+                                             "train.gradient_checkpointing=true"};
+    const RunFolder whole = home.run(change), broken = home.run(change);
+    const TrainOutcome outcome = train(whole, home);
+    QVERIFY2(!outcome.error, outcome.error ? outcome.error->message().c_str() : "");
+    QVERIFY(!trainUntil(broken, home, 5, Command::Stop).error);
+    QVERIFY(!train(broken, home, true).error);
+    QCOMPARE(series(broken, "train/loss"), series(whole, "train/loss"));
+    const std::string file = "adapter/adapter_model.safetensors";
+    QVERIFY(bytesOf(whole.path() / file) == bytesOf(broken.path() / file));
+    const auto sites = eventsOf<event::Start>(whole)[0].sites;
+    QVERIFY(std::any_of(sites.begin(), sites.end(), [](const auto& site) { return site.kind == "embed_tokens"; }));
+  }
+
   // More plain steps than the run has: a tenth of the run instead, and the log says so.
   void methodWarmupLongerThanTheRun() {
     Home home;
@@ -321,7 +339,9 @@ class TrainRuns : public QObject {
     std::vector<std::vector<std::string>> changes = {{"method.name=full", "model.path=starter:model", "model.random_init=false", "method.target_modules=up_proj,norm"},
                                                      {"method.name=full", "model.path=starter:model", "model.random_init=false", "method.layers=1"},
                                                      {"method.name=prefix", "method.prefix_projection=true"},
-                                                     {"method.name=loreft", "method.share_weights=false", "method.layers=0,2"}};
+                                                     {"method.name=loreft", "method.share_weights=false", "method.layers=0,2"},
+                                                     {"method.name=dora", "method.target_modules=embed_tokens,q_proj"},
+                                                     {"method.name=qlora", "method.target_modules=embed_tokens,q_proj"}};
     for (const char* method : {"lora", "qlora", "houlsby", "pfeiffer", "parallel", "llm_series", "llm_parallel", "prefix", "loreft", "direft", "full"})
       changes.push_back({std::string("method.name=") + method});
     for (const std::vector<std::string>& change : changes) {

@@ -30,6 +30,7 @@ struct PassModel {
   std::vector<BlockShape> blocks;
   size_t firstTrained = 0;     // blocks before it keep nothing: no gradient goes through them
   bool full = false;           // every weight trains
+  bool frozenMatrices = false; // what trains lies between the model's own maps
   bool decoder = false;        // behind its last attention only rows with a label are computed
   bool languageHead = false;
   bool maskedHead = false;     // of an encoder: it computes the scores of all its rows before their loss

@@ -170,7 +170,7 @@ Result<InsertedCost> bottleneckCost(const MethodSettings& settings, const ModelO
   if (!layers->contains(layer)) return InsertedCost{};
   const int64_t count = bottleneck->form.behindAttention ? 2 : 1, width = bottleneck->width;
   // Down's input, its output and the activation's are kept for backward; the norm's own input besides.
-  const int64_t kept = 2 * width + outline.hidden * (bottleneck->form.normsInput ? 3 : 1);
+  const int64_t kept = 2 * width + outline.hidden * (bottleneck->form.normsInput ? 2 : 1);
   return InsertedCost{count * (2 * outline.hidden * width + width + outline.hidden), count * kept};
 }
 

@@ -8,15 +8,11 @@ namespace rankscope {
 
 std::vector<std::string> usualTargets(std::string_view method, const std::vector<std::string>& familys,
                                       const std::vector<TargetSite>& sites) {
-  const MethodKind kind = methodKind(method);
-  if (kind == MethodKind::LowRank) return familys;
+  if (methodKind(method) != MethodKind::Inserted) return familys;
   std::vector<std::string> targets;
   for (const TargetSite& site : sites) {
-    if (kind == MethodKind::Inserted &&
-        (site.layer < 0 || site.in == site.out || site.name.find("att") != std::string_view::npos))
-      continue;
-    const bool ambiguous = kind == MethodKind::Full || site.kind == "dense" || site.kind == "c_proj";
-    std::string target(ambiguous ? site.name : site.kind);
+    if (site.layer < 0 || site.in == site.out || site.name.find("att") != std::string_view::npos) continue;
+    std::string target(site.kind == "dense" || site.kind == "c_proj" ? site.name : site.kind);
     if (std::find(targets.begin(), targets.end(), target) == targets.end()) targets.push_back(std::move(target));
   }
   return targets;

@@ -13,8 +13,8 @@ struct TargetSite {
   int64_t layer = -1, in = 0, out = 0;
 };
 
-// The family's usual matrices for low-rank methods; every one for full fine-tuning; the feed-forward maps for LLM-Adapters'
-// forms, by their kind where that means no other map.
+// The family's usual matrices for low-rank methods; the feed-forward maps for LLM-Adapters' forms, by their kind where that
+// means no other map.
 std::vector<std::string> usualTargets(std::string_view method, const std::vector<std::string>& familys,
                                       const std::vector<TargetSite>& sites);
 

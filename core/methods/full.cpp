@@ -40,7 +40,7 @@ Result<std::vector<std::string>> chosenParameters(const Model& model, const Meth
   if (names.empty())
     return Error{ErrorCode::Usage,
                  "No parameter of the model matches the chosen modules and layers",
-                 "method.target_modules",
+                 "method.train_modules",
                  fmt::format("{}", fmt::join(settings.targetModules, ", ")),
                  "modules that the model has",
                  "Leave the list empty to train every parameter."};

@@ -142,7 +142,8 @@ Result<MethodSettings> methodSettingsOf(const RunConfig& config, const ModelFami
   settings.rank = config.integer("method.rank");
   settings.alpha = config.real("method.alpha");
   settings.dropout = config.real("method.dropout");
-  settings.targetModules = config.list("method.target_modules");
+  const bool full = (*entry)->kind() == MethodKind::Full;
+  settings.targetModules = config.list(full ? "method.train_modules" : "method.target_modules");
   if (settings.targetModules.empty() && (*entry)->lowRank()) settings.targetModules = family.defaultTargets;
   settings.layersToTransform = config.list("method.layers");
   for (const auto& [name, rank] : config.map("method.rank_pattern")) settings.rankPattern[name] = static_cast<int64_t>(rank);
@@ -151,7 +152,7 @@ Result<MethodSettings> methodSettingsOf(const RunConfig& config, const ModelFami
   settings.modulesToSave = config.list("method.modules_to_save");
   // The method's own options: whatever applies to it and is not one of the common ones above.
   constexpr std::string_view kGroup = "method.";
-  constexpr std::array<std::string_view, 10> kCommon = {"name",         "rank",          "alpha", "dropout",        "target_modules",
+  constexpr std::array<std::string_view, 11> kCommon = {"name", "train_modules",         "rank",          "alpha", "dropout",        "target_modules",
                                                         "layers",       "rank_pattern",  "bias",  "alpha_pattern",  "modules_to_save"};
   for (const OptionSpec& option : optionTable()) {
     if (option.key.rfind(kGroup, 0) != 0 || !applies(option, config)) continue;

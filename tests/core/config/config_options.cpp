@@ -105,7 +105,7 @@ class ConfigOptions : public QObject {
     QVERIFY(c.set("method.name", "reflora_s").ok());
     QVERIFY(on("method.warmup_steps") && !on("method.interval"));
     QVERIFY(c.set("method.name", "full").ok());
-    QVERIFY(!on("method.rank") && on("method.target_modules") && on("method.layers") && !on("method.init"));
+    QVERIFY(!on("method.rank") && !on("method.target_modules") && on("method.train_modules") && on("method.layers"));
     QVERIFY(c.set("method.name", "loreft").ok());
     QVERIFY(on("method.rank") && on("method.positions") && !on("method.target_modules") && !on("method.alpha"));
     QVERIFY(c.set("method.name", "houlsby").ok());

@@ -80,8 +80,10 @@ class ConfigValidate : public QObject {
     row("optim.schedule=exponential", "optim.schedule", "linear, cosine, constant");
     row("method.interval=2", "method.interval", "method.rule is reflora (chosen, or the method's own)");
     row("method.warmup_steps=5", "method.warmup_steps", "reflora or reflora_s");
-    row("method.name=bitfit;method.target_modules=q_proj", "method.target_modules", "not bitfit");
+    row("method.name=bitfit;method.target_modules=q_proj", "method.target_modules", "bitfit");
     row("method.name=full;method.rank=4", "method.rank", "not full");
+    row("method.name=full;method.target_modules=q_proj", "method.target_modules", "not full");
+    row("method.train_modules=q_proj", "method.train_modules", "method.name is full");
     row("method.name=loreft;method.positions=f7-l7", "method.positions", "f7+l7");
     row("method.name=loreft;method.positions=f2+f3", "method.positions", "f7+l7");
     row("method.name=loreft;method.positions=l0", "method.positions", "f7+l7");

@@ -336,7 +336,7 @@ class TrainRuns : public QObject {
 
   void estimateCountsWhatTrains() {
     Home home;
-    std::vector<std::vector<std::string>> changes = {{"method.name=full", "model.path=starter:model", "model.random_init=false", "method.target_modules=up_proj,norm"},
+    std::vector<std::vector<std::string>> changes = {{"method.name=full", "model.path=starter:model", "model.random_init=false", "method.train_modules=up_proj,norm"},
                                                      {"method.name=full", "model.path=starter:model", "model.random_init=false", "method.layers=1"},
                                                      {"method.name=prefix", "method.prefix_projection=true"},
                                                      {"method.name=loreft", "method.share_weights=false", "method.layers=0,2"},

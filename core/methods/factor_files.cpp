@@ -24,4 +24,17 @@ at::Tensor matrixFromFile(const std::string& name, const at::Tensor& tensor) {
   return name.ends_with(".lora_A.weight") || name.ends_with(".lora_B.weight") ? tensor.flatten(1) : tensor;
 }
 
+std::string factorSite(const std::string& name) {
+  for (const std::string_view ending : {kFactorsA[0], kFactorsA[1], kFactorsB[0], kFactorsB[1], kMagnitude, kEntries})
+    if (name.size() > ending.size() && name.ends_with(ending)) return name.substr(0, name.size() - ending.size());
+  return {};
+}
+
+std::set<std::string> factorSites(const std::map<std::string, at::Tensor>& tensors) {
+  std::set<std::string> sites;
+  for (const auto& [name, tensor] : tensors)
+    if (std::string site = factorSite(name); !site.empty()) sites.insert(std::move(site));
+  return sites;
+}
+
 }  // namespace rankscope

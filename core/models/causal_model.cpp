@@ -209,7 +209,7 @@ at::Tensor CausalModel::decode(DecodeCache& cache, const std::vector<int64_t>& r
   std::vector<int64_t> prompts;
   for (size_t s = 0; s < rows.size(); ++s)
     prompts.push_back(cache.lengths.at(static_cast<size_t>(rows[s])) > prefixLength() ? 0 : batch.starts[s + 1] - batch.starts[s]);
-  const auto inserted = beginInsertion(batch, prompts);
+  const auto inserted = prefixLength() > 0 ? InsertedPass{} : beginInsertion(batch, prompts);  // the cache holds a prefix
   const auto angles = tables(batch.positionIds, batch.starts);
   DecodeStep step(cache, rows, batch, angles.first, angles.second);
   const auto last = batch.tokens() == batch.sequences() ? at::Tensor() : lastTokens(batch);

@@ -59,6 +59,15 @@ bool checkpointHas(const std::filesystem::path& folder, std::string_view name, s
   });
 }
 
+// What checkpoints carry besides: running statistics, masks and tables that follow from the config.
+bool isNoParameter(const TensorInfo& tensor) {
+  constexpr std::string_view kEndings[] = {"running_mean", "running_var", "num_batches_tracked", "position_ids", "inv_freq",
+                                           "masked_bias"};
+  return (isBias(tensor.name) && tensor.shape.size() != 1) ||  // GPT-2's causal mask, which is called a bias
+         std::any_of(std::begin(kEndings), std::end(kEndings),
+                     [&](std::string_view ending) { return tensor.name.ends_with(ending); });
+}
+
 // Parameters of the checkpoint that `chosen` names.
 template <typename Chosen>
 int64_t parametersOf(const RunModel& model, const Chosen& chosen) {
@@ -73,7 +82,7 @@ int64_t parametersOf(const RunModel& model, const Chosen& chosen) {
   }
   int64_t count = 0;
   for (const TensorInfo& tensor : weights->tensors) {
-    if (!chosen(tensor.name)) continue;
+    if (isNoParameter(tensor) || !chosen(tensor.name)) continue;
     int64_t size = 1;
     for (const int64_t side : tensor.shape) size *= side;
     count += size;

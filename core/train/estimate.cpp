@@ -58,6 +58,8 @@ PassModel passModel(const RunConfig& config, const RunModel& model, const Parame
   pass.vocabulary = model.sizes.vocab;
   pass.full = model.method->kind() == MethodKind::Full;
   pass.frozenMatrices = model.method->kind() == MethodKind::Inserted;
+  if (const auto tokens = model.settings.options.find("virtual_tokens"); tokens != model.settings.options.end())
+    pass.prefixRows = tokens->get<int64_t>() * config.integer("train.batch_size");
   pass.blocks = blockShapes(model.sites, counts.rankAt, counts.keptAt, model.sizes.inner, pass.full);
   pass.firstTrained = std::min(counts.firstTrained, pass.blocks.size());
   bool lookup = false;  // its adapter's gradient comes through all blocks

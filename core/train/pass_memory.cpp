@@ -136,7 +136,8 @@ PassMemory trainingPass(const PassModel& model, const PassShape& batch) {
     const BlockShape& block = model.blocks[i];
     const int64_t rows = i + 1 == model.blocks.size() ? lastRows : tokens;
     // Log-sums of the attention and the norms' deviations are float32.
-    const int64_t own = c * (tokens * (keptBeforeMixing(model, block) + block.ranks + block.keptOutputs) + rows * keptBehindMixing(model, block)) +
+    const int64_t prefix = model.prefixRows * (block.attentionOut + block.mixed);
+    const int64_t own = c * (prefix + tokens * (keptBeforeMixing(model, block) + block.ranks + block.keptOutputs) + rows * keptBehindMixing(model, block)) +
                         tokens * kFloatBytes * (model.heads + 2);
     const int64_t backward = rows * c * backwardColumns(model, block);
     // When a block's backward begins, the blocks behind it have given back what they kept.

@@ -31,6 +31,7 @@ struct PassModel {
   size_t firstTrained = 0;     // blocks before it keep nothing: no gradient goes through them
   bool full = false;           // every weight trains
   bool frozenMatrices = false; // what trains lies between the model's own maps
+  int64_t prefixRows = 0;      // keys and values in front of the batch's sequences, which the attention keeps as well
   bool decoder = false;        // behind its last attention only rows with a label are computed
   bool languageHead = false;
   bool maskedHead = false;     // of an encoder: it computes the scores of all its rows before their loss

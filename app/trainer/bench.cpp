@@ -112,7 +112,8 @@ int runBench(CommandContext& context, const BenchArguments& arguments) {
   settings.name = arguments.method;
   settings.rank = arguments.rank > 0 ? arguments.rank : defaults.rank;
   settings.alpha = arguments.alpha;
-  if ((*entry)->kind() != MethodKind::Full) settings.targetModules = arguments.targets.empty() ? defaults.targets : arguments.targets;
+  settings.targetModules = arguments.targets;
+  if (arguments.targets.empty() && (*entry)->kind() == MethodKind::LowRank) settings.targetModules = defaults.targets;
   Result<std::unique_ptr<Method>> method = makeMethod(settings);
   if (!method) return context.fail(method.error());
   Result<std::unique_ptr<Model>> model = loadBaseModel(*folder, load, **method);

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Every method's speed and memory as a share of LoRA's, on the same rows in the same run.
 
-    tests/bench/methods.py DATA [--cases llama_fixed,minilm_mrpc] [--methods all] [--rounds 1] [--dtype bf16]
+    tests/bench/methods.py DATA [--cases llama_fixed,minilm_fixed] [--methods all] [--rounds 1] [--dtype bf16]
 
-DATA is the folder that the peer's timing script wrote with `make`. LoRA is measured before each method, so that a share is
+DATA is the folder that the peer's timing script wrote with `make`; further models may stand in it (minilm/), for which
+CASE_fixed makes rows of random ids. LoRA is measured before each method, so that a share is
 of two neighbouring measurements; a share is the median over the rounds. Use a quiet machine.
 """
 import argparse
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -27,10 +29,23 @@ def measure(options, case, method):
     return json.loads(lines[-1]), ""
 
 
+def make_rows(options, case):
+    """16 rows of 128 random ids a step for a model that the peer's script does not know."""
+    path = os.path.join(options.data, case + ".jsonl")
+    if os.path.exists(path) or not case.endswith("_fixed"):
+        return
+    with open(os.path.join(options.data, case.split("_")[0], "config.json")) as config:
+        words = json.load(config)["vocab_size"]
+    draw = random.Random(0)
+    with open(path, "w") as rows:
+        for _ in range(256):
+            rows.write(json.dumps({"ids": [draw.randrange(5, words) for _ in range(128)], "label": draw.randrange(2)}) + "\n")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
-    parser.add_argument("--cases", default="llama_fixed,minilm_mrpc")
+    parser.add_argument("--cases", default="llama_fixed,minilm_fixed")
     parser.add_argument("--methods", default="all")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--steps", type=int, default=8)
@@ -39,6 +54,7 @@ def main():
     listed = json.loads(subprocess.run([TRAINER, "--json", "methods"], capture_output=True, text=True, check=True).stdout)
     methods = [m["name"] for m in listed if m["name"] != "lora"] if options.methods == "all" else options.methods.split(",")
     for case in options.cases.split(","):
+        make_rows(options, case)
         print(f"{case}, {options.dtype}\n{'method':14} {'tokens/s':>9} {'memory':>8}", flush=True)
         for method in methods:
             speed, memory = [], []

@@ -8,8 +8,8 @@
 #include "core/config/files.h"
 #include "core/config/short_names.h"
 #include "core/io/shard_index.h"
+#include "core/models/config_reader.h"
 #include "core/models/registry.h"
-#include "core/models/weight_probe.h"
 #include "core/text/chat_recognition.h"
 #include "core/text/registry.h"
 
@@ -112,19 +112,23 @@ std::vector<std::string> intersection(std::vector<std::string> a, std::vector<st
 // How the weights fit: asked with every head that the family can carry. What one of them finds no place for, another may;
 // the body's faults are those of the head that fits best.
 void describeFit(const fs::path& folder, const json& config, const ModelFamily& family, json& document) {
-  std::optional<WeightFit> best;
+  std::optional<LoadReport> best;
+  ModelLoadOptions load;
+  load.shapesOnly = true;
+  load.numLabels = std::max<int64_t>(2, classCountOf(config));
   std::optional<std::vector<std::string>> unused;
   json present = json::array();
   for (const HeadKind head : family.heads) {
-    Result<WeightFit> fit = probeWeights(folder, config, family, head);
-    if (!fit) {
-      document["problems"].push_back(errorDocument(fit.error()));
+    load.head = head;
+    Result<std::unique_ptr<Model>> model = loadModel(folder, config, load);
+    if (!model) {
+      document["problems"].push_back(errorDocument(model.error()));
       return;
     }
-    if (head != HeadKind::None && fit->fits() && fit->newHead.empty()) present.push_back(headName(head));
-    unused = unused ? intersection(*unused, fit->unused) : fit->unused;
-    if (!best || fit->missing.size() + fit->misshapen.size() < best->missing.size() + best->misshapen.size())
-      best = std::move(*fit);
+    const LoadReport& fit = (*model)->loadReport();
+    if (head != HeadKind::None && fit.fits() && fit.newlyInitialised.empty()) present.push_back(headName(head));
+    unused = unused ? intersection(*unused, fit.unused) : fit.unused;
+    if (!best || fit.missing.size() + fit.misshapen.size() < best->missing.size() + best->misshapen.size()) best = fit;
   }
   document["heads_present"] = present;
   document["missing"] = best ? best->missing : std::vector<std::string>();

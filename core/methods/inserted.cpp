@@ -39,18 +39,24 @@ class InsertedMethod final : public Method {
 
   const MethodSettings& settings() const override { return m_settings; }
 
-  Result<void> attach(Model& model) override {
-    const InsertedKind* kind = findInsertedKind(m_settings.name);
-    auto modules = kind->make(model, m_settings);
-    if (!modules) return modules.error();
+  Result<std::vector<std::string>> wholeParameters(const Model& model) const override {
     std::vector<std::string> whole = model.headParameters();
     auto saved = savedModuleParameters(model, m_settings.modulesToSave);
     if (!saved) return saved.error();
     whole.insert(whole.end(), saved->begin(), saved->end());
+    return whole;
+  }
+
+  Result<void> attach(Model& model) override {
+    const InsertedKind* kind = findInsertedKind(m_settings.name);
+    auto modules = kind->make(model, m_settings);
+    if (!modules) return modules.error();
+    auto whole = wholeParameters(model);
+    if (!whole) return whole.error();
 
     freezeAll(model);
     m_modules = std::move(*modules);
-    m_whole = makeTrainable(model, whole);
+    m_whole = makeTrainable(model, *whole);
     model.rebind();
     m_modules->attach(model);
     return {};

@@ -41,30 +41,31 @@ Result<void> LowRankMethod::checkSettings() const {
   return {};
 }
 
-// Parameters of the model that train beside the factors.
 Result<std::vector<std::string>> LowRankMethod::wholeParameters(const Model& model) const {
+  auto adapted = selectSites(model, m_settings);
+  if (!adapted) return adapted.error();
+  const auto isOf = [&](const std::string& name, const char* tail) {
+    return std::any_of(adapted->begin(), adapted->end(), [&](const LinearSite* site) { return name == site->name + tail; });
+  };
   std::vector<std::string> names = model.headParameters();
   // A head that carries an adapter trains by it.
-  std::erase_if(names, [&](const std::string& name) {
-    return std::any_of(m_sites.begin(), m_sites.end(),
-                       [&](const AdaptedSite& adapted) { return name.rfind(adapted.site->name + ".", 0) == 0; });
-  });
+  std::erase_if(names, [&](const std::string& name) { return isOf(name, ".weight") || isOf(name, ".bias"); });
   auto saved = savedModuleParameters(model, m_settings.modulesToSave);
   if (!saved) return saved.error();
   names.insert(names.end(), saved->begin(), saved->end());
   for (const NamedTensor& entry : model.parameters().entries()) {
     if (!isBias(entry.name)) continue;
-    if (m_settings.bias == "all" || (m_settings.bias == "lora_only" && isAdaptedBias(entry.name)))
+    if (m_settings.bias == "all" || (m_settings.bias == "lora_only" && isOf(entry.name, ".bias")))
       names.push_back(entry.name);
   }
-  for (const AdaptedSite& adapted : m_sites)
-    if (std::find(names.begin(), names.end(), adapted.site->name + ".weight") != names.end())
-      return Error{ErrorCode::Usage,
-                   "A module cannot train whole and carry an adapter as well",
-                   "method.modules_to_save",
-                   adapted.site->name,
-                   "a module outside method.target_modules",
-                   "Remove it from one of the two."};
+  const auto twice = std::find_if(names.begin(), names.end(), [&](const std::string& name) { return isOf(name, ".weight"); });
+  if (twice != names.end())
+    return Error{ErrorCode::Usage,
+                 "A module cannot train whole and carry an adapter as well",
+                 "method.modules_to_save",
+                 twice->substr(0, twice->rfind('.')),
+                 "a module outside method.target_modules",
+                 "Remove it from one of the two."};
   return names;
 }
 

@@ -22,6 +22,7 @@ class LowRankMethod final : public Method {
   std::set<std::string> leftInFile(const std::vector<SiteShape>& sites) const override;
   void supportStart(StartSupport support) override { m_support = std::move(support); }
   Result<void> attach(Model& model) override;
+  Result<std::vector<std::string>> wholeParameters(const Model& model) const override;
   std::vector<OptimizedParameter> trainable() const override;
   at::Tensor lossTerm() const override { return m_parts.rule->lossTerm(); }
   void onStart(Optimizer& optimizer) override { m_parts.rule->onStart(optimizer); }
@@ -40,7 +41,6 @@ class LowRankMethod final : public Method {
 
  private:
   Result<void> checkSettings() const;
-  Result<std::vector<std::string>> wholeParameters(const Model& model) const;
   Result<AdaptedSite> makeSite(const Model& model, LinearSite& site) const;
   bool seeksStart() const { return !(m_settings.stateFollows && m_parts.start->takesLong()); }
   Result<void> drawStarts(const std::vector<std::string>& whole);

@@ -64,6 +64,9 @@ class Method {
   // Parameters that attach() replaces by something smaller, so that they can stay in their file while the model is loaded
   // (ModelLoadOptions::leftInFile).
   virtual std::set<std::string> leftInFile(const std::vector<SiteShape>&) const { return {}; }
+  // Names of the model's own parameters that train under this method: the head, chosen modules, biases. What attach() goes
+  // by; the model is read only and may be one of shapes alone. The errors are those of settings that do not fit the model.
+  virtual Result<std::vector<std::string>> wholeParameters(const Model& model) const = 0;
   // For what attach() does next; not kept beyond it.
   virtual void supportStart(StartSupport) {}
   // Puts adapters on the model's sites, freezes and unfreezes, draws the start from settings().seed.

@@ -18,8 +18,12 @@ class ParameterMethod final : public Method {
 
   const MethodSettings& settings() const override { return m_settings; }
 
+  Result<std::vector<std::string>> wholeParameters(const Model& model) const override {
+    return m_choice.parameters(model, m_settings);
+  }
+
   Result<void> attach(Model& model) override {
-    auto names = m_choice.parameters(model, m_settings);
+    auto names = wholeParameters(model);
     if (!names) return names.error();
     freezeAll(model);
     m_originals.clear();

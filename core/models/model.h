@@ -27,6 +27,9 @@ struct ModelLoadOptions {
   uint64_t seed = 0;           // for a head that the checkpoint does not carry
   bool randomInit = false;     // ignore weights on disk and draw all parameters (pre-training from scratch)
   bool keepFloat32 = false;    // hold the weights in float32 while computing in `dtype` (masters of full fine-tuning)
+  // Tensors that have shapes and no memory (PyTorch's meta device), told from the headers alone: for counts and checks, in
+  // which nothing is computed. What does not fit is then in the load report instead of being an error.
+  bool shapesOnly = false;
   // Parameters that stay views onto the file, in the file's dtype, where it can be mapped: for whoever replaces them before
   // the first pass (Model::codeSite), so that the whole model is never in memory.
   std::set<std::string> leftInFile{};
@@ -67,6 +70,9 @@ class ParameterTable {
 struct LoadReport {
   std::vector<std::string> newlyInitialised;  // parameters the checkpoint lacks (a new head)
   std::vector<std::string> unused;            // tensors of the checkpoint that the model does not use
+  // Of a model of shapes only: "model.norm.weight [4096]", and "x is [2, 3], not [4, 3]".
+  std::vector<std::string> missing, misshapen;
+  bool fits() const { return missing.empty() && misshapen.empty(); }
 };
 
 struct DecodeCache;

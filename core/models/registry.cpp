@@ -67,21 +67,20 @@ HeadKind headOfName(const std::string& name) {
 }
 
 const std::vector<ModelFamily>& modelFamilies() {
-  using enum NewClassifier;
   // clang-format off: one line a family
   static const std::vector<ModelFamily> families{
-      {"llama", "LLaMA", decoderHeads(), {"q_proj", "v_proj"}, Weight, loadLlama, llamaSiteShapes},
-      {"mistral", "Mistral", decoderHeads(), {"q_proj", "v_proj"}, Weight, loadMistral, mistralSiteShapes},
-      {"qwen2", "Qwen2", decoderHeads(), {"q_proj", "v_proj"}, Weight, loadQwen2, qwen2SiteShapes},
-      {"qwen3", "Qwen3", decoderHeads(), {"q_proj", "v_proj"}, Weight, loadQwen3, qwen3SiteShapes},
-      {"gpt2", "GPT-2", decoderAndSpanHeads(), {"c_attn"}, Weight, loadGpt2, gpt2SiteShapes},
-      {"bert", "BERT", encoderHeads(), {"query", "value"}, WeightAndBias, loadBert, bertSiteShapes},
-      {"roberta", "RoBERTa", encoderHeads(), {"query", "value"}, DenseThenOutput, loadRoberta, robertaSiteShapes},
-      {"xlm-roberta", "XLM-RoBERTa", encoderHeads(), {"query", "value"}, DenseThenOutput, loadRoberta, robertaSiteShapes},
-      {"mpnet", "MPNet", encoderHeads(), {"q", "v"}, DenseThenOutput, loadMpnet, mpnetSiteShapes},
-      {"deberta-v2", "DeBERTa", encoderHeads(), {"query_proj", "value_proj"}, WeightAndBias, loadDeberta, debertaSiteShapes},
-      {"resnet", "ResNet", imageHeads(), {"convolution"}, WeightAndBias, loadResnet, resnetSiteShapes, resnetPass},
-      {kBareResnetType, "ResNet (torchvision, CIFAR)", imageHeads(), {"conv1", "conv2", "conv3", "downsample.0", "shortcut.0"}, WeightAndBias, loadResnet, resnetSiteShapes, resnetPass, bareResnetConfig},
+      {"llama", "LLaMA", decoderHeads(), {"q_proj", "v_proj"}, loadLlama, llamaSiteShapes},
+      {"mistral", "Mistral", decoderHeads(), {"q_proj", "v_proj"}, loadMistral, mistralSiteShapes},
+      {"qwen2", "Qwen2", decoderHeads(), {"q_proj", "v_proj"}, loadQwen2, qwen2SiteShapes},
+      {"qwen3", "Qwen3", decoderHeads(), {"q_proj", "v_proj"}, loadQwen3, qwen3SiteShapes},
+      {"gpt2", "GPT-2", decoderAndSpanHeads(), {"c_attn"}, loadGpt2, gpt2SiteShapes},
+      {"bert", "BERT", encoderHeads(), {"query", "value"}, loadBert, bertSiteShapes},
+      {"roberta", "RoBERTa", encoderHeads(), {"query", "value"}, loadRoberta, robertaSiteShapes},
+      {"xlm-roberta", "XLM-RoBERTa", encoderHeads(), {"query", "value"}, loadRoberta, robertaSiteShapes},
+      {"mpnet", "MPNet", encoderHeads(), {"q", "v"}, loadMpnet, mpnetSiteShapes},
+      {"deberta-v2", "DeBERTa", encoderHeads(), {"query_proj", "value_proj"}, loadDeberta, debertaSiteShapes},
+      {"resnet", "ResNet", imageHeads(), {"convolution"}, loadResnet, resnetSiteShapes, resnetPass},
+      {kBareResnetType, "ResNet (torchvision, CIFAR)", imageHeads(), {"conv1", "conv2", "conv3", "downsample.0", "shortcut.0"}, loadResnet, resnetSiteShapes, resnetPass, bareResnetConfig},
   };
   // clang-format on
   return families;
@@ -129,15 +128,20 @@ Result<nlohmann::json> readModelConfig(const std::filesystem::path& folder) {
 Result<std::unique_ptr<Model>> loadModel(const std::filesystem::path& folder, const ModelLoadOptions& options) {
   auto config = readModelConfig(folder);
   if (!config) return config.error();
-  const auto type = config->find("model_type");
-  auto family = findModelFamily(type != config->end() && type->is_string() ? type->get<std::string>() : "");
+  return loadModel(folder, *config, options);
+}
+
+Result<std::unique_ptr<Model>> loadModel(const std::filesystem::path& folder, const nlohmann::json& config,
+                                         const ModelLoadOptions& options) {
+  const auto type = config.find("model_type");
+  auto family = findModelFamily(type != config.end() && type->is_string() ? type->get<std::string>() : "");
   if (!family) {
     auto error = family.error();
     error.where = (folder / "config.json").string() + ", model_type";
     return error;
   }
   try {
-    return (*family)->load(folder, *config, options);
+    return (*family)->load(folder, config, options);
   } catch (const c10::Error& e) {
     return Error{ErrorCode::BadInput,
                  "the model could not be built",

@@ -15,17 +15,6 @@ namespace rankscope {
 const char* headName(HeadKind head);  // as in model.head: "causal_lm", "token_span", …; "none"
 HeadKind headOfName(const std::string& name);  // None for a name that is not known
 
-// What a classification head that the checkpoint does not bring consists of.
-enum class NewClassifier {
-  Weight,           // [classes, hidden]
-  WeightAndBias,    // and a bias
-  DenseThenOutput,  // a dense map with bias in front of it
-};
-constexpr int64_t newClassifierParameters(NewClassifier kind, int64_t hidden, int64_t classes) {
-  return classes * (hidden + (kind == NewClassifier::Weight ? 0 : 1)) +
-         (kind == NewClassifier::DenseThenOutput ? hidden * (hidden + 1) : 0);
-}
-
 // What a pass of an image model needs and keeps, for estimates; values are counted for one image.
 struct ImagePass {
   int64_t channels = 3;
@@ -39,7 +28,6 @@ struct ImagePass {
   int64_t kept = 0;           // values kept for backward when everything trains
   int64_t widest = 0;         // values of the largest layer's result
   int64_t pixels = 0;         // values of the image itself
-  int64_t parameters = 0;     // with the head as config.json has it
 };
 
 struct ModelFamily {
@@ -47,7 +35,6 @@ struct ModelFamily {
   std::string title;                        // "LLaMA"
   std::vector<HeadKind> heads;              // heads this family can carry
   std::vector<std::string> defaultTargets;  // target_modules PEFT would choose: {"q_proj", "v_proj"}
-  NewClassifier newClassifier;
   // Loads config.json + safetensors from a folder.
   Result<std::unique_ptr<Model>> (*load)(const std::filesystem::path& folder, const nlohmann::json& config,
                                          const ModelLoadOptions& options);
@@ -63,6 +50,9 @@ const std::vector<ModelFamily>& modelFamilies();
 Result<const ModelFamily*> findModelFamily(const std::string& modelType);
 // Reads config.json, picks the family, loads.
 Result<std::unique_ptr<Model>> loadModel(const std::filesystem::path& folder, const ModelLoadOptions& options);
+// With the folder's config.json as it has been read.
+Result<std::unique_ptr<Model>> loadModel(const std::filesystem::path& folder, const nlohmann::json& config,
+                                         const ModelLoadOptions& options);
 // Reads and checks config.json (size-bounded). `folder` may be a file of weights: its folder's config.json counts, or what
 // the file itself tells (GGUF, a bare state dict of a family that is known by its tensors).
 Result<nlohmann::json> readModelConfig(const std::filesystem::path& folder);

@@ -241,7 +241,6 @@ Result<ImagePass> resnetPass(const nlohmann::json& config, int64_t height, int64
     w = sideAfter(w, part.kernel, part.stride);
     pass.sites.push_back({part.conv, h * w, ahead - input});
     keep(part.out * h * w);
-    pass.parameters += part.out * (part.in * part.kernel * part.kernel + 2);
   };
   pass.kept = pass.pixels = layout.channels * height * width;
   conv(layout.stem, height, width, pass.kept);
@@ -266,7 +265,6 @@ Result<ImagePass> resnetPass(const nlohmann::json& config, int64_t height, int64
       height = h;
       width = w;
     }
-  pass.parameters += layout.labels * (layout.features + 1);
   return pass;
 } catch (const ErrorException& e) {
   return e.error();

@@ -10,7 +10,6 @@
 #include <set>
 
 #include "core/io/weight_source.h"
-#include "core/models/weight_probe.h"
 
 namespace rankscope {
 
@@ -38,7 +37,8 @@ std::vector<at::Tensor> allocate(const WeightPlan& plan, const ModelLoadOptions&
     int64_t total = 0;
     for (size_t k = i; k < end; ++k)
       if (!staysInFile[k]) total += c10::multiply_integers(specs[k].shape);
-    const auto block = at::empty({total}, at::TensorOptions(heldType(specs[i], options)));
+    const auto block = at::empty(
+        {total}, at::TensorOptions(heldType(specs[i], options)).device(options.shapesOnly ? at::kMeta : at::kCPU));
     int64_t offset = 0;
     for (size_t k = i; k < end; ++k) {
       if (staysInFile[k]) {
@@ -144,7 +144,7 @@ Result<void> fillParameters(const std::filesystem::path& folder, const WeightPla
 
   // Everything is checked before anything is allocated, and all that does not fit is told at once.
   std::vector<std::optional<std::string>> found(plan.parameters.size());
-  std::vector<std::string> missing, misshapen;
+  std::vector<std::string>&missing = report.missing, &misshapen = report.misshapen;
   std::set<std::string> used;
   const std::string wrapper = source ? wrapperOf(*source, plan) : std::string();
   for (size_t i = 0; source && i < plan.parameters.size(); ++i) {
@@ -167,16 +167,7 @@ Result<void> fillParameters(const std::filesystem::path& folder, const WeightPla
   if (source)
     for (const auto& name : source->names())
       if (!used.count(name) && !ignored(plan, name)) report.unused.push_back(name);
-  if (HeadersOnly* probe = HeadersOnly::current()) {
-    for (size_t i = 0; i < plan.parameters.size(); ++i)
-      if (plan.parameters[i].isHead && !found[i]) probe->fit.newHead.push_back(plan.parameters[i].name);
-    probe->fit.missing = std::move(missing);
-    probe->fit.misshapen = std::move(misshapen);
-    probe->fit.unused = std::move(report.unused);
-    probe->looked = true;
-    return Error{ErrorCode::Interrupted, "only looked at", folder.string(), "", "", "Load it without a probe."};
-  }
-  if (!missing.empty() || !misshapen.empty()) {
+  if (!report.fits() && !options.shapesOnly) {
     std::vector<std::string> unexpected;
     for (const auto& name : report.unused) unexpected.push_back(fmt::format("{} {}", name, shapeText(source->info(name)->shape)));
     auto text = listed("missing", missing) + listed("misshapen", misshapen) + listed("not expected", unexpected);
@@ -188,11 +179,11 @@ Result<void> fillParameters(const std::filesystem::path& folder, const WeightPla
 
   std::vector<bool> staysInFile(plan.parameters.size());
   for (size_t i = 0; i < plan.parameters.size(); ++i)
-    staysInFile[i] = found[i] && options.leftInFile.count(plan.parameters[i].name) > 0;
+    staysInFile[i] = found[i] && !options.shapesOnly && options.leftInFile.count(plan.parameters[i].name) > 0;
   auto tensors = allocate(plan, options, staysInFile);
   for (size_t i = 0; i < plan.parameters.size(); ++i) {
     const auto& spec = plan.parameters[i];
-    if (found[i]) {
+    if (found[i] && !options.shapesOnly) {
       auto value = source->tensor(*found[i]);
       if (!value) return value.error();
       if (staysInFile[i]) {
@@ -201,9 +192,9 @@ Result<void> fillParameters(const std::filesystem::path& folder, const WeightPla
       }
       tensors[i].copy_(*value);
       source->release(*found[i]);  // else the whole file would be resident beside its copy
-    } else {
-      draw(spec, plan.initializerRange, generator, tensors[i]);
-      if (source) report.newlyInitialised.push_back(spec.name);
+    } else if (!found[i]) {
+      if (!options.shapesOnly) draw(spec, plan.initializerRange, generator, tensors[i]);
+      if (source && spec.isHead) report.newlyInitialised.push_back(spec.name);
     }
     (spec.buffer ? *buffers : table).add(spec.name, tensors[i]);
   }

@@ -60,11 +60,11 @@ PassModel passModel(const RunConfig& config, const RunModel& model, const Parame
   pass.frozenMatrices = model.method->kind() == MethodKind::Inserted;
   if (const auto tokens = model.settings.options.find("virtual_tokens"); tokens != model.settings.options.end())
     pass.prefixRows = tokens->get<int64_t>() * config.integer("train.batch_size");
-  pass.blocks = blockShapes(model.sites, counts.rankAt, counts.keptAt, model.sizes.inner, pass.full);
+  pass.blocks = blockShapes(counts.sites, counts.rankAt, counts.keptAt, model.sizes.inner, pass.full);
   pass.firstTrained = std::min(counts.firstTrained, pass.blocks.size());
   bool lookup = false;  // its adapter's gradient comes through all blocks
-  for (size_t i = 0; i < model.sites.size(); ++i)
-    lookup |= model.sites[i].operation == SiteOperation::Embedding && counts.rankAt[i] > 0;
+  for (size_t i = 0; i < counts.sites.size(); ++i)
+    lookup |= counts.sites[i].operation == SiteOperation::Embedding && counts.rankAt[i] > 0;
   while (model.method->lowRank() && !lookup && pass.firstTrained < pass.blocks.size() &&
          pass.blocks[pass.firstTrained].ranks == 0)
     ++pass.firstTrained;
@@ -192,7 +192,7 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
   Result<ParameterCounts> counts = countParameters(*model, config, data ? data->classes : 0);
   if (!counts) return counts.error();
   RunEstimate estimate;
-  estimate.parameters = counts->total;
+  estimate.parameters = counts->total + counts->factors;
   estimate.trainable = counts->trainable();
   estimate.effectiveScale = model->method->lowRank() ? model->method->scale(model->settings, model->settings.rank, model->settings.alpha) : 1;
 

@@ -28,7 +28,7 @@ struct MemoryEstimate {  // bytes at the fullest moment; their sum is the total
 
 struct RunEstimate {
   int64_t trainable = 0;
-  int64_t parameters = 0;  // of the base model with its head
+  int64_t parameters = 0;  // of the model with its head and what the method adds
   double effectiveScale = 1;
   std::optional<double> learningRate;  // the highest; empty where it follows from a number of steps that is not known
   MemoryEstimate memory;

@@ -1,6 +1,6 @@
 #pragma once
-// The model of a run, told from its folder's headers without loading it: its sites, its sizes, and how many parameters it
-// has, which of them train, and what a method keeps beside them. For estimate.cpp. Any thread.
+// The model of a run, told from its folder's headers without loading it: its sizes, its sites, how many parameters it has,
+// which of them train, and what a method keeps beside them. For estimate.cpp. Any thread.
 
 #include <nlohmann/json.hpp>
 
@@ -27,7 +27,6 @@ struct RunModel {
   nlohmann::json config;  // the model's config.json
   const ModelFamily* family = nullptr;
   HeadKind head = HeadKind::CausalLm;
-  std::vector<SiteShape> sites;
   ModelSizes sizes;
   std::optional<ImagePass> image;  // of a family that looks at images: what one of the run's size needs
   MethodSettings settings;
@@ -36,10 +35,11 @@ struct RunModel {
 Result<RunModel> runModel(const RunConfig& config, const Places& places);
 
 struct ParameterCounts {
-  int64_t base = 0;               // of the checkpoint, without what the run puts in place of it
-  int64_t total = 0;              // with the head
+  int64_t base = 0;               // without the head that trains
+  int64_t total = 0;              // of the model with the run's head; without the factors
+  std::vector<SiteShape> sites;   // in the order of the pass
   int64_t factors = 0, whole = 0; // trained: in factors, and in parameters of the model itself
-  std::vector<int64_t> rankAt;    // of each of the model's sites, 0 where nothing is adapted
+  std::vector<int64_t> rankAt;    // of each of the sites, 0 where nothing is adapted
   std::vector<int64_t> keptAt;    // columns that each site keeps for backward besides
   int64_t movedByMethod = 0;      // of the factors
   int64_t state = 0;              // float32 values that the method keeps beside the optimizer's

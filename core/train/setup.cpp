@@ -133,6 +133,11 @@ Result<HeadKind> headOf(const RunConfig& config, const ModelFamily& family) {
   return wanted;
 }
 
+int64_t labelCountOf(const RunConfig& config, const nlohmann::json& modelConfig, int64_t classes) {
+  if (config.str("data.task") == "regression") return 1;
+  return std::max<int64_t>(2, classes > 0 ? classes : classCountOf(modelConfig));
+}
+
 Result<MethodSettings> methodSettingsOf(const RunConfig& config, const ModelFamily& family) {
   Result<const MethodEntry*> entry = findMethod(config.str("method.name"));
   if (!entry) return entry.error();
@@ -221,7 +226,12 @@ int64_t TrainingSetup::trainableCount() const {
   return count;
 }
 
-int64_t TrainingSetup::parameterCount() const { return model->parameterCount(); }
+int64_t TrainingSetup::parameterCount() const {
+  int64_t added = 0;
+  for (const OptimizedParameter& p : method ? method->trainable() : std::vector<OptimizedParameter>())
+    if (!model->parameters().contains(p.name)) added += p.tensor.numel();
+  return model->parameterCount() + added;
+}
 
 PackedBatch TrainingSetup::pack(const TokenizedSet& set, std::span<const uint32_t> indices, uint64_t draw) const {
   return packExamples(set, indices, task, masking ? &*masking : nullptr, draw,
@@ -316,8 +326,7 @@ Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& place
   ModelLoadOptions load;
   load.dtype = setup.computeDtype;
   load.head = setup.head;
-  const auto classes = setup.data.labels.empty() ? classCountOf(*modelConfig) : static_cast<int64_t>(setup.data.labels.size());
-  load.numLabels = setup.task == DataTask::Regression ? 1 : std::max<int64_t>(2, classes);
+  load.numLabels = labelCountOf(config, *modelConfig, static_cast<int64_t>(setup.data.labels.size()));
   load.seed = static_cast<uint64_t>(config.integer("seed"));
   load.randomInit = config.flag("model.random_init");
   load.keepFloat32 = (*findMethod(config.str("method.name")))->kind() == MethodKind::Full;  // every weight may be a master

@@ -63,13 +63,17 @@ struct TrainingSetup {
   std::vector<PackedBatch> packStep(int64_t step);  // the micro-batches of a training step
 
   int64_t trainableCount() const;
-  int64_t parameterCount() const;  // of the base model with its head; adapters not counted
+  // Of the model with its head and what the method adds, as PEFT counts them: a share of it is never above 1.
+  int64_t parameterCount() const;
 };
 
 Result<TrainingSetup> setUpTraining(const RunConfig& config, const Places& places, const SetupOptions& options = {});
 
 // The parts of it, for estimates and checks that load less.
 Result<HeadKind> headOf(const RunConfig& config, const ModelFamily& family);
+// Outputs of a classification head: one of a regression; as many as the data has classes, or, where that is not known (0),
+// as many as the model's config.json names; at least two.
+int64_t labelCountOf(const RunConfig& config, const nlohmann::json& modelConfig, int64_t classes);
 Result<MethodSettings> methodSettingsOf(const RunConfig& config, const ModelFamily& family);
 OptimizerSettings optimizerSettingsOf(const RunConfig& config);
 StepPlan::Settings planSettingsOf(const RunConfig& config, size_t examples);

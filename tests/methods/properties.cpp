@@ -343,7 +343,9 @@ class MethodProperties : public QObject {
     QCOMPARE(firstDifference(trainedTensors(*one.method), trainedTensors(*two.method)), std::string());
   }
 
-  // In the middle of a training, into a method that was attached as the trainer does when it resumes.
+  // Every step of a training (50 steps; in other precisions 10) is taken once more by a life that resumes just before it, into a method that was attached
+  // as the trainer does then: the same bits in all that it leaves behind, so that whoever resumes anywhere ends where the
+  // whole training does.
   void resumingContinuesToTheSameBits_data() { everyMethod(); }
   void resumingContinuesToTheSameBits() {
     const Row r = row();
@@ -351,13 +353,13 @@ class MethodProperties : public QObject {
     s.dropout = r.lowRank ? 0.2 : 0;
     FakeTraining whole(s, r.training);
     whole.start();
-    whole.run(0, 4);
     s.stateFollows = true;
     s.seed = 99;  // what was drawn is in the checkpoint
-    FakeTraining resumed(s, r.training);
-    QVERIFY(resumed.resume(whole.checkpoint()).ok());
-    QVERIFY(at::equal(whole.logits(), resumed.logits()));
-    for (int64_t t = 4; t < 9; ++t) {
+    const int64_t steps = r.training.dtype == at::kFloat && !r.training.moreSites ? 50 : 10;
+    for (int64_t t = 0; t < steps; ++t) {
+      FakeTraining resumed(s, r.training);
+      QVERIFY(resumed.resume(whole.checkpoint()).ok());
+      if (t % 10 == 4) QVERIFY(at::equal(whole.logits(), resumed.logits()));
       whole.step(t);
       resumed.step(t);
       const FakeCheckpoint left = whole.checkpoint(), right = resumed.checkpoint();
@@ -365,7 +367,6 @@ class MethodProperties : public QObject {
       QCOMPARE(firstDifference(left.optimizer, right.optimizer), std::string());
       QCOMPARE(firstDifference(left.method, right.method), std::string());
     }
-    QVERIFY(at::equal(whole.logits(), resumed.logits()));
   }
 
   void savedTensorsRestoreTheFunction_data() { everyMethod(); }

@@ -22,6 +22,7 @@
 #include "ui/newrun/memory_bar.h"
 #include "ui/newrun/run_draft.h"
 #include "ui/shell/error_text.h"
+#include "ui/shell/facts.h"
 #include "ui/shell/format.h"
 #include "ui/shell/view.h"
 #include "ui/shell/work_unit.h"
@@ -33,22 +34,6 @@ namespace {
 constexpr int kKeyRole = Qt::UserRole + 1;
 constexpr int kCaptionWidth = 104;
 
-QLabel* figure(QGridLayout* grid, const QString& title, const QString& name) {
-  auto* caption = new QLabel(title);
-  makeCaption(caption);
-  caption->setFixedWidth(space::scaled(kCaptionWidth));
-  auto* value = new QLabel;
-  value->setObjectName(name);
-  value->setAccessibleName(title);
-  value->setFont(Theme::tabular(value->font()));
-  value->setWordWrap(true);
-  value->setTextInteractionFlags(Qt::TextSelectableByMouse);
-  const int row = grid->rowCount();
-  grid->addWidget(caption, row, 0, Qt::AlignTop);
-  grid->addWidget(value, row, 1);
-  return value;
-}
-
 }  // namespace
 
 ConsequencesPanel::ConsequencesPanel(RunDraft* draft, QWidget* parent) : QWidget(parent), m_draft(draft) {
@@ -59,16 +44,14 @@ ConsequencesPanel::ConsequencesPanel(RunDraft* draft, QWidget* parent) : QWidget
   m_sentence->setObjectName("sentence");
   m_sentence->setWordWrap(true);
 
-  auto* figures = new QGridLayout;
-  figures->setHorizontalSpacing(space::kUnit);
-  figures->setVerticalSpacing(space::kHalf);
-  figures->setColumnStretch(1, 1);
-  m_trainable = figure(figures, tr("Trains"), "trainable");
-  m_scale = figure(figures, tr("Scale of B·A"), "scale");
-  m_steps = figure(figures, tr("Steps"), "steps");
-  m_tokens = figure(figures, unitTitle(kUsualUnit), "tokens");
-  m_tokensTitle = static_cast<QLabel*>(figures->itemAtPosition(figures->rowCount() - 1, 0)->widget());
-  m_time = figure(figures, tr("Time"), "time");
+  FactGrid figures(kCaptionWidth);
+  m_trainable = figures.add(tr("Trains"), "trainable").value;
+  m_scale = figures.add(tr("Scale of B·A"), "scale").value;
+  m_steps = figures.add(tr("Steps"), "steps").value;
+  const FactGrid::Row tokens = figures.add(unitTitle(kUsualUnit), "tokens");
+  m_tokensTitle = tokens.caption;
+  m_tokens = tokens.value;
+  m_time = figures.add(tr("Time"), "time").value;
   auto* memoryTitle = new QLabel(tr("Memory"));
   makeHeading(memoryTitle);
   m_memory = new MemoryBar;
@@ -122,7 +105,7 @@ ConsequencesPanel::ConsequencesPanel(RunDraft* draft, QWidget* parent) : QWidget
   column->setSpacing(space::kUnit);
   column->addWidget(title);
   column->addWidget(m_sentence);
-  column->addLayout(figures);
+  column->addLayout(figures.layout());
   column->addSpacing(space::kHalf);
   column->addWidget(memoryTitle);
   column->addWidget(m_memory);

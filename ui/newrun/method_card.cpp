@@ -1,6 +1,5 @@
 #include "ui/newrun/method_card.h"
 
-#include <QGridLayout>
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QLocale>
@@ -9,6 +8,7 @@
 #include "core/config/method_texts.h"
 #include "ui/newrun/method_drawing.h"
 #include "ui/newrun/run_draft.h"
+#include "ui/shell/facts.h"
 #include "ui/shell/format.h"
 #include "ui/theme/theme.h"
 
@@ -43,18 +43,16 @@ MethodCard::MethodCard(QWidget* parent) : QWidget(parent) {
   m_heading->setSpacing(space::kUnit);
   m_heading->addWidget(m_title);
   m_heading->addWidget(m_group, 1, Qt::AlignLeft | Qt::AlignVCenter);
-  auto* facts = new QGridLayout;
-  facts->setHorizontalSpacing(space::kUnit);
-  facts->setVerticalSpacing(space::kHalf);
-  facts->setColumnStretch(1, 1);
-  m_choose = fact(facts, tr("For"), "methodFor");
-  m_avoid = fact(facts, tr("Against"), "methodAgainst");
-  m_trains = fact(facts, tr("Trains"), "methodTrains");
-  m_memory = fact(facts, tr("Memory"), "methodMemory");
-  m_merge = fact(facts, tr("Merging"), "methodMerge");
-  m_files = fact(facts, tr("Saved as"), "methodFiles");
-  m_citation = fact(facts, tr("Paper"), "methodCitation");
-  m_citationCaption = static_cast<QLabel*>(facts->itemAtPosition(facts->rowCount() - 1, 0)->widget());
+  FactGrid facts(kCaptionWidth);
+  m_choose = facts.add(tr("For"), "methodFor").value;
+  m_avoid = facts.add(tr("Against"), "methodAgainst").value;
+  m_trains = facts.add(tr("Trains"), "methodTrains").value;
+  m_memory = facts.add(tr("Memory"), "methodMemory").value;
+  m_merge = facts.add(tr("Merging"), "methodMerge").value;
+  m_files = facts.add(tr("Saved as"), "methodFiles").value;
+  const FactGrid::Row paper = facts.add(tr("Paper"), "methodCitation");
+  m_citationCaption = paper.caption;
+  m_citation = paper.value;
   auto* column = new QVBoxLayout(this);
   column->setContentsMargins(0, 0, 0, 0);
   column->setSpacing(space::kUnit);
@@ -62,20 +60,8 @@ MethodCard::MethodCard(QWidget* parent) : QWidget(parent) {
   column->addWidget(m_drawing);
   column->addWidget(m_formula);
   column->addWidget(m_does);
-  column->addLayout(facts);
+  column->addLayout(facts.layout());
   column->addStretch(1);
-}
-
-QLabel* MethodCard::fact(QGridLayout* grid, const QString& caption, const QString& name) {
-  auto* title = new QLabel(caption);
-  makeCaption(title);
-  title->setFixedWidth(space::scaled(kCaptionWidth));
-  auto* value = words(name.toLatin1().constData());
-  value->setAccessibleName(caption);
-  const int row = grid->rowCount();
-  grid->addWidget(title, row, 0, Qt::AlignTop);
-  grid->addWidget(value, row, 1);
-  return value;
 }
 
 void MethodCard::setMethod(const QString& method, qint64 rank) {

@@ -7,7 +7,6 @@
 
 #include "ui/newrun/answers.h"
 
-class QGridLayout;
 class QHBoxLayout;
 class QLabel;
 
@@ -25,7 +24,6 @@ class MethodCard : public QWidget {
   void addToHeading(QWidget* widget);
 
  private:
-  QLabel* fact(QGridLayout* grid, const QString& caption, const QString& name);
   void showCost();
 
   QHBoxLayout* m_heading;

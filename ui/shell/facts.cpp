@@ -4,6 +4,7 @@
 
 #include <QCoreApplication>
 #include <QFormLayout>
+#include <QGridLayout>
 #include <QResizeEvent>
 #include <QStyle>
 
@@ -25,6 +26,28 @@ QLabel* addFact(QFormLayout* form, const QString& name, const QString& value, co
   shown->setToolTip(tip);
   form->addRow(label, shown);
   return shown;
+}
+
+FactGrid::FactGrid(int captionWidth) : m_layout(new QGridLayout), m_captionWidth(captionWidth) {
+  m_layout->setHorizontalSpacing(space::kUnit);
+  m_layout->setVerticalSpacing(space::kHalf);
+  m_layout->setColumnStretch(1, 1);
+}
+
+FactGrid::Row FactGrid::add(const QString& caption, const QString& objectName) {
+  const Row made{new QLabel(caption), new QLabel};
+  makeCaption(made.caption);
+  made.caption->setFixedWidth(space::scaled(m_captionWidth));
+  made.value->setObjectName(objectName);
+  made.value->setAccessibleName(caption);
+  made.value->setFont(Theme::tabular(made.value->font()));
+  made.value->setWordWrap(true);
+  made.value->setTextFormat(Qt::PlainText);
+  made.value->setTextInteractionFlags(Qt::TextSelectableByMouse);
+  const int row = m_layout->rowCount();
+  m_layout->addWidget(made.caption, row, 0, Qt::AlignTop);
+  m_layout->addWidget(made.value, row, 1);
+  return made;
 }
 
 void showNote(QLabel* label, const QString& text, bool problem) {

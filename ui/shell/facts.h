@@ -4,6 +4,7 @@
 #include <QLabel>
 
 class QFormLayout;
+class QGridLayout;
 
 namespace rankscope::ui {
 
@@ -21,6 +22,20 @@ class WrappedLabel : public QLabel {
 
 // A row at the form's end; the value as plain text, and accessible under the name. Nothing for an empty value.
 QLabel* addFact(QFormLayout* form, const QString& name, const QString& value, const QString& tip = {});
+// Rows whose values come and go while the page stands; captions of one width. The layout is the caller's to place.
+class FactGrid {
+ public:
+  struct Row {
+    QLabel *caption, *value;
+  };
+  explicit FactGrid(int captionWidth);  // in unscaled pixels
+  QGridLayout* layout() const { return m_layout; }
+  Row add(const QString& caption, const QString& objectName);
+
+ private:
+  QGridLayout* m_layout;
+  int m_captionWidth;
+};
 // A line below a field: what is there, or what is wrong with it. Hidden where there is nothing to say.
 void showNote(QLabel* label, const QString& text, bool problem);
 // For the command line that does the same as a dialog.

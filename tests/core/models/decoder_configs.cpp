@@ -1,7 +1,7 @@
 // Decoders' configurations: whatever is unknown or contradicts itself is refused by name; angles of scaled rotary
 // positions.
 
-#include "tests/core/models/decoder_configs.h"
+#include "tests/support/random_models.h"
 
 #include <ATen/ATen.h>
 #include <QtTest/QtTest>

@@ -9,7 +9,7 @@
 #include "core/methods/registry.h"
 #include "core/models/decode.h"
 #include "core/models/registry.h"
-#include "tests/core/models/decoder_configs.h"
+#include "tests/support/random_models.h"
 #include "tests/core/models/four_bit_sites.h"
 
 using namespace rankscope;
@@ -18,7 +18,7 @@ using nlohmann::json;
 
 namespace {
 
-std::vector<std::pair<const char*, json>> families() {
+std::vector<std::pair<const char*, json>> variants() {
   const json dynamic{{"rope_type", "dynamic"}, {"factor", 4.0}, {"rope_theta", 100.0}};
   const json linear{{"type", "linear"}, {"factor", 2.0}};
   const json llama3{{"rope_type", "llama3"},
@@ -59,6 +59,15 @@ std::unique_ptr<Model> loaded(const std::filesystem::path& folder, const ModelLo
   auto model = loadModel(folder, options);
   if (!model) qFatal("%s", model.error().message().c_str());
   return std::move(model).value();
+}
+
+std::unique_ptr<Method> loraOn(Model& model, const std::string& target) {
+  MethodSettings settings;
+  settings.rank = 3;
+  settings.targetModules = {target};
+  auto method = makeMethod(settings);
+  if (!method || !(*method)->attach(model)) qFatal("LoRA does not fit on %s", target.c_str());
+  return std::move(*method);
 }
 
 // Biases and norms away from 0 and 1, so that leaving one out shows.
@@ -127,7 +136,7 @@ class Decoders : public QObject {
 
   static void rows() {
     QTest::addColumn<QByteArray>("config");
-    for (const auto& [name, config] : families()) QTest::newRow(name) << QByteArray::fromStdString(config.dump());
+    for (const auto& [name, config] : variants()) QTest::newRow(name) << QByteArray::fromStdString(config.dump());
   }
   static json config() {
     QFETCH(QByteArray, config);
@@ -277,15 +286,10 @@ class Decoders : public QObject {
     auto model = fresh(config());
     const auto batch = packed(someTexts());
     const auto before = logitsOf(*model, batch);
-    MethodSettings settings;
-    settings.rank = 3;
-    settings.targetModules = {"all-linear"};
-    auto method = makeMethod(settings);
-    QVERIFY(method.ok());
-    QVERIFY((*method)->attach(*model).ok());
+    const auto method = loraOn(*model, "all-linear");
     QVERIFY(worst(logitsOf(*model, batch), before) < 2e-5);
     size_t pairs = 0;
-    for (auto pair : (*method)->factorPairs()) {
+    for (auto pair : method->factorPairs()) {
       const at::NoGradGuard off;
       pair.B.normal_(0, 0.1);
       ++pairs;
@@ -293,7 +297,7 @@ class Decoders : public QObject {
     QCOMPARE(pairs + 1, model->sites().size());  // without the embedding
     const auto adapted = logitsOf(*model, batch);
     QVERIFY(worst(adapted, before) > 1e-2);
-    QVERIFY((*method)->merge(*model).ok());
+    QVERIFY(method->merge(*model).ok());
     QVERIFY2(worst(logitsOf(*model, batch), adapted) < 1e-4,
              qPrintable(QString::number(worst(logitsOf(*model, batch), adapted))));
   }
@@ -305,16 +309,12 @@ class Decoders : public QObject {
     auto model = fresh(config());
     const auto batch = packed(someTexts());
     const auto before = logitsOf(*model, batch);
-    MethodSettings settings;
-    settings.rank = 3;
     LinearSite& words = *model->sites().back();
     QCOMPARE(words.operation, SiteOperation::Embedding);
-    settings.targetModules = {words.kind};
-    auto method = makeMethod(settings);
-    QVERIFY((*method)->attach(*model).ok());
-    QCOMPARE((*method)->changedSites().size(), size_t{1});
+    const auto method = loraOn(*model, words.kind);
+    QCOMPARE(method->changedSites().size(), size_t{1});
     QVERIFY(at::equal(logitsOf(*model, batch), before));  // A = 0
-    const FactorPair pair = (*method)->factorPairs().front();
+    const FactorPair pair = method->factorPairs().front();
     QCOMPARE(pair.A.sizes(), (at::IntArrayRef{3, model->vocabSize()}));
     QCOMPARE(pair.B.sizes(), (at::IntArrayRef{model->hiddenSize(), 3}));
     {
@@ -335,7 +335,7 @@ class Decoders : public QObject {
     const at::NoGradGuard off;
     const at::Tensor table = words.weight.t() + words.adapter->deltaWeight().t();
     if (twin->isTied(words.name + ".weight")) {
-      const auto merged = (*method)->merge(*model);
+      const auto merged = method->merge(*model);
       QVERIFY(!merged.ok() && merged.error().what.find("tied") != std::string::npos);
       const at::Tensor own = twin->parameters().at("lm_head.weight").clone();
       twin->sites().back()->weight = table.t();
@@ -343,7 +343,7 @@ class Decoders : public QObject {
       QVERIFY(at::equal(twin->parameters().at("lm_head.weight"), own));
       return;
     }
-    QVERIFY((*method)->merge(*model).ok());
+    QVERIFY(method->merge(*model).ok());
     QVERIFY(at::allclose(model->parameters().at(words.name + ".weight"), table));
     QVERIFY(worst(logitsOf(*model, batch), adapted) < 1e-4);
   }
@@ -363,7 +363,7 @@ class Decoders : public QObject {
   }
 
   void heads() {
-    for (const auto& [name, config] : families()) {
+    for (const auto& [name, config] : variants()) {
       const auto last = fresh(config, at::kFloat, HeadKind::SequenceClassification);
       auto batch = packed(someTexts());
       QCOMPARE(logitsOf(*last, batch).sizes(), (at::IntArrayRef{3, 2}));

@@ -2,11 +2,9 @@
 // Small random encoders with every option of their families, and a batch for each of their heads.
 
 #include <ATen/CPUGeneratorImpl.h>
-#include <QtCore/QTemporaryDir>
-
-#include <fstream>
 
 #include "golden_case.h"
+#include "tests/support/random_models.h"
 
 namespace rankscope::testing {
 
@@ -48,34 +46,20 @@ inline const std::pair<const char*, HeadKind> kHeads[] = {{"classes", HeadKind::
                                                    {"masked", HeadKind::MaskedLm},
                                                    {"span", HeadKind::TokenSpan}};
 
-struct Folder {
-  QTemporaryDir dir;
-  std::filesystem::path path() const { return dir.path().toStdString(); }
-  explicit Folder(const json& config) { std::ofstream(path() / "config.json") << config.dump(); }
-};
-
 inline std::unique_ptr<Model> made(const json& config, HeadKind head, at::ScalarType dtype = at::kFloat) {
   // The legacy-free head cannot be narrower than the model.
   auto own = config;
   if (head == HeadKind::MaskedLm && own.contains("embedding_size")) own["legacy"] = true;
-  const Folder folder(own);
-  ModelLoadOptions options;
-  options.head = head;
-  options.numLabels = 3;
-  options.dtype = dtype;
-  options.randomInit = true;
-  options.seed = 11;
-  auto model = loadModel(folder.path(), options);
-  if (!model) qFatal("%s", model.error().message().c_str());
+  auto model = randomModel(own, head, dtype);
   // Biases and norms away from where they start, so that leaving one out shows.
   auto generator = at::detail::createCPUGenerator(5);
-  for (const auto& entry : (*model)->parameters().entries())
+  for (const auto& entry : model->parameters().entries())
     if (entry.tensor.dim() == 1) {
       auto tensor = entry.tensor;
       tensor.add_(at::empty(tensor.sizes(), at::kFloat).normal_(0, 0.2, generator));
     }
-  (*model)->rebind();
-  return std::move(model).value();
+  model->rebind();
+  return model;
 }
 
 inline constexpr int64_t kLengths[] = {7, 1, 10, 4};

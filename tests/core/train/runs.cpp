@@ -338,6 +338,9 @@ class TrainRuns : public QObject {
     Home home;
     std::vector<std::vector<std::string>> changes = {{"method.name=full", "model.path=starter:model", "model.random_init=false", "method.train_modules=up_proj,norm"},
                                                      {"method.name=full", "model.path=starter:model", "model.random_init=false", "method.layers=1"},
+                                                     {"method.name=full", "method.train_modules=all-linear"},
+                                                     {"method.name=lora", "method.modules_to_save=embed_tokens,norm"},
+                                                     {"method.name=parallel", "method.modules_to_save=norm"},
                                                      {"method.name=prefix", "method.prefix_projection=true"},
                                                      {"method.name=loreft", "method.share_weights=false", "method.layers=0,2"},
                                                      {"method.name=dora", "method.target_modules=embed_tokens,q_proj"},

@@ -31,6 +31,28 @@ using namespace rankscope;
 using namespace rankscope::ui;
 using rankscope::test::UiFixture;
 
+namespace {
+
+// A run whose events the test writes itself; it lives as long as this.
+struct WrittenRun {
+  explicit WrittenRun(const std::filesystem::path& runs, int flushMilliseconds = EventWriterSettings().flushMilliseconds) {
+    const std::string name = newUuid();
+    const auto folder = runs / name;
+    std::filesystem::create_directories(folder);
+    auto opened = EventWriter::open(folder / "events.log", {.flushMilliseconds = flushMilliseconds});
+    auto started = Heartbeat::start(folder);
+    if (!opened || !started) qFatal("the run's folder cannot be written");
+    id = QString::fromStdString(name);
+    writer = std::move(*opened);
+    heart = std::move(*started);
+  }
+  QString id;
+  std::unique_ptr<EventWriter> writer;
+  std::unique_ptr<Heartbeat> heart;
+};
+
+}  // namespace
+
 class LiveViewTest : public QObject {
   Q_OBJECT
 
@@ -135,16 +157,11 @@ class LiveViewTest : public QObject {
 
   // While a run is loading, a start that takes long is told of as it goes on.
   void aStartIsToldOfWhileLoading() {
-    const auto id = newUuid();
-    const auto folder = m_fixture->places.runs / id;
-    std::filesystem::create_directories(folder);
-    auto writer = EventWriter::open(folder / "events.log");
-    QVERIFY(writer.ok());
-    auto heart = Heartbeat::start(folder);
-    (*writer)->append(event::State{event::RunState::Loading, "preparing the method", 0});
-    (*writer)->append(event::Progress{0, 0, std::nan(""), "gradients of the base model 43%"});
-    (void)(*writer)->flush();
-    m_view->open({{"run", QString::fromStdString(id)}});
+    const WrittenRun run(m_fixture->places.runs);
+    run.writer->append(event::State{event::RunState::Loading, "preparing the method", 0});
+    run.writer->append(event::Progress{0, 0, std::nan(""), "gradients of the base model 43%"});
+    (void)run.writer->flush();
+    m_view->open({{"run", run.id}});
     auto* text = m_view->findChild<QLabel*>("progressText");
     QTRY_COMPARE(text->text(), QStringLiteral("gradients of the base model 43%"));
     QVERIFY(m_view->controls()->button(Command::Stop)->isEnabled());
@@ -152,23 +169,18 @@ class LiveViewTest : public QObject {
   }
 
   void pointsArriveWithin300Milliseconds() {
-    const auto id = newUuid();
-    const auto folder = m_fixture->places.runs / id;
-    std::filesystem::create_directories(folder);
-    auto writer = EventWriter::open(folder / "events.log");
-    QVERIFY(writer.ok());
-    auto heart = Heartbeat::start(folder);
-    (*writer)->append(event::Start{.totalSteps = 100});
-    (*writer)->append(event::State{event::RunState::Running, "", 0});
-    (void)(*writer)->flush();
-    m_view->open({{"run", QString::fromStdString(id)}});
+    const WrittenRun run(m_fixture->places.runs);
+    run.writer->append(event::Start{.totalSteps = 100});
+    run.writer->append(event::State{event::RunState::Running, "", 0});
+    (void)run.writer->flush();
+    m_view->open({{"run", run.id}});
     QTRY_COMPARE(m_view->history().state(), std::string("running"));
     auto* loss = m_view->plots()->plot("loss");
     qint64 worst = 0;
     for (int64_t step = 1; step <= 8; ++step) {
       QElapsedTimer clock;
       clock.start();
-      (*writer)->append(event::Metrics{{step, 0, 0, 0}, {{"train/loss", double(step)}}});
+      run.writer->append(event::Metrics{{step, 0, 0, 0}, {{"train/loss", double(step)}}});
       QTRY_VERIFY2_WITH_TIMEOUT(!loss->readoutAt(double(step)).empty() && loss->readoutAt(double(step)).front().valid &&
                                     std::abs(m_view->history().last("train/loss").value_or(0) - double(step)) < 1e-9,
                                 "no point", 2000);
@@ -266,16 +278,11 @@ class LiveViewTest : public QObject {
 
   // 200 series, ten batches a second, for three seconds: the share of the GUI thread's time.
   void twoHundredSeriesAtTenHertz() {
-    const auto id = newUuid();
-    const auto folder = m_fixture->places.runs / id;
-    std::filesystem::create_directories(folder);
-    auto writer = EventWriter::open(folder / "events.log", {.flushMilliseconds = 50});
-    QVERIFY(writer.ok());
-    auto heart = Heartbeat::start(folder);
+    const WrittenRun run(m_fixture->places.runs, 50);
     event::Start start{.totalSteps = 100000};
     for (int i = 0; i < 45; ++i) start.sites.push_back({"model.layers." + std::to_string(i) + ".q_proj", "q_proj", i, 64, 64, 8});
-    (*writer)->append(start);
-    (*writer)->append(event::State{event::RunState::Running, "", 0});
+    run.writer->append(start);
+    run.writer->append(event::State{event::RunState::Running, "", 0});
     const auto append = [&](int64_t step) {
       const event::Point at{step, double(step) / 100, step * 512, double(step) / 10};
       event::Metrics metrics{at, {}};
@@ -286,16 +293,16 @@ class LiveViewTest : public QObject {
                                "factors/relative_update/q90"}) {
         metrics.values.emplace_back(name, 1 + std::sin(double(step) * 0.01) + 0.1 * double(step % 7));
       }
-      (*writer)->append(metrics);
+      run.writer->append(metrics);
       event::Sites sites{at, {}};
       for (const char* name : {"norm_A", "norm_B", "balance_gap", "relative_update"}) {
         sites.values.emplace_back(name, std::vector<double>(45, double(step % 11)));
       }
-      (*writer)->append(sites);
+      run.writer->append(sites);
     };
     for (int64_t step = 1; step <= 20000; ++step) append(step);  // a long history already
-    (void)(*writer)->flush();
-    m_view->open({{"run", QString::fromStdString(id)}});
+    (void)run.writer->flush();
+    m_view->open({{"run", run.id}});
     QTRY_COMPARE_WITH_TIMEOUT(m_view->history().step(), int64_t{20000}, 20000);
     QTest::qWait(500);
     const auto threadTime = [] {

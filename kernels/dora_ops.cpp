@@ -7,6 +7,8 @@
 #include <cmath>
 #include <limits>
 
+#include "kernels/registered.h"
+
 namespace rankscope::kernels {
 
 namespace {
@@ -14,7 +16,7 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// Widened copies of a weight or an activation exist for one block of rows at a time.
+// Copies of a weight's rows exist for so many elements at a time.
 constexpr int64_t kBlockElements = 1 << 20;
 
 template <typename Use>
@@ -24,106 +26,77 @@ void forRowBlocks(const at::Tensor& matrix, const Use& use) {
     use(first, matrix.narrow(0, first, std::min(rows, matrix.size(0) - first)));
 }
 
-at::Tensor withoutBias(const at::Tensor& y, const at::Tensor& bias) {
-  return bias.defined() ? y - bias.to(y.scalar_type()) : y;
-}
+bool hasKernel(const at::Tensor& t) { return t.scalar_type() == at::kFloat || t.scalar_type() == at::kBFloat16; }
+
+at::Tensor wide(const at::Tensor& t) { return t.detach().to(at::kFloat).contiguous(); }
 
 class RescaleColumns : public torch::autograd::Function<RescaleColumns> {
  public:
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& y, const std::optional<at::Tensor>& bias,
                             const at::Tensor& magnitude, const at::Tensor& norm) {
-    const at::Tensor shift = bias ? *bias : at::Tensor();
-    // c − 1 rather than c: in bfloat16 c itself would be rounded to multiples of 2^-8.
-    const at::Tensor excess = (magnitude / norm).sub_(1).to(y.scalar_type());
-    ctx->save_for_backward({y, shift, excess, norm});
-    return at::addcmul(y, withoutBias(y, shift), excess);
+    const at::Tensor rows = y.contiguous(), excess = wide(magnitude / norm - 1);
+    const std::optional<at::Tensor> shift = bias ? std::optional(wide(*bias)) : std::nullopt;
+    ctx->save_for_backward({rows, shift ? *shift : at::Tensor(), excess, norm});
+    ctx->saved_data["bias type"] = static_cast<int64_t>(bias ? bias->scalar_type() : at::kFloat);
+    return op::rescaleColumns(rows, shift, excess);
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& grads) {
     const auto saved = ctx->get_saved_variables();
-    const at::Tensor &y = saved[0], &bias = saved[1], &excess = saved[2], &norm = saved[3];
-    const at::Tensor grad = grads[0].contiguous();
-    const size_t magnitudeAt = bias.defined() ? 2 : 1;  // inputs are numbered without an absent bias
+    const at::Tensor &y = saved[0], &shift = saved[1], &excess = saved[2], &norm = saved[3];
+    const bool biased = shift.defined();
+    const auto [gradY, products, sums] =
+        op::rescaleColumnsBackward(grads[0].contiguous(), y, biased ? std::optional(shift) : std::nullopt, excess);
+    const size_t magnitudeAt = biased ? 2 : 1;  // inputs are numbered without an absent bias
     variable_list result(4);
-    if (ctx->needs_input_grad(0)) result[0] = at::addcmul(grad, grad, excess);
-    if (bias.defined() && ctx->needs_input_grad(1))
-      result[1] = (grad * excess).sum(0, false, norm.scalar_type()).neg_().to(bias.scalar_type());
-    if (ctx->needs_input_grad(magnitudeAt)) {
-      at::Tensor sum = at::zeros_like(norm);
-      const at::Tensor shift = bias.defined() ? bias.to(norm.scalar_type()) : at::Tensor();
-      forRowBlocks(y, [&](int64_t first, const at::Tensor& rows) {
-        const at::Tensor wide = rows.to(norm.scalar_type());
-        sum.add_((shift.defined() ? wide - shift : wide)
-                     .mul(grad.narrow(0, first, rows.size(0)).to(norm.scalar_type()))
-                     .sum(0));
-      });
-      result[2] = sum.div_(norm);
-    }
+    result[0] = gradY;
+    if (biased && ctx->needs_input_grad(1))
+      result[1] = (sums * excess).neg_().to(static_cast<at::ScalarType>(ctx->saved_data["bias type"].toInt()));
+    if (ctx->needs_input_grad(magnitudeAt)) result[2] = products / norm;
     return result;
   }
 };
-
-// Of every row: 2 s b_i·(W Aᵀ)_i, and s² b_i (A Aᵀ) b_iᵀ = ‖s b_i A‖². float64.
-struct UpdateSquares {
-  at::Tensor cross, own;
-};
-
-UpdateSquares updateSquares(const at::Tensor& weight, const at::Tensor& a, const at::Tensor& b, double scaling) {
-  const at::Tensor down = a.detach(), up = b.detach().to(at::kDouble);
-  const at::Tensor gram = down.mm(down.t()).to(at::kDouble);
-  return {timesTransposed(weight, down).to(at::kDouble).mul(up).sum(1).mul_(2 * scaling),
-          up.mm(gram).mul_(up).sum(1).mul_(scaling * scaling)};
-}
-
-at::Tensor normOf(const at::Tensor& squares, const UpdateSquares& update) {
-  return (squares + update.cross).add_(update.own).clamp_min_(0).sqrt_();
-}
 
 constexpr double kSmallestNorm = static_cast<double>(std::numeric_limits<float>::min());
 
 }  // namespace
 
-at::Tensor rowSquares(const at::Tensor& weight) {
+at::Tensor doraRowNorms(const at::Tensor& weight, const at::Tensor& a, const at::Tensor& b, double scaling) {
   const at::NoGradGuard noGrad;
-  at::Tensor squares = at::empty({weight.size(0)}, weight.options().dtype(at::kDouble).requires_grad(false));
-  forRowBlocks(weight.detach(), [&](int64_t first, const at::Tensor& rows) {
-    squares.narrow(0, first, rows.size(0)).copy_(rows.to(at::kDouble).square().sum(1));
-  });
-  return squares;
-}
-
-at::Tensor timesTransposed(const at::Tensor& weight, const at::Tensor& a) {
-  const at::NoGradGuard noGrad;
-  const at::Tensor w = weight.detach(), factor = a.detach();
-  if (w.scalar_type() == factor.scalar_type()) return w.mm(factor.t());
-  at::Tensor out = at::empty({w.size(0), factor.size(0)}, factor.options().requires_grad(false));
+  const at::Tensor w = weight.detach(), down = a.detach().contiguous(), up = b.detach().contiguous();
+  const bool kernel = hasKernel(w) && down.scalar_type() == at::kFloat;
+  if (kernel && w.is_contiguous()) return op::doraRowNorms(w, down, up, scaling).clamp_min_(kSmallestNorm);
+  at::Tensor norms = at::empty({w.size(0)}, down.options());
   forRowBlocks(w, [&](int64_t first, const at::Tensor& rows) {
-    at::Tensor part = out.narrow(0, first, rows.size(0));
-    at::mm_out(part, rows.to(factor.scalar_type()), factor.t());
+    const at::Tensor left = up.narrow(0, first, rows.size(0));
+    norms.narrow(0, first, rows.size(0))
+        .copy_(kernel ? op::doraRowNorms(rows.contiguous(), down, left, scaling)
+                      : reference::doraRowNorms(rows, down, left, scaling));
   });
-  return out;
+  return norms.clamp_min_(kSmallestNorm);
 }
 
-at::Tensor doraRowNorms(const at::Tensor& weight, const at::Tensor& squares, const at::Tensor& a, const at::Tensor& b,
-                        double scaling) {
+double doraUpdateNorm(const at::Tensor& weight, const at::Tensor& a, const at::Tensor& b, double scaling,
+                      const at::Tensor& magnitude) {
   const at::NoGradGuard noGrad;
-  return normOf(squares, updateSquares(weight, a, b, scaling)).to(a.scalar_type()).clamp_min_(kSmallestNorm);
-}
-
-double doraUpdateNorm(const at::Tensor& weight, const at::Tensor& squares, const at::Tensor& a, const at::Tensor& b,
-                      double scaling, const at::Tensor& magnitude) {
-  const at::NoGradGuard noGrad;
-  const UpdateSquares update = updateSquares(weight, a, b, scaling);
   // Rounded as the forward pass rounds it: where nothing has moved, the share is 1 exactly.
-  const at::Tensor norm = normOf(squares, update).to(magnitude.scalar_type()).clamp_min_(kSmallestNorm);
-  const at::Tensor share = magnitude.detach().to(at::kDouble) / norm.to(at::kDouble);
-  const at::Tensor excess = share - 1;
-  const at::Tensor rows = excess.square() * squares + excess * share * update.cross + share.square() * update.own;
-  return std::sqrt(std::max(0.0, rows.sum().item<double>()));
+  const at::Tensor norm = doraRowNorms(weight, a, b, scaling).to(magnitude.scalar_type());
+  const at::Tensor share = magnitude.detach().to(at::kDouble) / norm.to(at::kDouble), excess = share - 1;
+  double squares = 0;
+  forRowBlocks(weight.detach(), [&](int64_t first, const at::Tensor& rows) {
+    const auto ofRows = [&](const at::Tensor& t) { return t.narrow(0, first, rows.size(0)).to(a.scalar_type()).unsqueeze(1); };
+    const at::Tensor update = b.detach().narrow(0, first, rows.size(0)).mm(a.detach()).mul_(ofRows(share * scaling));
+    const double moved = at::linalg_vector_norm(update.addcmul_(rows.to(a.scalar_type()), ofRows(excess)), 2, std::nullopt,
+                                                false, at::kDouble)
+                             .item<double>();
+    squares += moved * moved;
+  });
+  return std::sqrt(squares);
 }
 
 at::Tensor rescaleColumns(const at::Tensor& y, const at::Tensor& bias, const at::Tensor& magnitude,
                           const at::Tensor& norm) {
+  if (!hasKernel(y)) return reference::rescaleColumns(y, bias, magnitude, norm);
   return RescaleColumns::apply(y, bias.defined() ? std::optional<at::Tensor>(bias) : std::nullopt, magnitude, norm);
 }
 

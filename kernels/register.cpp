@@ -19,6 +19,9 @@ TORCH_LIBRARY_FRAGMENT(rankscope, m) {
   m.def("gelu(Tensor x) -> Tensor");
   m.def("gelu_backward(Tensor grad_y, Tensor x) -> Tensor");
   m.def("dropout(Tensor x, float p, int seed, int place) -> Tensor");
+  m.def("dora_row_norms(Tensor weight, Tensor a, Tensor b, float scaling) -> Tensor");
+  m.def("rescale_columns(Tensor x, Tensor? shift, Tensor excess) -> Tensor");
+  m.def("rescale_columns_backward(Tensor grad_y, Tensor x, Tensor? shift, Tensor excess) -> (Tensor, Tensor, Tensor)");
   m.def("attention(Tensor qkv, int[] starts, Tensor? cos, Tensor? sin, int heads, int kv_heads, int head_dim,"
         " bool causal, float scale, float p, int seed, int place, int window) -> (Tensor, Tensor)");
   m.def("attention_backward(Tensor grad_out, Tensor qkv, Tensor out, Tensor log_sums, int[] starts, Tensor? cos,"
@@ -40,6 +43,7 @@ TORCH_LIBRARY_FRAGMENT(rankscope, m) {
 
 namespace rankscope::kernels::cpu {
 void registerRows(torch::Library& m);
+void registerDora(torch::Library& m);
 void registerProducts(torch::Library& m);
 void registerAttention(torch::Library& m);
 void registerLoss(torch::Library& m);
@@ -54,6 +58,7 @@ TORCH_LIBRARY_IMPL(rankscope, CUDA, m) { rankscope::kernels::generic::registerFo
 TORCH_LIBRARY_IMPL(rankscope, CPU, m) {
   using namespace rankscope::kernels::cpu;
   registerRows(m);
+  registerDora(m);
   registerProducts(m);
   registerAttention(m);
   registerLoss(m);
@@ -132,6 +137,25 @@ at::Tensor geluBackward(const at::Tensor& gradY, const at::Tensor& x) {
 at::Tensor dropout(const at::Tensor& x, const MaskArgs& mask) {
   static const auto h = find<at::Tensor(const at::Tensor&, double, int64_t, int64_t)>("rankscope::dropout");
   return callBelow(h, x, mask.p, mask.seed, mask.place);
+}
+
+at::Tensor doraRowNorms(const at::Tensor& weight, const at::Tensor& a, const at::Tensor& b, double scaling) {
+  static const auto h = find<at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&, double)>(
+      "rankscope::dora_row_norms");
+  return callBelow(h, weight, a, b, scaling);
+}
+
+at::Tensor rescaleColumns(const at::Tensor& x, const OptionalTensor& shift, const at::Tensor& excess) {
+  static const auto h =
+      find<at::Tensor(const at::Tensor&, const OptionalTensor&, const at::Tensor&)>("rankscope::rescale_columns");
+  return callBelow(h, x, shift, excess);
+}
+
+Three rescaleColumnsBackward(const at::Tensor& gradY, const at::Tensor& x, const OptionalTensor& shift,
+                             const at::Tensor& excess) {
+  static const auto h = find<Three(const at::Tensor&, const at::Tensor&, const OptionalTensor&, const at::Tensor&)>(
+      "rankscope::rescale_columns_backward");
+  return callBelow(h, gradY, x, shift, excess);
 }
 
 Two attention(const at::Tensor& qkv, at::IntArrayRef starts, const OptionalTensor& cos, const OptionalTensor& sin,

@@ -41,6 +41,15 @@ at::Tensor gelu(const at::Tensor& x);
 at::Tensor geluBackward(const at::Tensor& gradY, const at::Tensor& x);
 at::Tensor dropout(const at::Tensor& x, const MaskArgs& mask);
 
+// ‖w + scaling · b a‖ of each row of a float32 or bfloat16 weight; a and b in float32 -> [out] float32
+at::Tensor doraRowNorms(const at::Tensor& weight, const at::Tensor& a, const at::Tensor& b, double scaling);
+// x + (x − shift) · excess by columns, shift and excess [columns] in float32
+at::Tensor rescaleColumns(const at::Tensor& x, const OptionalTensor& shift, const at::Tensor& excess);
+// -> gradient of x, Σ gradY · (x − shift), Σ gradY by columns, in float32
+std::tuple<at::Tensor, at::Tensor, at::Tensor> rescaleColumnsBackward(const at::Tensor& gradY, const at::Tensor& x,
+                                                                      const OptionalTensor& shift,
+                                                                      const at::Tensor& excess);
+
 struct AttentionArgs {
   int64_t heads = 1, kvHeads = 1, headDim = 1;
   bool causal = false;

@@ -72,15 +72,14 @@ Grams gramsOf(const at::Tensor& a, const at::Tensor& b) {
   return {a.mm(a.t()).to(at::kDouble), b.t().mm(b).to(at::kDouble)};
 }
 
-double updateNorm(const FactorPair& pair, const Grams& grams, const at::Tensor& original,
-                  const at::Tensor& rowSquares) {
+double updateNorm(const FactorPair& pair, const Grams& grams, const at::Tensor& original) {
   at::Tensor a = pair.A, b = pair.B;
   if (pair.startA.defined()) {
     a = at::cat({pair.A.detach(), pair.startA}, 0).to(at::kDouble);
     b = at::cat({pair.B.detach(), -pair.startB}, 1).to(at::kDouble);
   }
   if (pair.magnitude.defined())
-    return kernels::doraUpdateNorm(original, rowSquares, a, b, pair.scaling, pair.magnitude);
+    return kernels::doraUpdateNorm(original, a, b, pair.scaling, pair.magnitude);
   const double square = pair.startA.defined() ? a.mm(a.t()).mul_(b.t().mm(b)).sum().item<double>()
                                               : (grams.a * grams.b).sum().item<double>();
   return std::abs(pair.scaling) * std::sqrt(std::max(0.0, square));
@@ -122,8 +121,6 @@ double frobeniusDistance(const at::Tensor& a, const at::Tensor& b) {
 
 FactorProbes::FactorProbes(const Method& method) : m_method(method), m_sites(method.changedSites()) {
   for (const LinearSite* site : m_sites) m_originalNorm.push_back(frobeniusNorm(originalOf(*site)));
-  for (const FactorPair& pair : method.factorPairs())
-    m_rowSquares.push_back(pair.magnitude.defined() ? kernels::rowSquares(originalOf(*pair.site)) : at::Tensor());
 }
 
 at::Tensor FactorProbes::originalOf(const LinearSite& site) const {
@@ -163,7 +160,7 @@ FactorStats FactorProbes::measure() const {
       stats.normA[i] = std::sqrt(grams.a.trace().item<double>());
       stats.normB[i] = std::sqrt(grams.b.trace().item<double>());
       stats.balanceGap[i] = at::linalg_vector_norm(grams.a - grams.b, 2).item<double>();
-      const double moved = updateNorm(detached[i], grams, originalOf(*detached[i].site), m_rowSquares[i]);
+      const double moved = updateNorm(detached[i], grams, originalOf(*detached[i].site));
       stats.relativeUpdate[i] = relative(moved, m_originalNorm[i]);
     }
   });

@@ -29,7 +29,6 @@ class FactorProbes {
   const Method& m_method;
   std::vector<const LinearSite*> m_sites;
   std::vector<double> m_originalNorm;
-  std::vector<at::Tensor> m_rowSquares;  // of W0, by pair; where the update rescales rows
 };
 
 // ‖t‖_F in float64, and ‖a − b‖_F for two tensors of one shape and any floating dtypes, without copies of their size.

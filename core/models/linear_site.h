@@ -57,6 +57,11 @@ struct LowRankTerm {
   double dropout = 0;
 };
 
+// What an adapter does to the site's output behind the low-rank form: (y − bias) · magnitude / norm + bias by columns.
+struct ColumnScale {
+  at::Tensor magnitude, norm;  // [out], the site's parameter and what it divides by
+};
+
 // What one pass through the model needs to know beside its input. One object per forward pass.
 struct ForwardContext {
   bool training = false;     // dropout acts, activations are kept for backward
@@ -75,9 +80,12 @@ class SiteAdapter {
   virtual at::Tensor forward(const LinearSite& site, const at::Tensor& x, ForwardContext& context) const = 0;
   // ΔW [out, in] in float32 that merging would add; undefined when the method does not merge into the weight.
   virtual at::Tensor deltaWeight() const = 0;
-  // Set by an adapter whose forward() is exactly the plain low-rank form on an untouched base weight. Sites that read
-  // the same input (query, key, value; gate, up) are then computed in one product.
+  // Set by an adapter whose forward() is exactly the plain low-rank form on an untouched base weight, rescaled by
+  // columnScale() where there is one. Sites that read the same input (query, key, value; gate, up) are then computed in
+  // one product.
   virtual std::optional<LowRankTerm> lowRankTerm() const { return std::nullopt; }
+  // Of such an adapter whose columns are rescaled behind it; absent: they are not.
+  virtual std::optional<ColumnScale> columnScale() const { return std::nullopt; }
 };
 
 class LinearSite : public SiteShape {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/dora_ops.h"
 #include "kernels/ops.h"
 
 namespace rankscope {
@@ -26,6 +27,20 @@ at::Tensor stackedView(const std::vector<LinearSite*>& sites) {
 }
 
 }  // namespace
+
+// Columns of sites without a scale stay as they are.
+at::Tensor SiteGroup::rescaled(const at::Tensor& y, const at::Tensor& bias,
+                               const std::vector<std::optional<ColumnScale>>& scales) const {
+  const auto some = std::find_if(scales.begin(), scales.end(), [](const auto& scale) { return scale.has_value(); });
+  if (some == scales.end()) return y;
+  std::vector<at::Tensor> magnitudes, norms;
+  for (size_t i = 0; i < scales.size(); ++i) {
+    const auto one = scales[i] ? at::Tensor() : at::ones({m_outs[i]}, (*some)->norm.options());
+    magnitudes.push_back(scales[i] ? scales[i]->magnitude : one);
+    norms.push_back(scales[i] ? scales[i]->norm : one);
+  }
+  return kernels::rescaleColumns(y, bias, at::cat(magnitudes), at::cat(norms));
+}
 
 void SiteGroup::rebind() {
   m_outs.clear();
@@ -54,6 +69,7 @@ void SiteGroup::rebind() {
 at::Tensor SiteGroup::forward(const at::Tensor& x, ForwardContext& context) const {
   std::vector<at::Tensor> a(m_sites.size()), b(m_sites.size());
   std::vector<double> scalings(m_sites.size(), 0.0);
+  std::vector<std::optional<ColumnScale>> scales(m_sites.size());
   bool together = m_together;
   for (size_t i = 0; together && i < m_sites.size(); ++i) {
     if (!m_sites[i]->adapter) continue;
@@ -63,6 +79,7 @@ at::Tensor SiteGroup::forward(const at::Tensor& x, ForwardContext& context) cons
     a[i] = term->a;
     b[i] = term->b;
     scalings[i] = term->scaling;
+    scales[i] = m_sites[i]->adapter->columnScale();
   }
   if (together) {
     auto bias = m_bias;
@@ -71,8 +88,9 @@ at::Tensor SiteGroup::forward(const at::Tensor& x, ForwardContext& context) cons
       for (const auto* site : m_sites) parts.push_back(site->bias);
       bias = at::cat(parts);
     }
-    return m_coded.empty() ? kernels::loraLinearGroup(x, m_weight, bias, m_outs, a, b, scalings)
-                           : kernels::fourBitLoraLinearGroup(x, m_coded, bias, a, b, scalings);
+    const auto y = m_coded.empty() ? kernels::loraLinearGroup(x, m_weight, bias, m_outs, a, b, scalings)
+                                   : kernels::fourBitLoraLinearGroup(x, m_coded, bias, a, b, scalings);
+    return rescaled(y, bias, scales);
   }
   std::vector<at::Tensor> parts;
   for (const auto* site : m_sites) parts.push_back(site->forward(x, context));

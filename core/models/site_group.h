@@ -6,6 +6,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <vector>
 
 #include "core/models/linear_site.h"
@@ -23,6 +24,9 @@ class SiteGroup {
   at::Tensor forward(const at::Tensor& x, ForwardContext& context) const;
 
  private:
+  at::Tensor rescaled(const at::Tensor& y, const at::Tensor& bias,
+                      const std::vector<std::optional<ColumnScale>>& scales) const;
+
   std::vector<LinearSite*> m_sites;
   std::vector<int64_t> m_outs;
   bool m_together = false;  // the weights can be one operand: m_weight, or m_coded

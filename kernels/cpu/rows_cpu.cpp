@@ -2,9 +2,9 @@
 // (gradients of norm weights) are taken per fixed share of the rows and joined in order, so that they do not depend on
 // how threads happen to run.
 
-#include <ATen/Parallel.h>
 #include <torch/library.h>
 
+#include "kernels/cpu/row_support.h"
 #include "kernels/cpu/simd/row_kernels.h"
 #include "kernels/philox.h"
 #include "kernels/registered.h"
@@ -24,26 +24,6 @@ simd::DropoutSpec spec(double p, int64_t seed, int64_t place) {
   s.place = static_cast<uint64_t>(place);
   return s;
 }
-
-// bfloat16 travels as its bits.
-template <typename F>
-auto withType(const at::Tensor& x, const F& f) {
-  if (x.scalar_type() == at::kFloat) return f(static_cast<float*>(nullptr));
-  TORCH_CHECK(x.scalar_type() == at::kBFloat16, "the operator takes float32 or bfloat16, not ", x.scalar_type());
-  return f(static_cast<uint16_t*>(nullptr));
-}
-
-template <typename T>
-T* data(const at::Tensor& t) {
-  return static_cast<T*>(t.data_ptr());
-}
-
-constexpr int64_t kElementsPerTask = 16384;
-
-int64_t grain(int64_t width) { return std::max<int64_t>(1, kElementsPerTask / std::max<int64_t>(width, 1)); }
-
-// Shares of the rows for sums over rows: as many as there are threads.
-int64_t shareCount() { return at::get_num_threads(); }
 
 void checkRows(const at::Tensor& x, const char* name) {
   TORCH_CHECK(x.dim() >= 1 && x.is_contiguous() && x.size(-1) > 0, name, ": rows of at least one element are expected");

@@ -11,9 +11,8 @@ at::Tensor doraRowNorms(const at::Tensor& weight, const at::Tensor& a, const at:
 at::Tensor rescaleColumns(const at::Tensor& y, const at::Tensor& bias, const at::Tensor& magnitude,
                           const at::Tensor& norm) {
   const auto type = magnitude.scalar_type();
-  const at::Tensor scale = magnitude / norm.detach();
-  const at::Tensor plain = y.to(type);
-  return (bias.defined() ? (plain - bias.to(type)) * scale + bias.to(type) : plain * scale).to(y.scalar_type());
+  const at::Tensor excess = magnitude / norm.detach() - 1, plain = y.to(type);
+  return (plain + (bias.defined() ? plain - bias.to(type) : plain) * excess).to(y.scalar_type());
 }
 
 }  // namespace rankscope::kernels::reference

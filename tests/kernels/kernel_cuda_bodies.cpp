@@ -1,6 +1,7 @@
 // The bodies that the GPU runs, run here lane by lane on the CPU, against the CPU operators; and the CUDA library's
 // absence, which must be silent.
 
+#include "kernels/cuda/dora_body.cuh"
 #include "kernels/cuda/row_bodies.cuh"
 #include "kernels/registered.h"
 #include "kernels/ops.h"
@@ -70,7 +71,27 @@ void checkBodies(at::ScalarType type, double tolerance) {
       COMPARE_CLOSE(gb, eb);
     }
   }
+  for (const int lanes : {1, 32, 256}) {
+    const auto a = at::randn({3, width}), b = at::randn({rows, 3});
+    auto norms = at::empty({rows});
+    gpu::runRowGroupsOnHost(gpu::UpdatedRowNormsBody<T>{data<T>(x), data<float>(a), data<float>(b), 0.7f, 3, rows, width,
+                                                        data<float>(norms)}, lanes);
+    COMPARE_CLOSE(norms, op::doraRowNorms(x, a, b, 0.7));
+  }
   auto y = at::empty_like(x), g = at::empty_like(x), gWide = at::empty_like(wide);
+  for (const auto& shift : {op::OptionalTensor(bias), op::OptionalTensor()}) {
+    const float* less = shift ? data<float>(bias) : nullptr;
+    auto products = at::empty({width}), sums = at::empty({width});
+    gpu::runElementsOnHost(gpu::RescaleBody<T>{data<T>(x), less, data<float>(weight), data<T>(y), width}, x.numel());
+    COMPARE_CLOSE(y, op::rescaleColumns(x, shift, weight));
+    const auto [eg, ep, es] = op::rescaleColumnsBackward(gradY, x, shift, weight);
+    gpu::runElementsOnHost(gpu::RescaleBackwardBody<T>{data<T>(gradY), data<float>(weight), data<T>(g), width}, x.numel());
+    gpu::runElementsOnHost(gpu::RescaleSumsBody<T>{data<T>(gradY), data<T>(x), less, data<float>(products),
+                                                   data<float>(sums), rows, width}, width);
+    COMPARE_CLOSE(g, eg);
+    COMPARE_CLOSE(products, ep);
+    COMPARE_CLOSE(sums, es);
+  }
   gpu::runElementsOnHost(gpu::SwigluBody<T>{data<T>(wide), data<T>(y), width}, x.numel());
   COMPARE_CLOSE(y, op::swiglu(wide));
   gpu::runElementsOnHost(gpu::SwigluBackwardBody<T>{data<T>(gradY), data<T>(wide), data<T>(gWide), width}, x.numel());

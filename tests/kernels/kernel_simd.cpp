@@ -60,6 +60,15 @@ std::vector<at::Tensor> runAll(Isa isa, at::ScalarType type, int64_t rows, int64
   k.geluBackward(pointer<T>(grad), pointer<T>(x), 0, x.numel(), pointer<T>(ge));
   k.dropout(pointer<T>(x), mask, 0, x.numel(), pointer<T>(d));
   add({y, g, e, ge, d});
+  const int64_t rank = 6;
+  const auto left = at::randn({rows, rank}), right = at::randn({rank, width}), norms = at::empty({rows});
+  const auto products = at::zeros({width}), sums = at::zeros({width});
+  const auto rescaled = at::empty_like(x), back = at::empty_like(x);
+  k.updatedRowNorms(pointer<T>(x), pointer<float>(right), pointer<float>(left), 0.5f, rank, 0, rows, width, pointer<float>(norms));
+  k.rescaleColumns(pointer<T>(x), pointer<float>(bias), pointer<float>(weight), 0, rows, width, pointer<T>(rescaled));
+  k.rescaleColumnsBackward(pointer<T>(grad), pointer<T>(x), pointer<float>(bias), pointer<float>(weight), 0, rows, width,
+                           pointer<T>(back), pointer<float>(products), pointer<float>(sums));
+  add({norms, rescaled, back, products, sums});
   return out;
 }
 

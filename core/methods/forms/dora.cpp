@@ -12,22 +12,27 @@ class DoraAdapter final : public SiteAdapter {
  public:
   explicit DoraAdapter(const AdaptedSite& adapted, double dropout)
       : m_site(*adapted.site),
-        m_term{adapted.a, adapted.b, adapted.scaling, 0},
-        m_magnitude(adapted.extra),
-        m_dropout(dropout) {}
+        m_term{adapted.a, adapted.b, adapted.scaling, dropout},
+        m_magnitude(adapted.extra) {}
 
   at::Tensor forward(const LinearSite& site, const at::Tensor& x, ForwardContext& context) const override {
     const at::Tensor& norms = rowNorms();
-    if (!context.training || m_dropout <= 0 || site.operation == SiteOperation::Embedding)
-      return rescaled(site, lowRankForward(site, x, m_term, context), site.bias, norms);
+    LowRankTerm plain = m_term;
+    plain.dropout = 0;
+    if (!context.training || m_term.dropout <= 0 || site.operation == SiteOperation::Embedding)
+      return rescaled(site, lowRankForward(site, x, plain, context), site.bias, norms);
     // With x̃ the dropped input: (x − x̃) Wᵀ + bias + c (x̃ Wᵀ + s x̃ Aᵀ Bᵀ).
     const uint64_t seed = kernels::dropoutSeed(context.dropoutSeed, context.step, context.microBatch);
-    const at::Tensor dropped = kernels::dropout(x, m_dropout, seed, context.nextPlace++);
+    const at::Tensor dropped = kernels::dropout(x, m_term.dropout, seed, context.nextPlace++);
     LinearSite unbiased = site;
     unbiased.bias = at::Tensor();
-    const at::Tensor adapted = lowRankForward(unbiased, dropped, m_term, context);
+    const at::Tensor adapted = lowRankForward(unbiased, dropped, plain, context);
     return site.baseForward(x - dropped) + rescaled(site, adapted, {}, norms);
   }
+
+  // The norms are of these factors: without dropout a group of sites may take its product at once and rescale it then.
+  std::optional<LowRankTerm> lowRankTerm() const override { return m_term; }
+  std::optional<ColumnScale> columnScale() const override { return ColumnScale{m_magnitude, rowNorms()}; }
 
   at::Tensor deltaWeight() const override {
     const at::NoGradGuard noGrad;
@@ -52,16 +57,14 @@ class DoraAdapter final : public SiteAdapter {
                             m_normed.held.const_data_ptr() == held.const_data_ptr();
     const Versions now{m_term.a._version(), m_term.b._version()};
     if (sameWeight && m_normed.factors == now) return m_normed.norms;
-    const at::Tensor weight = m_site.denseWeight();
-    if (!sameWeight) m_normed = {held.detach(), kernels::rowSquares(weight), {}, held._version(), {}};
-    m_normed.norms = kernels::doraRowNorms(weight, m_normed.squares, m_term.a, m_term.b, m_term.scaling);
-    m_normed.factors = now;
+    m_normed = {held.detach(), kernels::doraRowNorms(m_site.denseWeight(), m_term.a, m_term.b, m_term.scaling),
+                held._version(), now};
     return m_normed.norms;
   }
 
   using Versions = std::pair<int64_t, int64_t>;
   struct Normed {
-    at::Tensor held, squares, norms;  // the weight's memory is held: its address cannot come to mean another
+    at::Tensor held, norms;  // the weight's memory is held: its address cannot come to mean another
     int64_t heldVersion = 0;
     Versions factors{0, 0};
   };
@@ -69,7 +72,6 @@ class DoraAdapter final : public SiteAdapter {
   const LinearSite& m_site;  // owns this
   LowRankTerm m_term;
   at::Tensor m_magnitude;
-  double m_dropout;
   mutable Normed m_normed;
 };
 
@@ -80,9 +82,7 @@ class DoraForm final : public SiteForm {
   bool keepsOutput() const override { return true; }
 
   void startExtra(AdaptedSite& adapted) const override {
-    const at::Tensor weight = adapted.site->denseWeight();
-    adapted.extra.copy_(
-        kernels::doraRowNorms(weight, kernels::rowSquares(weight), adapted.a, adapted.b, adapted.scaling));
+    adapted.extra.copy_(kernels::doraRowNorms(adapted.site->denseWeight(), adapted.a, adapted.b, adapted.scaling));
   }
 
   std::shared_ptr<SiteAdapter> adapter(const AdaptedSite& adapted, double dropout) const override {

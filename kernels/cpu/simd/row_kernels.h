@@ -1,5 +1,5 @@
 #pragma once
-// Row-wise arithmetic (norms, SwiGLU, GELU, dropout) on plain rows of float32 or bfloat16, always computed in float32.
+// Row-wise arithmetic (norms, SwiGLU, GELU, dropout, DoRA's rows and columns) on plain rows of float32 or bfloat16, always computed in float32.
 // The same source is compiled for several instruction sets; rowKernels() picks the best one that this CPU has. Rows are
 // independent, so that callers may split them over threads; what is summed over rows goes into the caller's own buffer.
 
@@ -37,6 +37,15 @@ struct RowKernels {
   void (*gelu)(const T* x, int64_t begin, int64_t end, T* y);
   void (*geluBackward)(const T* gradY, const T* x, int64_t begin, int64_t end, T* gradX);
   void (*dropout)(const T* x, const DropoutSpec& dropout, int64_t begin, int64_t end, T* y);
+  // norms = ‖w + scaling · b a‖ of each row: weight [rows, width], a [rank, width], b [rows, rank].
+  void (*updatedRowNorms)(const T* weight, const float* a, const float* b, float scaling, int64_t rank, int64_t begin,
+                          int64_t end, int64_t width, float* norms);
+  // y = x + (x − shift) · excess by columns; shift may be null.
+  void (*rescaleColumns)(const T* x, const float* shift, const float* excess, int64_t begin, int64_t end, int64_t width,
+                         T* y);
+  // gradX = gradY · (1 + excess); to `products` is added Σ gradY · (x − shift), to `sums` Σ gradY; each may be null.
+  void (*rescaleColumnsBackward)(const T* gradY, const T* x, const float* shift, const float* excess, int64_t begin,
+                                 int64_t end, int64_t width, T* gradX, float* products, float* sums);
 };
 
 Isa bestIsa();

@@ -259,9 +259,87 @@ void dropout(const T* x, const DropoutSpec& spec, int64_t begin, int64_t end, T*
   }
 }
 
+// The rows w + scaling · b a exist a strip at a time; a strip of `a` stays in the cache for a block of rows.
+template <typename T>
+void updatedRowNorms(const T* weight, const float* a, const float* b, float scaling, int64_t rank, int64_t begin,
+                     int64_t end, int64_t width, float* norms) {
+  constexpr int64_t kRows = 32;
+  float v[kStrip];
+  for (int64_t first = begin; first < end; first += kRows) {
+    const int64_t rows = end - first < kRows ? end - first : kRows;
+    double squares[kRows] = {};
+    for (int64_t at = 0; at < width; at += kStrip) {
+      const int64_t count = width - at < kStrip ? width - at : kStrip;
+      for (int64_t q = 0; q < rows; ++q) {
+        const T* row = weight + (first + q) * width + at;
+        const float* left = b + (first + q) * rank;
+#pragma omp simd
+        for (int64_t i = 0; i < count; ++i) v[i] = load(row, i);
+        int64_t k = 0;
+        for (; k + 4 <= rank; k += 4) {
+          const float *a0 = a + k * width + at, *a1 = a0 + width, *a2 = a1 + width, *a3 = a2 + width;
+          const float c0 = scaling * left[k], c1 = scaling * left[k + 1], c2 = scaling * left[k + 2],
+                      c3 = scaling * left[k + 3];
+#pragma omp simd
+          for (int64_t i = 0; i < count; ++i) v[i] += (c0 * a0[i] + c1 * a1[i]) + (c2 * a2[i] + c3 * a3[i]);
+        }
+        for (; k < rank; ++k) {
+          const float* right = a + k * width + at;
+          const float c = scaling * left[k];
+#pragma omp simd
+          for (int64_t i = 0; i < count; ++i) v[i] += c * right[i];
+        }
+        float sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t i = 0; i < count; ++i) sum += v[i] * v[i];
+        squares[q] += static_cast<double>(sum);
+      }
+    }
+    for (int64_t q = 0; q < rows; ++q) norms[first + q] = static_cast<float>(std::sqrt(squares[q]));
+  }
+}
+
+template <typename T>
+void rescaleColumns(const T* x, const float* shift, const float* excess, int64_t begin, int64_t end, int64_t width, T* y) {
+  for (int64_t row = begin; row < end; ++row) {
+    const T* in = x + row * width;
+    T* out = y + row * width;
+    if (shift) {
+#pragma omp simd
+      for (int64_t i = 0; i < width; ++i) store(out, i, load(in, i) + (load(in, i) - shift[i]) * excess[i]);
+    } else {
+#pragma omp simd
+      for (int64_t i = 0; i < width; ++i) store(out, i, load(in, i) + load(in, i) * excess[i]);
+    }
+  }
+}
+
+template <typename T>
+void rescaleColumnsBackward(const T* gradY, const T* x, const float* shift, const float* excess, int64_t begin,
+                            int64_t end, int64_t width, T* gradX, float* products, float* sums) {
+  for (int64_t row = begin; row < end; ++row) {
+    const T *g = gradY + row * width, *in = x + row * width;
+    T* out = gradX + row * width;
+    if (products && shift) {
+#pragma omp simd
+      for (int64_t i = 0; i < width; ++i) products[i] += load(g, i) * (load(in, i) - shift[i]);
+    } else if (products) {
+#pragma omp simd
+      for (int64_t i = 0; i < width; ++i) products[i] += load(g, i) * load(in, i);
+    }
+    if (sums) {
+#pragma omp simd
+      for (int64_t i = 0; i < width; ++i) sums[i] += load(g, i);
+    }
+#pragma omp simd
+    for (int64_t i = 0; i < width; ++i) store(out, i, load(g, i) + load(g, i) * excess[i]);
+  }
+}
+
 template <typename T>
 constexpr RowKernels<T> kTable{rmsNorm<T>,        rmsNormBackward<T>, layerNorm<T>, layerNormBackward<T>, swiglu<T>,
-                               swigluBackward<T>, gelu<T>,            geluBackward<T>, dropout<T>};
+                               swigluBackward<T>, gelu<T>,            geluBackward<T>, dropout<T>,
+                               updatedRowNorms<T>, rescaleColumns<T>, rescaleColumnsBackward<T>};
 
 }  // namespace
 

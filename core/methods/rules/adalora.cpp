@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/methods/method_options.h"
+#include "core/methods/rules/pair_algebra.h"
 
 namespace rankscope {
 
@@ -43,13 +44,16 @@ class AdaLoraRule final : public TrainingRule {
 
   at::Tensor lossTerm() const override {
     if (m_options.orthogonality <= 0) return {};
-    at::Tensor sum;
-    for (const AdaptedSite& adapted : sites())
-      for (const at::Tensor& gram : {adapted.a.mm(adapted.a.t()), adapted.b.t().mm(adapted.b)}) {
-        const at::Tensor distance = at::linalg_vector_norm(gram - at::eye(gram.size(0), gram.options()));
-        sum = sum.defined() ? sum + distance : distance;
-      }
-    return sum.defined() ? sum * (m_options.orthogonality / (2.0 * static_cast<double>(sites().size()))) : sum;
+    if (sites().empty()) return {};
+    std::vector<at::Tensor> grams;
+    for (const AdaptedSite& adapted : sites()) {
+      grams.push_back(adapted.a.mm(adapted.a.t()));
+      grams.push_back(adapted.b.t().mm(adapted.b));
+    }
+    const auto distances = batched(grams, [](const at::Tensor& stack) {
+      return at::linalg_vector_norm(stack - at::eye(stack.size(1), stack.options()), 2, at::IntArrayRef{1, 2});
+    });
+    return at::stack(distances).sum() * (m_options.orthogonality / (2.0 * static_cast<double>(sites().size())));
   }
 
   void afterStep(const StepInfo& info, Optimizer&) override {

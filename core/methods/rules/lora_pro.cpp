@@ -32,7 +32,7 @@ class LoraProRule final : public TrainingRule {
         pairs.push_back({i, gramOfA(adapted.a), gramOfB(adapted.b), {}, {}, {}, {}});
     }
     invert(pairs);
-    std::vector<at::Tensor> p, q, c;
+    std::vector<at::Tensor> p, q, inverses, reached;
     for (Pair& pair : pairs) {
       const AdaptedSite& adapted = sites()[pair.site];
       const at::Tensor direction = adamDirection(pair, optimizer.settings(), t);
@@ -42,9 +42,10 @@ class LoraProRule final : public TrainingRule {
       const double s2 = adapted.scaling * adapted.scaling;
       p.push_back(pair.gramB);
       q.push_back(pair.gramA);
-      c.push_back(-pair.inverseB.mm(pair.hA.mm(adapted.a.t()).to(at::kDouble)) / s2);
+      inverses.push_back(pair.inverseB);
+      reached.push_back(pair.hA.mm(adapted.a.t()).to(at::kDouble).div_(-s2));
     }
-    const auto x = solveSylvester(p, q, c);
+    const auto x = solveSylvester(p, q, products(inverses, reached));
     for (size_t k = 0; k < pairs.size(); ++k) move(pairs[k], x[k], info.learningRate);
   }
 

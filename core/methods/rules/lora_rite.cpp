@@ -173,16 +173,21 @@ class LoraRiteRule final : public TrainingRule {
   Matrices directions(const std::vector<Moved>& moved, const Matrices& bases, const Matrices& inverses,
                       const Matrices& unmagnified, double t, const OptimizerSettings& settings) const {
     const double keep1 = corrected(settings.beta1, t), keep2 = corrected(settings.beta2, t);
-    Matrices turns, seconds;
+    Matrices turns, wideTurns, turnsBack, before, seconds;
     for (size_t k = 0; k < moved.size(); ++k) {
       turns.push_back(bases[partner(k)].t().mm(moved[partner(k)].side->basis));
-      const at::Tensor turn = turns.back().to(at::kDouble), u = unmagnified[k].to(at::kDouble);
-      at::Tensor second = u.t().mm(u) * ((1 - keep2) / static_cast<double>(u.size(0)));
-      if (keep2 > 0) second += turn.mm(moved[k].side->second).mm(turn.t()) * keep2;
-      second = (second + second.t()) / 2;
-      moved[k].side->second.copy_(second);
-      seconds.push_back(std::move(second));
+      wideTurns.push_back(turns.back().to(at::kDouble));
+      turnsBack.push_back(wideTurns.back().t());
+      before.push_back(moved[k].side->second);
     }
+    const Matrices turned = products(products(wideTurns, before), turnsBack);
+    for (size_t k = 0; k < moved.size(); ++k) {
+      const at::Tensor u = unmagnified[k].to(at::kDouble);
+      seconds.push_back(u.t().mm(u) * ((1 - keep2) / static_cast<double>(u.size(0))));
+      if (keep2 > 0) seconds.back().add_(turned[k], keep2);
+    }
+    seconds = batched(seconds, [](const at::Tensor& stack) { return (stack + stack.transpose(1, 2)) / 2; });
+    for (size_t k = 0; k < moved.size(); ++k) moved[k].side->second.copy_(seconds[k]);
     const Matrices roots = batched(seconds, [&](const at::Tensor& stack) {
       const auto [lambda, e] = at::linalg_eigh(stack);
       return (e / (lambda.clamp_min(0).sqrt() + m_options.eps).unsqueeze(1)).bmm(e.transpose(1, 2));

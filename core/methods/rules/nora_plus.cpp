@@ -18,12 +18,13 @@ class NoraPlusRule final : public TrainingRule {
       gramsA.push_back(gramOfA(adapted.a));
       gramsB.push_back(gramOfB(adapted.b));
     }
-    const auto ofA = dampedInverses(gramsA, m_damping), ofB = dampedInverses(gramsB, m_damping);
+    const auto unit = [](const at::Tensor& stack) { return stack / at::linalg_vector_norm(stack, 2, at::IntArrayRef{1, 2}, true); };
+    const auto ofA = batched(dampedInverses(gramsA, m_damping), unit), ofB = batched(dampedInverses(gramsB, m_damping), unit);
     for (size_t i = 0; i < sites().size(); ++i) {
       const AdaptedSite& adapted = sites()[i];
       if (adapted.a.grad().defined() && info.step > 0)
-        adapted.a.grad().copy_(leftTimes(ofB[i] / ofB[i].norm(), adapted.a.grad()));
-      if (adapted.b.grad().defined()) adapted.b.grad().copy_(timesRight(adapted.b.grad(), ofA[i] / ofA[i].norm()));
+        adapted.a.grad().copy_(leftTimes(ofB[i], adapted.a.grad()));
+      if (adapted.b.grad().defined()) adapted.b.grad().copy_(timesRight(adapted.b.grad(), ofA[i]));
     }
   }
 

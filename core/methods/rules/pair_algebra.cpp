@@ -48,6 +48,15 @@ std::vector<at::Tensor> dampedInverses(const std::vector<at::Tensor>& grams, dou
   });
 }
 
+std::vector<at::Tensor> products(const std::vector<at::Tensor>& left, const std::vector<at::Tensor>& right) {
+  std::vector<at::Tensor> results(left.size());
+  for (const auto& [shape, which] : byShape(left)) {
+    const at::Tensor done = stackOf(left, which).bmm(stackOf(right, which));
+    for (size_t k = 0; k < which.size(); ++k) results[which[k]] = done[static_cast<int64_t>(k)];
+  }
+  return results;
+}
+
 std::vector<at::Tensor> solveSylvester(const std::vector<at::Tensor>& p, const std::vector<at::Tensor>& q,
                                        const std::vector<at::Tensor>& c) {
   std::vector<at::Tensor> solutions(c.size());

@@ -1,6 +1,6 @@
 #pragma once
 // The r×r algebra that rules on pairs (A, B) share, in float64: a Gram matrix of a float32 factor loses half the digits of
-// its small singular values, and B starts at 0. Matrices of one size are worked as one stack. No autograd recording.
+// its small singular values, and B starts at 0. Matrices of one size are worked as one stack.
 
 #include <ATen/core/Tensor.h>
 
@@ -15,6 +15,9 @@ at::Tensor gramOfB(const at::Tensor& b);  // Bᵀ B [r, r]
 // Applies `work` to stacks [n, rows, columns] of the matrices of one shape, and gives each matrix its result.
 std::vector<at::Tensor> batched(const std::vector<at::Tensor>& matrices,
                                 const std::function<at::Tensor(const at::Tensor&)>& work);
+
+// left[i] · right[i].
+std::vector<at::Tensor> products(const std::vector<at::Tensor>& left, const std::vector<at::Tensor>& right);
 
 // (M + damping I)⁻¹ of symmetric positive semi-definite matrices.
 std::vector<at::Tensor> dampedInverses(const std::vector<at::Tensor>& grams, double damping);

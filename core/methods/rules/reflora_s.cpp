@@ -1,7 +1,5 @@
 #include "core/methods/rules/reflora_s.h"
 
-#include <cmath>
-
 #include "core/methods/rules/warmup.h"
 
 namespace rankscope {
@@ -21,25 +19,29 @@ class RefLoraSRule final : public TrainingRule {
   void call(int64_t number, Optimizer& optimizer) {
     if (!m_warmup.actsAt(number)) return;
     const at::NoGradGuard noGrad;
-    for (AdaptedSite& adapted : sites()) rescale(adapted, optimizer);
+    std::vector<at::Tensor> a, b;
+    for (const AdaptedSite& adapted : sites()) {
+      a.push_back(adapted.a.detach());
+      b.push_back(adapted.b.detach());
+    }
+    // All shares at once and where the factors are: nothing is read back from a device. A factor that is 0 (or overflowed)
+    // has no balanced form of the same product, and stays.
+    const at::Tensor s = at::stack(at::_foreach_norm(b)).to(at::kDouble) / at::stack(at::_foreach_norm(a)).to(at::kDouble);
+    const at::Tensor share = at::where(s.isfinite().logical_and(s > 0), s, at::ones_like(s)), root = share.sqrt();
+    const std::vector<at::Tensor> up = root.unbind(), down = root.reciprocal().unbind(), more = share.unbind(),
+                                  less = share.reciprocal().unbind();
+    for (size_t i = 0; i < a.size(); ++i) {
+      a[i].mul_(up[i]);
+      b[i].mul_(down[i]);
+      const MomentView momentsA = optimizer.moments(sites()[i].a), momentsB = optimizer.moments(sites()[i].b);
+      scale(momentsA.first, down[i]);
+      scale(momentsA.second, less[i]);
+      scale(momentsB.first, up[i]);
+      scale(momentsB.second, more[i]);
+    }
   }
 
-  static void rescale(AdaptedSite& adapted, Optimizer& optimizer) {
-    at::Tensor a = adapted.a.detach(), b = adapted.b.detach();
-    const double normA = a.norm().item<double>(), normB = b.norm().item<double>();
-    // A factor that is 0 (or overflowed) has no balanced form of the same product.
-    if (!(normA > 0) || !(normB > 0) || !std::isfinite(normA) || !std::isfinite(normB)) return;
-    const double s = normB / normA, root = std::sqrt(s);
-    a.mul_(root);
-    b.mul_(1 / root);
-    const MomentView momentsA = optimizer.moments(adapted.a), momentsB = optimizer.moments(adapted.b);
-    scale(momentsA.first, 1 / root);
-    scale(momentsA.second, 1 / s);
-    scale(momentsB.first, root);
-    scale(momentsB.second, s);
-  }
-
-  static void scale(at::Tensor moment, double factor) {
+  static void scale(at::Tensor moment, const at::Tensor& factor) {
     if (moment.defined()) moment.mul_(factor);
   }
 

@@ -92,10 +92,10 @@ MethodPage::MethodPage(RunDraft* draft, QWidget* parent) : QWidget(parent), m_dr
   });
 
   auto* top = new QWidget;
-  auto* column = new QVBoxLayout(top);
+  auto* column = m_column = new QVBoxLayout(top);
   column->setContentsMargins(0, 0, space::kUnit, 0);
   column->setSpacing(space::kHalf);
-  m_choice = new QBoxLayout(QBoxLayout::LeftToRight);
+  m_choice = new QHBoxLayout;
   m_choice->setSpacing(space::kWide);
   m_choice->addWidget(m_picker);
   m_choice->addWidget(m_card, 1);
@@ -147,8 +147,16 @@ void MethodPage::setEstimate(const std::optional<RunEstimate>& estimate) { m_car
 void MethodPage::resizeEvent(QResizeEvent* event) {
   QWidget::resizeEvent(event);
   const bool wide = width() >= space::scaled(kSideBySide);
-  m_choice->setDirection(wide ? QBoxLayout::LeftToRight : QBoxLayout::TopToBottom);
   m_picker->setStacked(!wide);
+  if (wide == (m_choice->indexOf(m_card) >= 0)) return;
+  // Where there is no room beside the list, what is set comes first and what is told about the method behind it.
+  if (wide) {
+    m_column->removeWidget(m_card);
+    m_choice->addWidget(m_card, 1);
+  } else {
+    m_choice->removeWidget(m_card);
+    m_column->insertWidget(m_column->indexOf(m_layers) + 1, m_card);
+  }
 }
 
 void MethodPage::setFullRank(qint64 rank) { m_rank->setFullRank(rank); }

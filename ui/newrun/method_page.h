@@ -44,7 +44,8 @@ class MethodPage : public QWidget {
   void refresh();
 
   RunDraft* m_draft;
-  QBoxLayout* m_choice;  // list and card: side by side where there is room
+  QBoxLayout* m_column;  // the page from top to bottom
+  QBoxLayout* m_choice;  // list and card, where there is room for both
   MethodPicker* m_picker;
   MethodCard* m_card;
   PublishedPanel* m_published;

@@ -14,6 +14,7 @@ namespace {
 
 constexpr int kPerOctave = 8;  // slider positions between two powers of two
 constexpr qint64 kUnknownEnd = 256;
+constexpr int kRoomForEnd = 260;
 
 }  // namespace
 
@@ -46,6 +47,12 @@ RankSlider::RankSlider(QWidget* parent) : QWidget(parent) {
   showRank();
 }
 
+// In a narrow page the slider has the room, and tells its end in its tip.
+void RankSlider::resizeEvent(QResizeEvent* event) {
+  QWidget::resizeEvent(event);
+  m_end->setVisible(width() >= space::scaled(kRoomForEnd));
+}
+
 int RankSlider::positionOf(qint64 rank) {
   return static_cast<int>(std::lround(std::log2(static_cast<double>(std::max<qint64>(rank, 1))) * kPerOctave));
 }
@@ -56,6 +63,7 @@ void RankSlider::setFullRank(qint64 fullRank) {
   const QSignalBlocker quiet(m_slider);
   m_slider->setRange(0, positionOf(end));
   m_end->setText(fullRank > 0 ? tr("of %1 (full)").arg(QLocale().toString(fullRank)) : QString());
+  m_slider->setToolTip(m_end->text());
   showRank();
 }
 

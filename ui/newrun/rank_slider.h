@@ -28,6 +28,9 @@ class RankSlider : public QWidget {
   void rankChanged(qint64 rank);        // by the user
   void textRejected(const QString& text);  // what was typed is not a whole number
 
+ protected:
+  void resizeEvent(QResizeEvent* event) override;
+
  private:
   static int positionOf(qint64 rank);
   void slid(int position);

@@ -8,7 +8,7 @@
 
 #include "core/methods/peft_format.h"
 #include "core/models/decode.h"
-#include "tests/methods/inserted_training.h"
+#include "tests/methods/family_training.h"
 
 using namespace rankscope;
 using namespace rankscope::test;

@@ -4,7 +4,7 @@
 #include <QtTest/QtTest>
 
 #include "core/methods/inserted/reft.h"
-#include "tests/methods/inserted_training.h"
+#include "tests/methods/family_training.h"
 
 using namespace rankscope;
 using namespace rankscope::test;

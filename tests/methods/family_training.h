@@ -1,5 +1,5 @@
 #pragma once
-// A training of inserted modules on a small model of any family, for the tests of what they promise.
+// A training of any method on a small model of any family, for the tests of what methods promise.
 
 #include "core/methods/inserted.h"
 #include "core/methods/registry.h"

@@ -1,79 +1,94 @@
 #include "core/spectrum/leading_triplets.h"
 
+#include <ATen/CPUGeneratorImpl.h>
+
 #include <algorithm>
 #include <cmath>
+
+#include "core/spectrum/updated_gram.h"
 
 namespace rankscope {
 namespace {
 
-// Poles d_i² nearest to λ that are kept as rows of the counting matrix.
-constexpr int64_t kBorder = 4;
-constexpr int kBisections = 62;  // halves a bracket of any width to the last bit of a double
-
-// The inertia problem for a batch of values λ. With S(λ) = diag(d² − λ) and the border set b of nearest poles,
-//   H(λ) = [ S_b        F_b                                  ]
-//          [ F_bᵀ   −C⁻¹ − Σ_{i∉b} f_i f_iᵀ / (d_i² − λ)     ]
-// and  #{eigenvalues of MᵀM < λ} = #{i ∉ b : d_i² < λ} + neg(H) − neg(−C⁻¹).
-class Slicer {
- public:
-  Slicer(const at::Tensor& diagonal, int64_t columns, const at::Tensor& P, const at::Tensor& Q) {
-    r = P.size(1);
-    n = columns;
-    d = at::zeros({n}, at::kDouble);
-    d.narrow(0, 0, diagonal.size(0)).copy_(diagonal);
-    at::Tensor DP = at::zeros({n, r}, at::kDouble);  // Dᵀ P
-    DP.narrow(0, 0, diagonal.size(0)).copy_(P.narrow(0, 0, diagonal.size(0)) * diagonal.unsqueeze(1));
-    F = at::cat({DP, Q}, 1).contiguous();
-    const at::Tensor eye = at::eye(r, at::kDouble);
-    negCInverse = at::cat({at::cat({P.t().matmul(P), -eye}, 1), at::cat({-eye, at::zeros({r, r}, at::kDouble)}, 1)}, 0);
-    outer = (F.unsqueeze(2) * F.unsqueeze(1)).reshape({n, 4 * r * r});
-    border = std::min<int64_t>(kBorder, n);
-  }
-
-  // d_i² − λ for each λ = sigma². (d − σ)(d + σ) keeps its relative accuracy where the two are close. Never zero: more
-  // equal poles than the border holds may coincide with λ, and then the residual decides.
-  at::Tensor gaps(const at::Tensor& sigma) const {
-    const at::Tensor gap = (d.unsqueeze(0) - sigma.unsqueeze(1)) * (d.unsqueeze(0) + sigma.unsqueeze(1));
-    const at::Tensor tiny = (sigma * sigma * 1e-28).clamp_min(1e-280).unsqueeze(1);
-    return at::where(gap.abs() < tiny, tiny, gap);
-  }
-
-  // H [batch, border + 2r, border + 2r] at λ = sigma², and the border sets [batch, border].
-  std::pair<at::Tensor, at::Tensor> assemble(const at::Tensor& sigma) const {
-    const at::Tensor gap = gaps(sigma);
-    const at::Tensor nearest = std::get<1>(gap.abs().topk(border, 1, /*largest=*/false));
-    const at::Tensor weight = gap.reciprocal().scatter(1, nearest, 0.0);
-    const at::Tensor K = weight.matmul(outer).reshape({-1, 2 * r, 2 * r});
-    const at::Tensor borderRows = F.index({nearest});  // [batch, border, 2r]
-    const at::Tensor borderGap = at::diag_embed(gap.gather(1, nearest));
-    const at::Tensor H = at::cat({at::cat({borderGap, borderRows}, 2),
-                                  at::cat({borderRows.transpose(1, 2), negCInverse.unsqueeze(0) - K}, 2)}, 1);
-    return {H, nearest};
-  }
-
-  // Number of eigenvalues of MᵀM below sigma², for each sigma.
-  at::Tensor countBelow(const at::Tensor& sigma) const {
-    const auto [H, nearest] = assemble(sigma);
-    const at::Tensor below = (d.unsqueeze(0) < sigma.unsqueeze(1)).to(at::kLong);
-    const at::Tensor outside = below.sum(1) - below.gather(1, nearest).sum(1);
-    const at::Tensor negatives = (at::linalg_eigvalsh(scaled(H).first) < 0).sum(1);
-    return outside + negatives - r;  // neg(−C⁻¹) = r
-  }
-
-  // E H E with a diagonal E that brings the rows to comparable size, and E [batch, size]: a congruence leaves the inertia
-  // alone, and no row drowns another.
-  static std::pair<at::Tensor, at::Tensor> scaled(const at::Tensor& H) {
-    at::Tensor scale = H.abs().amax(2).clamp_min(1e-300).rsqrt();
-    for (int pass = 0; pass < 2; ++pass) {
-      const at::Tensor rows = (H * scale.unsqueeze(2) * scale.unsqueeze(1)).abs().amax(2).clamp_min(1e-300);
-      scale = scale * rows.rsqrt();
-    }
-    return {H * scale.unsqueeze(2) * scale.unsqueeze(1), scale};
-  }
-
-  int64_t r = 0, n = 0, border = 0;
-  at::Tensor d, F, negCInverse, outer;
+// Approximate eigenpairs of G, falling; vectors [count, size].
+struct RitzPairs {
+  at::Tensor values, vectors;
+  int64_t converged = 0;  // the first so many
 };
+
+constexpr double kConverged = 1e-13;  // of a Ritz pair's residual, against its eigenvalue of the inverse
+
+at::Tensor randomUnit(int64_t size, uint64_t seed) {
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(seed);
+  const at::Tensor v = at::randn({size}, generator, at::TensorOptions(at::kDouble));
+  return v / v.norm();
+}
+
+// The eigenpairs of G nearest below the shift that `gram` has factored, by Lanczos on (shift − G)⁻¹, for which they are the
+// largest. Every new vector is made orthogonal to all before it and to the rows of `locked`. Ends when `wanted` pairs have
+// converged, or after `most` steps.
+RitzPairs lanczos(const UpdatedGram& gram, double shift, int64_t wanted, int64_t most, const at::Tensor& locked, uint64_t seed) {
+  const int64_t n = gram.size();
+  most = std::min(most, n - locked.size(0));
+  wanted = std::min(wanted, most);
+  const at::Tensor basis = at::empty({most + 1, n}, at::kDouble);
+  const auto cleanse = [&](at::Tensor w, int64_t count) {
+    if (locked.size(0) > 0) w.sub_(locked.t().mv(locked.mv(w)));
+    const at::Tensor before = basis.narrow(0, 0, count);
+    w.sub_(before.t().mv(before.mv(w)));
+  };
+  at::Tensor first = randomUnit(n, seed);
+  for (int pass = 0; pass < 2; ++pass) cleanse(first, 0);
+  basis[0].copy_(first / first.norm());
+  const at::Tensor tridiagonal = at::zeros({most + 1, most + 1}, at::kDouble);
+  auto t = tridiagonal.accessor<double, 2>();
+  RitzPairs pairs;
+  for (int64_t j = 0; j < most; ++j) {
+    at::Tensor w = basis[j + 1];
+    gram.times(basis[j].const_data_ptr<double>(), w.mutable_data_ptr<double>());
+    t[j][j] = basis[j].dot(w).item<double>();
+    const double size = w.norm().item<double>();
+    cleanse(w, j + 1);
+    double next = w.norm().item<double>();
+    if (next < 0.7 * size) {  // what cancelled has left rounding in the directions that were taken out
+      cleanse(w, j + 1);
+      next = w.norm().item<double>();
+    }
+    t[j][j + 1] = t[j + 1][j] = next;
+    const bool exhausted = next <= 1e-14 * std::abs(t[0][0]);
+    const int64_t steps = j + 1;
+    if (!exhausted && steps < most && (steps < wanted + 6 || steps % 6 != 0)) {
+      w.div_(next);
+      continue;
+    }
+    const auto [theta, y] = at::linalg_eigh(tridiagonal.narrow(0, 0, steps).narrow(1, 0, steps));
+    const at::Tensor falling = theta.flip(0), last = y[steps - 1].flip(0).abs() * next;
+    const int64_t count = std::min(wanted + 1, steps);
+    pairs.converged = 0;
+    while (pairs.converged < count &&
+           (exhausted || last[pairs.converged].item<double>() <= kConverged * std::abs(falling[pairs.converged].item<double>())))
+      ++pairs.converged;
+    if (pairs.converged >= std::min(wanted, steps) || exhausted || steps == most) {
+      pairs.values = shift - falling.narrow(0, 0, count).reciprocal();
+      pairs.vectors = y.flip(1).narrow(1, 0, count).t().matmul(basis.narrow(0, 0, steps));
+      return pairs;
+    }
+    w.div_(next);
+  }
+  return pairs;
+}
+
+// A shift a little above the largest eigenvalue: the nearer it is, the fewer steps find the leading pairs.
+double shiftAbove(UpdatedGram& gram) {
+  const double bound = gram.bound() * (1 + 1e-3);
+  gram.factor(bound);
+  constexpr int64_t kLook = 12;
+  const RitzPairs look = lanczos(gram, bound, 1, kLook, at::empty({0, gram.size()}, at::kDouble), 1);
+  const double largest = look.values[0].item<double>();
+  for (double room = 2e-3; largest * (1 + room) < bound; room *= 5)
+    if (gram.countAbove(largest * (1 + room)) == 0) return largest * (1 + room);
+  return bound;
+}
 
 LeadingTriplets fromRightVectors(const at::Tensor& diagonal, const at::Tensor& P, const at::Tensor& Q, at::Tensor V) {
   const int64_t n0 = diagonal.size(0), rows = P.size(0), k = V.size(0);
@@ -87,11 +102,12 @@ LeadingTriplets fromRightVectors(const at::Tensor& diagonal, const at::Tensor& P
     x.narrow(1, 0, n0).add_(u.narrow(1, 0, n0) * diagonal);
     return x;
   };
-  V = V / V.norm(2, 1, true).clamp_min(1e-300);
-  at::Tensor U = times(V);
+  // The best that the span of V holds: M V = U Σ Wᵀ.
+  const auto [left, sigma, W] = at::linalg_svd(times(V).t(), false);
+  const at::Tensor U = left.t().contiguous();
+  V = W.matmul(V);
   LeadingTriplets result;
-  result.sigma = U.norm(2, 1);
-  U = U / result.sigma.unsqueeze(1).clamp_min(1e-300);
+  result.sigma = sigma;
   const double top = std::max(result.sigma.max().item<double>(), 1e-300);
   const at::Tensor residual = timesTransposed(U) - V * result.sigma.unsqueeze(1);
   result.residual = residual.norm(2, 1).max().item<double>() / top;
@@ -105,6 +121,33 @@ at::Tensor assembleDense(const at::Tensor& diagonal, const at::Tensor& P, const 
   at::Tensor M = P.matmul(Q.t());
   M.diagonal().narrow(0, 0, diagonal.size(0)).add_(diagonal);
   return M;
+}
+
+// Right vectors [k, columns] of the k largest singular values, or empty where they could not be had.
+at::Tensor leadingRightVectors(const at::Tensor& diagonal, const at::Tensor& P, const at::Tensor& Q, int64_t k) {
+  UpdatedGram gram(diagonal, P, Q);
+  if (!(gram.bound() > 0)) return {};
+  const double shift = shiftAbove(gram);
+  gram.factor(shift);
+  at::Tensor values = at::empty({0}, at::kDouble), vectors = at::empty({0, gram.size()}, at::kDouble);
+  // One run finds one vector of each eigenvalue: more of a repeated one are found beside those that are known.
+  for (int64_t round = 0; round <= 2 * k; ++round) {
+    const RitzPairs more = lanczos(gram, shift, std::max<int64_t>(1, k - vectors.size(0)), 4 * k + 160, vectors, 7 + static_cast<uint64_t>(round));
+    if (!more.values.defined() || more.converged == 0) return {};
+    const auto [sorted, order] = at::cat({values, more.values.narrow(0, 0, more.converged)}).sort(0, /*descending=*/true);
+    values = sorted;
+    vectors = at::cat({vectors, more.vectors.narrow(0, 0, more.converged)}).index_select(0, order);
+    if (values.size(0) < k) continue;
+    // Above the k-th value there must be as many as were found.
+    const double edge = values[k - 1].item<double>() + 1e-11 * std::abs(shift);
+    const int64_t found = (values > edge).sum().item<int64_t>(), there = gram.countAbove(edge);
+    if (found == there) return vectors.narrow(0, 0, k);
+    if (found > there) return {};
+    const int64_t kept = std::max<int64_t>(found, 1);
+    values = values.narrow(0, 0, kept);
+    vectors = vectors.narrow(0, 0, kept);
+  }
+  return {};
 }
 
 }  // namespace
@@ -126,35 +169,14 @@ LeadingTriplets leadingTriplets(const at::Tensor& diagonal, const at::Tensor& P,
                                 double tolerance) {
   const int64_t rows = P.size(0), columns = Q.size(0), r = P.size(1);
   k = std::min(k, std::min(rows, columns));
-  // Eigenvalue counts of (border + 2r)-sized matrices pay only while those are small.
-  if (4 * (2 * r + kBorder) > columns) return leadingTripletsDense(assembleDense(diagonal, P, Q), k);
-
-  const Slicer slicer(diagonal, columns, P, Q);
-  // ‖M‖ ≤ d_1 + ‖P‖‖Q‖; the j-th largest eigenvalue (j from 1) is where the count passes columns − j.
-  const double bound = (diagonal.max().item<double>() + P.norm().item<double>() * Q.norm().item<double>()) * (1 + 1e-12);
-  at::Tensor low = at::zeros({k}, at::kDouble), high = at::full({k}, bound, at::kDouble);
-  const at::Tensor rankFromBelow = columns - at::arange(1, k + 1, at::kLong);
-  for (int round = 0; round < kBisections; ++round) {
-    const at::Tensor middle = (low + high) * 0.5;
-    const at::Tensor above = slicer.countBelow(middle) > rankFromBelow;  // the wanted eigenvalue lies below `middle`
-    high = at::where(above, middle, high);
-    low = at::where(above, low, middle);
-  }
-  const at::Tensor sigma = (low + high) * 0.5;
-  const auto [H, nearest] = slicer.assemble(sigma);
-  // v solves S v + F z = 0 with [v_b; z] the null vector of H: E times that of E H E.
-  const auto [even, scale] = Slicer::scaled(H);
-  const auto [values, vectors] = at::linalg_eigh(even);
-  const at::Tensor which = values.abs().argmin(1);
-  const at::Tensor null =
-      vectors.gather(2, which.reshape({-1, 1, 1}).expand({k, H.size(1), 1})).squeeze(2) * scale;
-  const at::Tensor z = null.narrow(1, slicer.border, 2 * r);
-  at::Tensor V = -z.matmul(slicer.F.t()) / slicer.gaps(sigma);
-  V = V.scatter(1, nearest, null.narrow(1, 0, slicer.border));
-
-  LeadingTriplets result = fromRightVectors(diagonal, P, Q, V);
-  const bool good = std::isfinite(result.residual) && result.residual < tolerance && result.orthogonality < 1e-7;
-  return good ? result : leadingTripletsDense(assembleDense(diagonal, P, Q), k);
+  // A few vectors of a large matrix: else the whole decomposition costs no more.
+  const bool few = 4 * r <= columns && 4 * k <= columns;
+  if (few)
+    if (const at::Tensor V = leadingRightVectors(diagonal, P, Q, k); V.defined()) {
+      LeadingTriplets result = fromRightVectors(diagonal, P, Q, V);
+      if (std::isfinite(result.residual) && result.residual < tolerance && result.orthogonality < 1e-7) return result;
+    }
+  return leadingTripletsDense(assembleDense(diagonal, P, Q), k);
 }
 
 }  // namespace rankscope

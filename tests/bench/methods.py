@@ -55,7 +55,7 @@ def main():
     methods = [m["name"] for m in listed if m["name"] != "lora"] if options.methods == "all" else options.methods.split(",")
     for case in options.cases.split(","):
         make_rows(options, case)
-        print(f"{case}, {options.dtype}\n{'method':14} {'tokens/s':>9} {'memory':>8}", flush=True)
+        print(f"{case}, {options.dtype}\n{'method':14} {'speed':>9} {'memory':>8}", flush=True)
         for method in methods:
             speed, memory = [], []
             for _ in range(options.rounds):
@@ -65,7 +65,7 @@ def main():
                 other, problem = measure(options, case, method)
                 if other is None:
                     break
-                speed.append(other["tokens_per_s"] / base["tokens_per_s"])
+                speed.append(base["step_s"] / other["step_s"])  # medians of the steps, on the same rows
                 memory.append(other["peak_mb"] / base["peak_mb"])
             if not speed:
                 print(f"{method:14} {problem[:100]}", flush=True)

@@ -125,6 +125,13 @@ at::Tensor assembleDense(const at::Tensor& diagonal, const at::Tensor& P, const 
 
 // Right vectors [k, columns] of the k largest singular values, or empty where they could not be had.
 at::Tensor leadingRightVectors(const at::Tensor& diagonal, const at::Tensor& P, const at::Tensor& Q, int64_t k) {
+  if (Q.size(0) > P.size(0)) {  // the shorter side's vectors, and from them the longer's
+    const at::Tensor U = leadingRightVectors(diagonal, Q, P, k);
+    if (!U.defined()) return U;
+    at::Tensor V = U.matmul(P).matmul(Q.t());
+    V.narrow(1, 0, diagonal.size(0)).add_(U.narrow(1, 0, diagonal.size(0)) * diagonal);
+    return std::get<0>(at::linalg_qr(V.t())).t();
+  }
   UpdatedGram gram(diagonal, P, Q);
   if (!(gram.bound() > 0)) return {};
   const double shift = shiftAbove(gram);
@@ -170,7 +177,8 @@ LeadingTriplets leadingTriplets(const at::Tensor& diagonal, const at::Tensor& P,
   const int64_t rows = P.size(0), columns = Q.size(0), r = P.size(1);
   k = std::min(k, std::min(rows, columns));
   // A few vectors of a large matrix: else the whole decomposition costs no more.
-  const bool few = 4 * r <= columns && 4 * k <= columns;
+  const int64_t shorter = std::min(rows, columns);
+  const bool few = 4 * r <= shorter && 4 * k <= shorter;
   if (few)
     if (const at::Tensor V = leadingRightVectors(diagonal, P, Q, k); V.defined()) {
       LeadingTriplets result = fromRightVectors(diagonal, P, Q, V);

@@ -51,14 +51,22 @@ void describeFactors(SiteSpectrum& result, const at::Tensor& A, const at::Tensor
   result.balanceGap = (a.matmul(a.t()) - b.t().matmul(b)).norm().item<double>();
 }
 
-// Part of X [d, r] outside the span of the orthonormal columns of U [d, n], as an orthonormal basis times coefficients:
-// the coefficients [r', r], r' = min(d − n, r). Twice is enough for orthogonality to working precision.
-at::Tensor outsideCoefficients(const at::Tensor& U, const at::Tensor& X) {
+// X [d, r] in an orthonormal basis that begins with the columns of U [d, n]: the coefficients on these, UᵀX, and below them
+// those on what of X lies outside their span, [r', r] with r' = min(d − n, r).
+at::Tensor coefficients(const at::Tensor& U, const at::Tensor& X) {
+  const at::Tensor inside = U.t().matmul(X);
   const int64_t room = std::min(U.size(0) - U.size(1), X.size(1));
-  if (room <= 0) return at::zeros({0, X.size(1)}, X.options());
-  at::Tensor rest = X - U.matmul(U.t().matmul(X));
+  if (room <= 0) return inside;
+  // Where nothing cancels, the Gram matrix of the rest (of columns of length 1) says all that is needed, without another
+  // pass over U.
+  const at::Tensor lengths = at::linalg_vector_norm(X, 2, at::IntArrayRef{0}).clamp_min(1e-300);
+  const at::Tensor gram = (X.t().matmul(X) - inside.t().matmul(inside)) / lengths / lengths.unsqueeze(1);
+  if (room == X.size(1) && at::linalg_eigvalsh(gram).min().item<double>() > 1e-3)
+    return at::cat({inside, at::linalg_cholesky(gram).t() * lengths}, 0);
+  // Twice is enough for orthogonality to working precision.
+  at::Tensor rest = X - U.matmul(inside);
   rest = rest - U.matmul(U.t().matmul(rest));
-  return std::get<1>(at::linalg_qr(rest)).narrow(0, 0, room);
+  return at::cat({inside, std::get<1>(at::linalg_qr(rest)).narrow(0, 0, room)}, 0);
 }
 
 }  // namespace
@@ -96,8 +104,7 @@ SiteSpectrum lowRankSpectrum(const BaseSvd& base, const at::Tensor& A, const at:
   const at::Tensor root = sigma.narrow(0, 0, kept).sqrt();
   const at::Tensor left = qb.matmul(X.narrow(1, 0, kept)) * root;             // [out, kept]
   const at::Tensor right = qa.matmul(Yh.narrow(0, 0, kept).t()) * root;       // [in, kept]
-  const at::Tensor P = at::cat({base.U.t().matmul(left), outsideCoefficients(base.U, left)}, 0);
-  const at::Tensor Q = at::cat({base.V.t().matmul(right), outsideCoefficients(base.V, right)}, 0);
+  const at::Tensor P = coefficients(base.U, left), Q = coefficients(base.V, right);
   describeVectors(result, leadingTriplets(base.S, P, Q, settings.k), n, settings.heatmapColumns);
   return result;
 }

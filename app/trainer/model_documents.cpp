@@ -115,6 +115,7 @@ void describeFit(const fs::path& folder, const json& config, const ModelFamily& 
   std::optional<LoadReport> best;
   ModelLoadOptions load;
   load.shapesOnly = true;
+  load.reportMisfits = true;
   load.numLabels = std::max<int64_t>(2, classCountOf(config));
   std::optional<std::vector<std::string>> unused;
   json present = json::array();

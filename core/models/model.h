@@ -28,8 +28,9 @@ struct ModelLoadOptions {
   bool randomInit = false;     // ignore weights on disk and draw all parameters (pre-training from scratch)
   bool keepFloat32 = false;    // hold the weights in float32 while computing in `dtype` (masters of full fine-tuning)
   // Tensors that have shapes and no memory (PyTorch's meta device), told from the headers alone: for counts and checks, in
-  // which nothing is computed. What does not fit is then in the load report instead of being an error.
+  // which nothing is computed.
   bool shapesOnly = false;
+  bool reportMisfits = false;  // with shapesOnly: what does not fit is in the load report instead of being an error
   // Parameters that stay views onto the file, in the file's dtype, where it can be mapped: for whoever replaces them before
   // the first pass (Model::codeSite), so that the whole model is never in memory.
   std::set<std::string> leftInFile{};

@@ -167,7 +167,7 @@ Result<void> fillParameters(const std::filesystem::path& folder, const WeightPla
   if (source)
     for (const auto& name : source->names())
       if (!used.count(name) && !ignored(plan, name)) report.unused.push_back(name);
-  if (!report.fits() && !options.shapesOnly) {
+  if (!report.fits() && !(options.shapesOnly && options.reportMisfits)) {
     std::vector<std::string> unexpected;
     for (const auto& name : report.unused) unexpected.push_back(fmt::format("{} {}", name, shapeText(source->info(name)->shape)));
     auto text = listed("missing", missing) + listed("misshapen", misshapen) + listed("not expected", unexpected);
@@ -177,13 +177,18 @@ Result<void> fillParameters(const std::filesystem::path& folder, const WeightPla
                  "Check that config.json and the weights belong together and that the download is complete."};
   }
 
+  for (size_t i = 0; source && i < plan.parameters.size(); ++i)
+    if (!found[i] && plan.parameters[i].isHead) report.newlyInitialised.push_back(plan.parameters[i].name);
+
   std::vector<bool> staysInFile(plan.parameters.size());
   for (size_t i = 0; i < plan.parameters.size(); ++i)
-    staysInFile[i] = found[i] && !options.shapesOnly && options.leftInFile.count(plan.parameters[i].name) > 0;
+    staysInFile[i] = found[i] && options.leftInFile.count(plan.parameters[i].name) > 0;
   auto tensors = allocate(plan, options, staysInFile);
   for (size_t i = 0; i < plan.parameters.size(); ++i) {
     const auto& spec = plan.parameters[i];
-    if (found[i] && !options.shapesOnly) {
+    if (options.shapesOnly) {
+      // Nothing is read or drawn.
+    } else if (found[i]) {
       auto value = source->tensor(*found[i]);
       if (!value) return value.error();
       if (staysInFile[i]) {
@@ -192,9 +197,8 @@ Result<void> fillParameters(const std::filesystem::path& folder, const WeightPla
       }
       tensors[i].copy_(*value);
       source->release(*found[i]);  // else the whole file would be resident beside its copy
-    } else if (!found[i]) {
-      if (!options.shapesOnly) draw(spec, plan.initializerRange, generator, tensors[i]);
-      if (source && spec.isHead) report.newlyInitialised.push_back(spec.name);
+    } else {
+      draw(spec, plan.initializerRange, generator, tensors[i]);
     }
     (spec.buffer ? *buffers : table).add(spec.name, tensors[i]);
   }

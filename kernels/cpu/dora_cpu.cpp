@@ -4,6 +4,7 @@
 
 #include "kernels/cpu/row_support.h"
 #include "kernels/cpu/simd/row_kernels.h"
+#include "kernels/dora_shapes.h"
 #include "kernels/registered.h"
 
 namespace rankscope::kernels::cpu {
@@ -13,10 +14,8 @@ namespace {
 using op::OptionalTensor;
 
 at::Tensor doraRowNorms(const at::Tensor& weight, const at::Tensor& a, const at::Tensor& b, double scaling) {
+  checkRowNorms(weight, a, b);
   const int64_t rows = weight.size(0), width = weight.size(1), rank = a.size(0);
-  TORCH_CHECK(weight.is_contiguous() && a.is_contiguous() && b.is_contiguous() && a.scalar_type() == at::kFloat &&
-                  b.scalar_type() == at::kFloat && a.size(1) == width && b.size(0) == rows && b.size(1) == rank,
-              "dora_row_norms: weight ", weight.sizes(), ", a ", a.sizes(), ", b ", b.sizes());
   at::Tensor norms = at::empty({rows}, a.options());
   withType(weight, [&](auto* type) {
     using T = std::remove_pointer_t<decltype(type)>;
@@ -26,14 +25,6 @@ at::Tensor doraRowNorms(const at::Tensor& weight, const at::Tensor& a, const at:
     });
   });
   return norms;
-}
-
-void checkColumns(const at::Tensor& x, const OptionalTensor& shift, const at::Tensor& excess) {
-  const auto fits = [&](const at::Tensor& t) {
-    return t.is_contiguous() && t.numel() == x.size(-1) && t.scalar_type() == at::kFloat;
-  };
-  TORCH_CHECK(x.dim() == 2 && x.is_contiguous() && fits(excess) && (!shift || fits(*shift)), "rescale_columns: x ",
-              x.sizes(), ", excess ", excess.sizes());
 }
 
 at::Tensor rescaleColumns(const at::Tensor& x, const OptionalTensor& shift, const at::Tensor& excess) {
@@ -52,9 +43,7 @@ at::Tensor rescaleColumns(const at::Tensor& x, const OptionalTensor& shift, cons
 std::tuple<at::Tensor, at::Tensor, at::Tensor> rescaleColumnsBackward(const at::Tensor& gradY, const at::Tensor& x,
                                                                       const OptionalTensor& shift,
                                                                       const at::Tensor& excess) {
-  checkColumns(x, shift, excess);
-  TORCH_CHECK(gradY.is_contiguous() && gradY.sizes() == x.sizes() && gradY.scalar_type() == x.scalar_type(),
-              "rescale_columns_backward: gradient ", gradY.sizes());
+  checkColumns(gradY, x, shift, excess);
   const int64_t rows = x.size(0), width = x.size(1), shares = shareCount();
   at::Tensor gradX = at::empty_like(x), partial = at::zeros({2, shares, width}, excess.options());
   withType(x, [&](auto* type) {

@@ -8,6 +8,7 @@
 
 #include "kernels/cuda/dora_body.cuh"
 #include "kernels/cuda/launch.cuh"
+#include "kernels/dora_shapes.h"
 
 namespace rankscope::kernels::cuda {
 
@@ -33,10 +34,8 @@ __global__ void rowGroupKernel(Body body) {
 }
 
 at::Tensor doraRowNorms(const at::Tensor& weight, const at::Tensor& a, const at::Tensor& b, double scaling) {
+  checkRowNorms(weight, a, b);
   const int64_t rows = weight.size(0), width = weight.size(1), rank = a.size(0);
-  TORCH_CHECK(weight.is_contiguous() && a.is_contiguous() && b.is_contiguous() && a.scalar_type() == at::kFloat &&
-                  b.scalar_type() == at::kFloat && a.size(1) == width && b.size(0) == rows && b.size(1) == rank,
-              "dora_row_norms: weight ", weight.sizes(), ", a ", a.sizes(), ", b ", b.sizes());
   at::Tensor norms = at::empty({rows}, a.options());
   if (rows == 0) return norms;
   withType(weight, [&](auto* type) {
@@ -52,7 +51,7 @@ at::Tensor doraRowNorms(const at::Tensor& weight, const at::Tensor& a, const at:
 }
 
 at::Tensor rescaleColumns(const at::Tensor& x, const OptionalTensor& shift, const at::Tensor& excess) {
-  TORCH_CHECK(x.dim() == 2 && x.is_contiguous() && excess.numel() == x.size(1), "rescale_columns: x ", x.sizes());
+  checkColumns(x, shift, excess);
   at::Tensor y = at::empty_like(x);
   withType(x, [&](auto* type) {
     using T = std::remove_pointer_t<decltype(type)>;
@@ -64,8 +63,7 @@ at::Tensor rescaleColumns(const at::Tensor& x, const OptionalTensor& shift, cons
 std::tuple<at::Tensor, at::Tensor, at::Tensor> rescaleColumnsBackward(const at::Tensor& gradY, const at::Tensor& x,
                                                                       const OptionalTensor& shift,
                                                                       const at::Tensor& excess) {
-  TORCH_CHECK(gradY.is_contiguous() && gradY.sizes() == x.sizes() && x.is_contiguous(), "rescale_columns_backward: x ",
-              x.sizes());
+  checkColumns(gradY, x, shift, excess);
   const int64_t rows = x.size(0), width = x.size(1);
   at::Tensor gradX = at::empty_like(x), products = at::empty({width}, excess.options()), sums = at::empty_like(products);
   withType(x, [&](auto* type) {

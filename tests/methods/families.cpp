@@ -10,7 +10,6 @@
 #include "core/methods/base_format.h"
 #include "core/methods/low_rank_parts.h"
 #include "core/methods/parameter_method.h"
-#include "core/methods/peft_format.h"
 #include "core/methods/site_selection.h"
 #include "tests/methods/family_training.h"
 
@@ -194,15 +193,8 @@ class MethodsFamilies : public QObject {
     Training training(r.config, r.settings, r.dtype);
     disturb(*training.method, 0.05);
     training.run(0, 2);
-    QTemporaryDir folder;
-    const std::filesystem::path path = folder.path().toStdString();
-    QVERIFY(saveAdapterFolder(path, *training.method, *training.model, "base").ok());
-    const auto model = randomModel(r.config, kTask, r.dtype);
-    const auto loaded = loadAdapterFolder(path, *model);
-    QVERIFY2(loaded.ok(), loaded ? "" : loaded.error().message().c_str());
-    const at::NoGradGuard noGrad;
-    ForwardContext context;
-    QVERIFY(worstDifference(model->logits(training.batch(), context), training.logits()) < 2e-5);
+    const at::Tensor again = training.logitsThroughFolder(r.config, r.dtype);
+    QVERIFY(again.defined() && worstDifference(again, training.logits()) < 2e-5);
   }
 };
 

@@ -1,7 +1,10 @@
 #pragma once
 // A training of any method on a small model of any family, for the tests of what methods promise.
 
+#include <QtTest/QtTest>
+
 #include "core/methods/inserted.h"
+#include "core/methods/peft_format.h"
 #include "core/methods/registry.h"
 #include "core/optim/registry.h"
 #include "tests/support/fake_training.h"
@@ -76,10 +79,29 @@ struct Training {
     }
   }
 
+  // The outputs of a second model of the same weights, after the method was saved to a folder and loaded on it; undefined,
+  // and the test failed, where either is refused.
+  at::Tensor logitsThroughFolder(const nlohmann::json& config, at::ScalarType dtype) const;
+
   HeadKind head;
   std::unique_ptr<Model> model;
   std::unique_ptr<Method> method;
   std::unique_ptr<Optimizer> optimizer;
 };
+
+inline at::Tensor Training::logitsThroughFolder(const nlohmann::json& config, at::ScalarType dtype) const {
+  const QTemporaryDir folder;
+  const std::filesystem::path path = folder.path().toStdString();
+  const auto failed = [](const Error& error) {
+    QTest::qFail(error.message().c_str(), __FILE__, __LINE__);
+    return at::Tensor();
+  };
+  if (const auto saved = saveAdapterFolder(path, *method, *model, "base"); !saved) return failed(saved.error());
+  const auto second = randomModel(config, head, dtype);
+  if (const auto loaded = loadAdapterFolder(path, *second); !loaded) return failed(loaded.error());
+  const at::NoGradGuard noGrad;
+  ForwardContext context;
+  return second->logits(batch(), context);
+}
 
 }  // namespace rankscope::testing

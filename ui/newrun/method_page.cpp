@@ -157,6 +157,11 @@ void MethodPage::resizeEvent(QResizeEvent* event) {
     m_choice->removeWidget(m_card);
     m_column->insertWidget(m_column->indexOf(m_layers) + 1, m_card);
   }
+  // The card's one button is reached where the card stands.
+  QWidget* before = wide ? static_cast<QWidget*>(m_published) : m_sites;
+  do before = before->previousInFocusChain();
+  while (!(before->focusPolicy() & Qt::TabFocus) || before == m_methodRevert);
+  QWidget::setTabOrder(before, m_methodRevert);
 }
 
 void MethodPage::setFullRank(qint64 rank) { m_rank->setFullRank(rank); }

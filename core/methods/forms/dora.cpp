@@ -12,26 +12,27 @@ class DoraAdapter final : public SiteAdapter {
  public:
   explicit DoraAdapter(const AdaptedSite& adapted, double dropout)
       : m_site(*adapted.site),
-        m_term{adapted.a, adapted.b, adapted.scaling, dropout},
+        m_term{adapted.a, adapted.b, adapted.scaling, 0},
+        m_dropout(dropout),
         m_magnitude(adapted.extra) {}
 
   at::Tensor forward(const LinearSite& site, const at::Tensor& x, ForwardContext& context) const override {
     const at::Tensor& norms = rowNorms();
-    LowRankTerm plain = m_term;
-    plain.dropout = 0;
-    if (!context.training || m_term.dropout <= 0 || site.operation == SiteOperation::Embedding)
-      return rescaled(site, lowRankForward(site, x, plain, context), site.bias, norms);
+    if (!context.training || m_dropout <= 0 || site.operation == SiteOperation::Embedding)
+      return rescaled(site, lowRankForward(site, x, m_term, context), site.bias, norms);
     // With x̃ the dropped input: (x − x̃) Wᵀ + bias + c (x̃ Wᵀ + s x̃ Aᵀ Bᵀ).
     const uint64_t seed = kernels::dropoutSeed(context.dropoutSeed, context.step, context.microBatch);
-    const at::Tensor dropped = kernels::dropout(x, m_term.dropout, seed, context.nextPlace++);
+    const at::Tensor dropped = kernels::dropout(x, m_dropout, seed, context.nextPlace++);
     LinearSite unbiased = site;
     unbiased.bias = at::Tensor();
-    const at::Tensor adapted = lowRankForward(unbiased, dropped, plain, context);
+    const at::Tensor adapted = lowRankForward(unbiased, dropped, m_term, context);
     return site.baseForward(x - dropped) + rescaled(site, adapted, {}, norms);
   }
 
   // The norms are of these factors: without dropout a group of sites may take its product at once and rescale it then.
-  std::optional<LowRankTerm> lowRankTerm() const override { return m_term; }
+  std::optional<LowRankTerm> lowRankTerm() const override {
+    return LowRankTerm{m_term.a, m_term.b, m_term.scaling, m_dropout};
+  }
   std::optional<ColumnScale> columnScale() const override { return ColumnScale{m_magnitude, rowNorms()}; }
 
   at::Tensor deltaWeight() const override {
@@ -70,7 +71,8 @@ class DoraAdapter final : public SiteAdapter {
   };
 
   const LinearSite& m_site;  // owns this
-  LowRankTerm m_term;
+  LowRankTerm m_term;  // without dropout, which is applied to the site's input as a whole
+  double m_dropout;
   at::Tensor m_magnitude;
   mutable Normed m_normed;
 };

@@ -1,7 +1,7 @@
 // Intruder counts of a low-rank update, by structure against the naive way: full decompositions of the matrix before and
 // after. Same machine, same threads, same numbers.
 //
-//   spectrum_bench [--sizes 1024,2048,4096] [--rank 16] [--k 10] [--threads 0]
+//   spectrum_bench [--shapes 1024x1024,2048x2048,4096x4096] [--rank 16] [--k 10] [--threads 0]
 
 #include <ATen/ATen.h>
 #include <ATen/CPUGeneratorImpl.h>
@@ -41,7 +41,12 @@ int main(int argc, char** argv) {
   int64_t rank = 16, k = 10;
   int threads = 0;
   bool fastOnly = false;
-  app.add_option("--shapes", shapes, "out x in")->delimiter(',');
+  const auto shape = [](const std::string& text) {
+    int out = 0, in = 0, read = 0;
+    const bool whole = std::sscanf(text.c_str(), "%dx%d%n", &out, &in, &read) == 2 && read == static_cast<int>(text.size());
+    return whole && out > 0 && in > 0 ? std::string() : text + " is not a shape such as 4096x11008";
+  };
+  app.add_option("--shapes", shapes, "out x in")->delimiter(',')->check(shape);
   app.add_option("--rank", rank);
   app.add_option("--k", k);
   app.add_option("--threads", threads);
@@ -50,8 +55,8 @@ int main(int argc, char** argv) {
   if (threads > 0) at::set_num_threads(threads);
   const at::NoGradGuard noGrad;
   auto generator = at::make_generator<at::CPUGeneratorImpl>(3);
-  for (const std::string& shape : shapes) {
-    const int64_t out = std::stoll(shape), in = std::stoll(shape.substr(shape.find('x') + 1));
+  for (const std::string& size : shapes) {
+    const int64_t out = std::stoll(size), in = std::stoll(size.substr(size.find('x') + 1));
     const BaseSvd base = decaying(out, in, generator);
     const auto options = at::TensorOptions(at::kDouble);
     const at::Tensor A = at::randn({rank, in}, generator, options) / std::sqrt(static_cast<double>(in));
@@ -60,7 +65,7 @@ int main(int argc, char** argv) {
     double seconds = 1e300;
     for (int round = 0; round < 3; ++round)
       seconds = std::min(seconds, secondsOf([&] { fast = lowRankSpectrum(base, A, B, 1, {k, 64}); }));
-    fmt::print("{} rank {} k {}: {:.1f} ms ({}, residual {:.1e}, {} intruders below 0.5)", shape, rank, k, 1e3 * seconds,
+    fmt::print("{} rank {} k {}: {:.1f} ms ({}, residual {:.1e}, {} intruders below 0.5)", size, rank, k, 1e3 * seconds,
                fast.algorithm, fast.residualBound, fast.intruders(0.5, k));
     std::fflush(stdout);
     if (!fastOnly) {

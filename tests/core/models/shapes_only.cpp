@@ -23,6 +23,7 @@ std::map<std::string, std::string> described(const ParameterTable& table) {
 std::unique_ptr<Model> outline(const std::filesystem::path& folder, HeadKind head, bool randomInit, int64_t labels = 3) {
   ModelLoadOptions options;
   options.shapesOnly = true;
+  options.reportMisfits = true;
   options.head = head;
   options.numLabels = labels;
   options.randomInit = randomInit;
@@ -107,6 +108,8 @@ class ShapesOnly : public QObject {
     QVERIFY(shapes->loadReport().missing.front().find("[24, 40]") != std::string::npos);
     ModelLoadOptions load;
     load.head = HeadKind::SequenceClassification;
+    QVERIFY(!loadModel(folder.path(), load).ok());
+    load.shapesOnly = true;  // nor is a run counted that could not start
     QVERIFY(!loadModel(folder.path(), load).ok());
   }
 

@@ -287,6 +287,30 @@ class MethodPickerTest : public QObject {
     QTRY_VERIFY(card->mapTo(m_page.get(), QPoint()).y() > list()->height());
     QTRY_VERIFY(card->mapTo(m_page.get(), QPoint(card->width(), 0)).x() <= m_page->width());
   }
+
+  // By Tab the button in the card comes where it is seen: after the list beside it, after the settings below them.
+  void tabReachesTheCardWhereItStands_data() {
+    QTest::addColumn<int>("width");
+    QTest::newRow("wide") << 1000;
+    QTest::newRow("narrow") << 400;
+  }
+  void tabReachesTheCardWhereItStands() {
+    QFETCH(int, width);
+    m_page->resize(width, 900);
+    m_draft->set("method.name", std::string("dora"));
+    auto* revert = m_page->findChild<QWidget*>("revert:method.name");
+    auto* rank = m_page->findChild<RankSlider*>()->edit();
+    QTRY_VERIFY(revert->isVisible() && rank->isVisible());
+    list()->setFocus();
+    int revertAt = -1, rankAt = -1;
+    for (int tabs = 0; tabs < 60 && (revertAt < 0 || rankAt < 0); ++tabs) {
+      if (QApplication::focusWidget() == revert) revertAt = tabs;
+      if (QApplication::focusWidget() == rank) rankAt = tabs;
+      QTest::keyClick(QApplication::focusWidget(), Qt::Key_Tab);
+    }
+    QVERIFY(revertAt >= 0 && rankAt >= 0);
+    QCOMPARE(revertAt < rankAt, width == 1000);
+  }
 };
 
 QTEST_MAIN(MethodPickerTest)

@@ -26,7 +26,10 @@ constexpr ArrayField kArrays[] = {{"sigma_before", &SiteSpectrum::sigmaBefore},
                                   {"sigma_after", &SiteSpectrum::sigmaAfter},
                                   {"delta_sigma", &SiteSpectrum::deltaSigma},
                                   {"max_cos", &SiteSpectrum::maxCos},
-                                  {"cos", &SiteSpectrum::cos}};
+                                  {"cos", &SiteSpectrum::cos},
+                                  {"max_cos_right", &SiteSpectrum::maxCosRight},
+                                  {"cos_right", &SiteSpectrum::cosRight},
+                                  {"inside_share", &SiteSpectrum::insideShare}};
 
 Error damaged(const std::filesystem::path& file, const std::string& found, const std::string& expected) {
   return {ErrorCode::BadInput, "the stored spectrum is damaged", file.filename().string(), found, expected,
@@ -38,6 +41,12 @@ Error damaged(const std::filesystem::path& file, const std::string& found, const
 int64_t SiteSpectrum::intruders(double eps, int64_t k) const {
   const auto end = maxCos.begin() + std::min<int64_t>(k, static_cast<int64_t>(maxCos.size()));
   return std::count_if(maxCos.begin(), end, [eps](float value) { return value < eps; });
+}
+
+int64_t RunSpectrum::intruders(double eps, int64_t among) const {
+  int64_t total = 0;
+  for (const SiteSpectrum& site : sites) total += site.intruders(eps, among);
+  return total;
 }
 
 std::filesystem::path spectrumFile(const std::filesystem::path& runFolder, int64_t step) {
@@ -60,13 +69,14 @@ Result<void> writeSpectrum(const std::filesystem::path& runFolder, const RunSpec
     }
     sites.push_back({{"site", site.site}, {"kind", site.kind}, {"layer", site.layer}, {"out", site.outFeatures},
                      {"in", site.inFeatures}, {"rank", site.rank}, {"relative_update", site.relativeUpdate},
-                     {"effective_rank", site.effectiveRank}, {"stable_rank", site.stableRank}, {"norm_A", site.normA},
+                     {"effective_rank", site.effectiveRank}, {"effective_rank_before", site.effectiveRankBefore},
+                     {"effective_rank_after", site.effectiveRankAfter}, {"stable_rank", site.stableRank}, {"norm_A", site.normA},
                      {"norm_B", site.normB}, {"balance_gap", site.balanceGap}, {"residual_bound", site.residualBound},
                      {"algorithm", site.algorithm}, {"cos_rows", site.cosRows}, {"cos_columns", site.cosColumns},
                      {"arrays", arrays}});
   }
   const Json document{{"version", 1}, {"step", spectrum.step}, {"k", spectrum.k}, {"seconds", spectrum.seconds},
-                      {"created", spectrum.created}, {"bytes", bytes.size()}, {"sites", sites}};
+                      {"created", spectrum.created}, {"live", spectrum.live}, {"bytes", bytes.size()}, {"sites", sites}};
   std::filesystem::path binFile = jsonFile;
   binFile.replace_extension(".bin");
   if (auto written = writeFileAtomically(binFile, bytes); !written) return written;
@@ -88,7 +98,7 @@ Result<RunSpectrum> readSpectrum(const std::filesystem::path& jsonFile) {
       return damaged(jsonFile, "version " + root.at("version").dump(), "version 1");
     if (root.at("bytes").get<size_t>() != bytes->size())
       return damaged(binFile, fmt::format("{} bytes", bytes->size()), root.at("bytes").dump() + " bytes");
-    RunSpectrum spectrum{root.at("step"), root.at("k"), root.at("seconds"), root.at("created"), {}};
+    RunSpectrum spectrum{root.at("step"), root.at("k"), root.at("seconds"), root.at("created"), root.value("live", false), {}};
     for (const Json& item : root.at("sites")) {
       SiteSpectrum site;
       site.site = item.at("site");
@@ -99,6 +109,8 @@ Result<RunSpectrum> readSpectrum(const std::filesystem::path& jsonFile) {
       site.rank = item.at("rank");
       site.relativeUpdate = item.at("relative_update");
       site.effectiveRank = item.at("effective_rank");
+      site.effectiveRankBefore = item.value("effective_rank_before", 0.0);
+      site.effectiveRankAfter = item.value("effective_rank_after", 0.0);
       site.stableRank = item.at("stable_rank");
       site.normA = item.at("norm_A");
       site.normB = item.at("norm_B");
@@ -108,7 +120,9 @@ Result<RunSpectrum> readSpectrum(const std::filesystem::path& jsonFile) {
       site.cosRows = item.at("cos_rows");
       site.cosColumns = item.at("cos_columns");
       for (const ArrayField& field : kArrays) {
-        const Json& place = item.at("arrays").at(field.name);
+        const auto named = item.at("arrays").find(field.name);
+        if (named == item.at("arrays").end()) continue;  // of an earlier version, which did not compute it
+        const Json& place = *named;
         const auto offset = place.at("offset").get<size_t>();
         const auto count = place.at("count").get<size_t>();
         if (offset > bytes->size() || count > (bytes->size() - offset) / sizeof(float))
@@ -118,10 +132,15 @@ Result<RunSpectrum> readSpectrum(const std::filesystem::path& jsonFile) {
         values.resize(count);
         if (count > 0) std::memcpy(values.data(), bytes->data() + offset, count * sizeof(float));
       }
-      if (site.cosRows < 0 || site.cosColumns < 0 ||
-          (site.cosColumns > 0 && site.cos.size() / static_cast<size_t>(site.cosColumns) != static_cast<size_t>(site.cosRows)))
-        return damaged(jsonFile, fmt::format("{} cosines", site.cos.size()),
-                       fmt::format("{} × {}", site.cosRows, site.cosColumns));
+      for (const std::vector<float>* cosines : {&site.cos, &site.cosRight}) {
+        if (cosines == &site.cosRight && cosines->empty()) continue;
+        const auto rows = static_cast<size_t>(std::max<int64_t>(0, site.cosRows));
+        if (site.cosRows < 0 || site.cosColumns < 0 ||
+            (site.cosColumns > 0 && (cosines->size() / static_cast<size_t>(site.cosColumns) != rows ||
+                                     cosines->size() % static_cast<size_t>(site.cosColumns) != 0)))
+          return damaged(jsonFile, fmt::format("{} cosines", cosines->size()),
+                         fmt::format("{} × {}", site.cosRows, site.cosColumns));
+      }
       spectrum.sites.push_back(std::move(site));
     }
     return spectrum;

@@ -90,49 +90,32 @@ double shiftAbove(UpdatedGram& gram) {
   return bound;
 }
 
-LeadingTriplets fromRightVectors(const at::Tensor& diagonal, const at::Tensor& P, const at::Tensor& Q, at::Tensor V) {
-  const int64_t n0 = diagonal.size(0), rows = P.size(0), k = V.size(0);
-  const auto times = [&](const at::Tensor& v) {  // rows of v -> (M v)ᵀ
-    at::Tensor y = v.matmul(Q).matmul(P.t());
-    y.narrow(1, 0, n0).add_(v.narrow(1, 0, n0) * diagonal);
-    return y;
-  };
-  const auto timesTransposed = [&](const at::Tensor& u) {
-    at::Tensor x = u.matmul(P).matmul(Q.t());
-    x.narrow(1, 0, n0).add_(u.narrow(1, 0, n0) * diagonal);
-    return x;
-  };
-  // The best that the span of V holds: M V = U Σ Wᵀ.
-  const auto [left, sigma, W] = at::linalg_svd(times(V).t(), false);
-  const at::Tensor U = left.t().contiguous();
-  V = W.matmul(V);
+// The best triplets that the span of V [k, columns] holds: M V = U Σ Wᵀ. `matrix` has times() and timesTransposed().
+template <typename Matrix>
+LeadingTriplets fromRightVectors(const Matrix& matrix, const at::Tensor& V, int64_t k) {
+  const auto [left, sigma, W] = at::linalg_svd(matrix.times(V).t(), false);
   LeadingTriplets result;
-  result.sigma = sigma;
-  const double top = std::max(result.sigma.max().item<double>(), 1e-300);
-  const at::Tensor residual = timesTransposed(U) - V * result.sigma.unsqueeze(1);
-  result.residual = residual.norm(2, 1).max().item<double>() / top;
-  const at::Tensor gram = U.matmul(U.t()) - at::eye(k, at::kDouble);
-  result.orthogonality = gram.abs().max().item<double>();
-  result.left = U.reshape({k, rows});
+  result.sigma = sigma.narrow(0, 0, k);
+  result.left = left.narrow(1, 0, k).t().contiguous();
+  result.right = W.narrow(0, 0, k).matmul(V);
+  const at::Tensor residual = matrix.timesTransposed(result.left) - result.right * result.sigma.unsqueeze(1);
+  result.residual = residual.norm(2, 1).max().template item<double>() / std::max(sigma.max().template item<double>(), 1e-300);
+  const at::Tensor gram = result.left.matmul(result.left.t()) - at::eye(k, at::kDouble);
+  result.orthogonality = gram.abs().max().template item<double>();
   return result;
 }
 
-at::Tensor assembleDense(const at::Tensor& diagonal, const at::Tensor& P, const at::Tensor& Q) {
-  at::Tensor M = P.matmul(Q.t());
-  M.diagonal().narrow(0, 0, diagonal.size(0)).add_(diagonal);
-  return M;
+bool trusted(const LeadingTriplets& triplets, double tolerance) {
+  return std::isfinite(triplets.residual) && triplets.residual < tolerance && triplets.orthogonality < 1e-7;
 }
 
 // Right vectors [k, columns] of the k largest singular values, or empty where they could not be had.
-at::Tensor leadingRightVectors(const at::Tensor& diagonal, const at::Tensor& P, const at::Tensor& Q, int64_t k) {
-  if (Q.size(0) > P.size(0)) {  // the shorter side's vectors, and from them the longer's
-    const at::Tensor U = leadingRightVectors(diagonal, Q, P, k);
-    if (!U.defined()) return U;
-    at::Tensor V = U.matmul(P).matmul(Q.t());
-    V.narrow(1, 0, diagonal.size(0)).add_(U.narrow(1, 0, diagonal.size(0)) * diagonal);
-    return std::get<0>(at::linalg_qr(V.t())).t();
+at::Tensor leadingRightVectors(const UpdatedDiagonal& matrix, int64_t k) {
+  if (matrix.columns() > matrix.rows()) {  // the shorter side's vectors, and from them the longer's
+    const at::Tensor U = leadingRightVectors(matrix.transposed(), k);
+    return U.defined() ? std::get<0>(at::linalg_qr(matrix.timesTransposed(U).t())).t() : U;
   }
-  UpdatedGram gram(diagonal, P, Q);
+  UpdatedGram gram(matrix.diagonal, matrix.P, matrix.Q);
   if (!(gram.bound() > 0)) return {};
   const double shift = shiftAbove(gram);
   gram.factor(shift);
@@ -157,34 +140,109 @@ at::Tensor leadingRightVectors(const at::Tensor& diagonal, const at::Tensor& P, 
   return {};
 }
 
+struct WholeMatrix {
+  at::Tensor W;  // [rows, columns]
+  at::Tensor times(const at::Tensor& x) const { return x.matmul(W.t()); }
+  at::Tensor timesTransposed(const at::Tensor& x) const { return x.matmul(W); }
+};
+
+constexpr int64_t kBeyond = 8;      // pairs carried along beyond those asked for: the gap behind them sets the pace
+constexpr int64_t kRandom = 4;      // random directions in the first block
+constexpr int64_t kBlocks = 8;      // of a basis before it is restarted
+constexpr int64_t kRestarts = 40;
+
+// Rows: an orthonormal basis of what the rows of X add to the span of the rows of Q [j, n], j ≥ 0.
+at::Tensor added(const at::Tensor& Q, at::Tensor X) {
+  for (int pass = 0; pass < 2; ++pass)
+    if (Q.size(0) > 0) X = X - X.matmul(Q.t()).matmul(Q);
+  at::Tensor basis = std::get<0>(at::linalg_qr(X.t())).t();
+  // A second time: directions that all but vanished have come back with what rounding put into them.
+  if (Q.size(0) > 0) basis = std::get<0>(at::linalg_qr((basis - basis.matmul(Q.t()).matmul(Q)).t())).t();
+  return basis;
+}
+
+// Right vectors [k + kBeyond, columns] of W [rows, columns], rows ≥ columns, whose first k belong to the largest singular
+// values; undefined where they did not converge.
+at::Tensor blockLanczos(const at::Tensor& W, const at::Tensor& nearby, int64_t k) {
+  const int64_t n = W.size(1), width = k + kBeyond;
+  auto generator = at::make_generator<at::CPUGeneratorImpl>(uint64_t{5});
+  const at::Tensor random = at::randn({kRandom, n}, generator, at::TensorOptions(at::kDouble));
+  const at::Tensor known = nearby.narrow(1, 0, std::min(width, nearby.size(1))).t().to(at::kDouble);
+  at::Tensor basis = added(at::empty({0, n}, at::kDouble), at::cat({known, random}));
+  for (int64_t restart = 0; restart < kRestarts; ++restart) {
+    at::Tensor images = basis.matmul(W.t());  // rows: (W q)ᵀ
+    at::Tensor last = basis, lastImages = images;
+    for (int64_t block = 1; block < kBlocks && basis.size(0) + last.size(0) <= n / 2; ++block) {
+      last = added(basis, lastImages.matmul(W));
+      lastImages = last.matmul(W.t());
+      basis = at::cat({basis, last});
+      images = at::cat({images, lastImages});
+    }
+    const auto [theta, y] = at::linalg_eigh(images.matmul(images.t()));
+    const int64_t kept = std::min(width, basis.size(0));
+    const at::Tensor turn = y.flip(1).narrow(1, 0, kept).t();  // largest first
+    const at::Tensor V = turn.matmul(basis), WV = turn.matmul(images), values = theta.flip(0).narrow(0, 0, kept);
+    const at::Tensor residual = WV.narrow(0, 0, k).matmul(W) - V.narrow(0, 0, k) * values.narrow(0, 0, k).unsqueeze(1);
+    const double worst = residual.norm(2, 1).max().item<double>();
+    if (worst <= 1e-12 * values[0].item<double>() || !(values[0].item<double>() > 0)) return V;
+    basis = at::cat({V, added(V, residual)});
+  }
+  return {};
+}
+
 }  // namespace
 
+at::Tensor UpdatedDiagonal::times(const at::Tensor& x) const {
+  const int64_t n = diagonal.size(0);
+  at::Tensor y = x.matmul(Q).matmul(P.t());
+  y.narrow(1, 0, n).add_(x.narrow(1, 0, n) * diagonal);
+  return y;
+}
+
+at::Tensor UpdatedDiagonal::dense() const {
+  at::Tensor M = P.matmul(Q.t());
+  M.diagonal().narrow(0, 0, diagonal.size(0)).add_(diagonal);
+  return M;
+}
+
 LeadingTriplets leadingTripletsDense(const at::Tensor& matrix, int64_t k) {
-  const auto [U, S, Vh] = at::linalg_svd(matrix.to(at::kDouble), false);
+  const at::Tensor M = matrix.to(at::kDouble);
+  const auto [U, S, Vh] = at::linalg_svd(M, false);
   k = std::min(k, S.size(0));
   LeadingTriplets result;
   result.sigma = S.narrow(0, 0, k).clone();
   result.left = U.narrow(1, 0, k).t().contiguous();
-  const at::Tensor residual =
-      matrix.to(at::kDouble).t().matmul(U.narrow(1, 0, k)) - Vh.narrow(0, 0, k).t() * result.sigma.unsqueeze(0);
-  result.residual = k == 0 ? 0 : residual.norm(2, 0).max().item<double>() / std::max(S[0].item<double>(), 1e-300);
+  result.right = Vh.narrow(0, 0, k).contiguous();
+  const at::Tensor residual = result.left.matmul(M) - result.right * result.sigma.unsqueeze(1);
+  result.residual = k == 0 ? 0 : residual.norm(2, 1).max().item<double>() / std::max(S[0].item<double>(), 1e-300);
   result.dense = true;
   return result;
 }
 
-LeadingTriplets leadingTriplets(const at::Tensor& diagonal, const at::Tensor& P, const at::Tensor& Q, int64_t k,
-                                double tolerance) {
-  const int64_t rows = P.size(0), columns = Q.size(0), r = P.size(1);
-  k = std::min(k, std::min(rows, columns));
+LeadingTriplets leadingTriplets(const UpdatedDiagonal& matrix, int64_t k, double tolerance) {
+  const int64_t shorter = std::min(matrix.rows(), matrix.columns());
+  k = std::min(k, shorter);
   // A few vectors of a large matrix: else the whole decomposition costs no more.
-  const int64_t shorter = std::min(rows, columns);
-  const bool few = 4 * r <= shorter && 4 * k <= shorter;
-  if (few)
-    if (const at::Tensor V = leadingRightVectors(diagonal, P, Q, k); V.defined()) {
-      LeadingTriplets result = fromRightVectors(diagonal, P, Q, V);
-      if (std::isfinite(result.residual) && result.residual < tolerance && result.orthogonality < 1e-7) return result;
+  if (k > 0 && 4 * matrix.P.size(1) <= shorter && 4 * k <= shorter)
+    if (const at::Tensor V = leadingRightVectors(matrix, k); V.defined())
+      if (LeadingTriplets found = fromRightVectors(matrix, V, k); trusted(found, tolerance)) return found;
+  return leadingTripletsDense(matrix.dense(), k);
+}
+
+LeadingTriplets leadingTriplets(const at::Tensor& W, const at::Tensor& nearbyLeft, const at::Tensor& nearbyRight, int64_t k,
+                                double tolerance) {
+  const int64_t shorter = std::min(W.size(0), W.size(1));
+  k = std::min(k, shorter);
+  if (k > 0 && 10 * (k + kBeyond) <= shorter) {
+    const bool wide = W.size(1) > W.size(0);
+    const at::Tensor tall = (wide ? W.t() : W).to(at::kDouble);
+    if (const at::Tensor V = blockLanczos(tall, wide ? nearbyLeft : nearbyRight, k); V.defined()) {
+      LeadingTriplets found = fromRightVectors(WholeMatrix{tall}, V, k);
+      if (wide) std::swap(found.left, found.right);
+      if (trusted(found, tolerance)) return found;
     }
-  return leadingTripletsDense(assembleDense(diagonal, P, Q), k);
+  }
+  return leadingTripletsDense(W, k);
 }
 
 }  // namespace rankscope

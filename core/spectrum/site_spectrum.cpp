@@ -22,17 +22,22 @@ void describeUpdate(SiteSpectrum& result, const at::Tensor& deltaSigma, const at
   result.relativeUpdate = baseNorm > 0 ? frobenius / baseNorm : 0;
 }
 
-// `left` [k, ≥ n]: components of each vector on W0's left vectors.
-void describeVectors(SiteSpectrum& result, const LeadingTriplets& triplets, int64_t n, int64_t columns) {
-  const at::Tensor cosines = triplets.left.narrow(1, 0, n).abs();
+// Cosines with W0's vectors: `components` [k, ≥ n] of each vector in the basis that begins with these.
+void describeSide(const at::Tensor& components, int64_t n, int64_t columns, std::vector<float>* largest, std::vector<float>* shown) {
+  const at::Tensor cosines = components.narrow(1, 0, n).abs();
+  *largest = floats(cosines.amax(1));
+  *shown = floats(cosines.narrow(1, 0, columns));
+}
+
+// `triplets` in bases that begin with W0's vectors.
+void describeVectors(SiteSpectrum& result, const LeadingTriplets& triplets, int64_t n, const SpectrumSettings& settings) {
   result.sigmaAfter = floats(triplets.sigma);
-  result.maxCos = floats(cosines.amax(1));
-  const at::Tensor shown = cosines.narrow(1, 0, std::min(columns, n));
-  result.cosRows = shown.size(0);
-  result.cosColumns = shown.size(1);
-  result.cos = floats(shown);
+  result.cosRows = triplets.left.size(0);
+  result.cosColumns = std::min(settings.heatmapColumns, n);
+  describeSide(triplets.left, n, result.cosColumns, &result.maxCos, &result.cos);
+  describeSide(triplets.right, n, result.cosColumns, &result.maxCosRight, &result.cosRight);
   result.residualBound = triplets.residual;
-  result.algorithm = triplets.dense ? "dense" : "slicing";
+  result.algorithm = triplets.dense ? "dense" : "lanczos";
 }
 
 SiteSpectrum start(const BaseSvd& base) {
@@ -40,22 +45,29 @@ SiteSpectrum start(const BaseSvd& base) {
   result.outFeatures = base.U.size(0);
   result.inFeatures = base.V.size(0);
   result.sigmaBefore = floats(base.S);
+  result.effectiveRankBefore = effectiveRank(base.S);
   return result;
 }
 
-void describeFactors(SiteSpectrum& result, const at::Tensor& A, const at::Tensor& B) {
-  const at::Tensor a = A.to(at::kDouble), b = B.to(at::kDouble);
+void describeFactors(SiteSpectrum& result, const MatrixChange& change) {
+  const at::Tensor a = (change.ownA.defined() ? change.ownA : change.A).to(at::kDouble);
+  const at::Tensor b = (change.ownB.defined() ? change.ownB : change.B).to(at::kDouble);
   result.rank = a.size(0);
   result.normA = a.norm().item<double>();
   result.normB = b.norm().item<double>();
   result.balanceGap = (a.matmul(a.t()) - b.t().matmul(b)).norm().item<double>();
 }
 
+void describeInside(SiteSpectrum& result, const at::Tensor& energy, const at::Tensor& deltaSigma) {
+  const double whole = deltaSigma.square().sum().item<double>();
+  result.insideShare = floats(whole > 0 ? energy / whole : at::zeros_like(energy));
+}
+
 // X [d, r] in an orthonormal basis that begins with the columns of U [d, n]: the coefficients on these, UᵀX, and below them
 // those on what of X lies outside their span, [r', r] with r' = min(d − n, r).
-at::Tensor coefficients(const at::Tensor& U, const at::Tensor& X) {
-  const at::Tensor inside = U.t().matmul(X);
-  const int64_t room = std::min(U.size(0) - U.size(1), X.size(1));
+at::Tensor coefficients(const at::Tensor& basis, const at::Tensor& X) {
+  const at::Tensor inside = basis.t().matmul(X.to(basis.scalar_type())).to(at::kDouble);
+  const int64_t room = std::min(basis.size(0) - basis.size(1), X.size(1));
   if (room <= 0) return inside;
   // Where nothing cancels, the Gram matrix of the rest (of columns of length 1) says all that is needed, without another
   // pass over U.
@@ -64,6 +76,7 @@ at::Tensor coefficients(const at::Tensor& U, const at::Tensor& X) {
   if (room == X.size(1) && at::linalg_eigvalsh(gram).min().item<double>() > 1e-3)
     return at::cat({inside, at::linalg_cholesky(gram).t() * lengths}, 0);
   // Twice is enough for orthogonality to working precision.
+  const at::Tensor U = basis.to(at::kDouble);
   at::Tensor rest = X - U.matmul(inside);
   rest = rest - U.matmul(U.t().matmul(rest));
   return at::cat({inside, std::get<1>(at::linalg_qr(rest)).narrow(0, 0, room)}, 0);
@@ -78,12 +91,27 @@ double effectiveRank(const at::Tensor& singularValues) {
   return std::exp(-at::xlogy(p, p).sum().item<double>());
 }
 
-SiteSpectrum lowRankSpectrum(const BaseSvd& base, const at::Tensor& A, const at::Tensor& B, double scaling,
-                             const SpectrumSettings& settings) {
-  const int64_t n = base.S.size(0);
-  const at::Tensor a = A.to(at::kDouble), b = B.to(at::kDouble) * scaling;
+at::Tensor energyInside(const at::Tensor& P, const at::Tensor& Q) {
+  // ‖P_j Q_jᵀ‖² = ⟨P_jᵀP_j, Q_jᵀQ_j⟩, each a running sum over rows.
+  const auto grams = [](const at::Tensor& X) { return (X.unsqueeze(2) * X.unsqueeze(1)).cumsum(0); };
+  return (grams(P) * grams(Q)).sum(at::IntArrayRef{1, 2});
+}
+
+at::Tensor MatrixChange::matrixAfter() const {
+  if (!lowRank()) return after.to(at::kDouble);
+  const at::Tensor v = before.to(at::kDouble) + B.to(at::kDouble).matmul(A.to(at::kDouble)) * scaling;
+  if (!magnitude.defined()) return v;
+  const at::Tensor norms = at::linalg_vector_norm(v, 2, at::IntArrayRef{1}).clamp_min(1e-300);
+  return v * (magnitude.to(at::kDouble) / norms).unsqueeze(1);
+}
+
+namespace {
+
+SiteSpectrum lowRankSpectrum(const BaseSvd& base, const MatrixChange& change, const SpectrumSettings& settings) {
+  const int64_t n = base.S.size(0), columns = std::min(settings.heatmapColumns, n);
+  const at::Tensor a = change.A.to(at::kDouble), b = change.B.to(at::kDouble) * change.scaling;
   SiteSpectrum result = start(base);
-  describeFactors(result, A, B);
+  describeFactors(result, change);
 
   // ΔW = B A through two thin QRs and an r × r SVD; the factors are rebalanced to P Qᵀ with equal norms, and directions
   // that carry nothing are dropped.
@@ -93,42 +121,55 @@ SiteSpectrum lowRankSpectrum(const BaseSvd& base, const at::Tensor& A, const at:
   const double top = sigma.numel() > 0 ? sigma.max().item<double>() : 0;
   const int64_t kept = top > 0 ? (sigma > top * 1e-13).sum().item<int64_t>() : 0;
   describeUpdate(result, sigma.narrow(0, 0, kept), base.S);
+  const bool allValues = n <= settings.allValuesUpTo;
   if (kept == 0) {
     LeadingTriplets unchanged;
     const int64_t k = std::min(settings.k, n);
     unchanged.sigma = base.S.narrow(0, 0, k);
-    unchanged.left = at::eye(n, at::kDouble).narrow(0, 0, k);
-    describeVectors(result, unchanged, n, settings.heatmapColumns);
+    unchanged.left = unchanged.right = at::eye(n, at::kDouble).narrow(0, 0, k);
+    describeVectors(result, unchanged, n, settings);
+    result.insideShare.assign(static_cast<size_t>(columns), 0.0f);
+    if (allValues) result.effectiveRankAfter = result.effectiveRankBefore;
     return result;
   }
   const at::Tensor root = sigma.narrow(0, 0, kept).sqrt();
-  const at::Tensor left = qb.matmul(X.narrow(1, 0, kept)) * root;             // [out, kept]
-  const at::Tensor right = qa.matmul(Yh.narrow(0, 0, kept).t()) * root;       // [in, kept]
-  const at::Tensor P = coefficients(base.U, left), Q = coefficients(base.V, right);
-  describeVectors(result, leadingTriplets(base.S, P, Q, settings.k), n, settings.heatmapColumns);
+  const at::Tensor left = qb.matmul(X.narrow(1, 0, kept)) * root;        // [out, kept]
+  const at::Tensor right = qa.matmul(Yh.narrow(0, 0, kept).t()) * root;  // [in, kept]
+  const UpdatedDiagonal matrix{base.S.to(at::kDouble), coefficients(base.U, left), coefficients(base.V, right)};
+  describeInside(result, energyInside(matrix.P.narrow(0, 0, columns), matrix.Q.narrow(0, 0, columns)), sigma);
+  describeVectors(result, leadingTriplets(matrix, settings.k), n, settings);
+  if (allValues) result.effectiveRankAfter = effectiveRank(at::linalg_svdvals(matrix.dense()));
   return result;
 }
 
-SiteSpectrum doraSpectrum(const BaseSvd& base, const at::Tensor& before, const at::Tensor& A, const at::Tensor& B,
-                          double scaling, const at::Tensor& magnitude, const SpectrumSettings& settings) {
-  const at::Tensor v = before.to(at::kDouble) + B.to(at::kDouble).matmul(A.to(at::kDouble)) * scaling;
-  const at::Tensor norms = at::linalg_vector_norm(v, 2, at::IntArrayRef{1}).clamp_min(1e-300);
-  SiteSpectrum result = fullSpectrum(base, before, v * (magnitude.to(at::kDouble) / norms).unsqueeze(1), settings);
-  describeFactors(result, A, B);
-  return result;
-}
-
-SiteSpectrum fullSpectrum(const BaseSvd& base, const at::Tensor& before, const at::Tensor& after,
-                          const SpectrumSettings& settings) {
+// Any W of the same shape: full fine-tuning, merged models, DoRA.
+SiteSpectrum wholeSpectrum(const BaseSvd& base, const MatrixChange& change, const SpectrumSettings& settings) {
+  const int64_t n = base.S.size(0), columns = std::min(settings.heatmapColumns, n);
   SiteSpectrum result = start(base);
-  const at::Tensor w = after.to(at::kDouble);
-  const at::Tensor delta = w - before.to(at::kDouble);
-  const at::Tensor deltaSigma = at::linalg_svdvals(delta);
-  describeUpdate(result, deltaSigma, base.S);
-  LeadingTriplets triplets = leadingTripletsDense(w, settings.k);
-  triplets.left = triplets.left.matmul(base.U);  // [k, out] -> components on W0's left vectors
-  describeVectors(result, triplets, base.S.size(0), settings.heatmapColumns);
+  if (change.lowRank()) describeFactors(result, change);
+  const at::Tensor w = change.matrixAfter(), delta = w - change.before.to(at::kDouble);
+  const at::Tensor U = base.U.to(at::kDouble), V = base.V.to(at::kDouble);
+  if (settings.updateValues) {
+    const at::Tensor deltaSigma = at::linalg_svdvals(delta);
+    describeUpdate(result, deltaSigma, base.S);
+    const at::Tensor inside = U.narrow(1, 0, columns).t().matmul(delta).matmul(V.narrow(1, 0, columns)).square();
+    describeInside(result, inside.cumsum(0).cumsum(1).diagonal(), deltaSigma);
+  } else {
+    result.relativeUpdate = (delta.norm() / base.S.norm().clamp_min(1e-300)).item<double>();
+  }
+  LeadingTriplets triplets = leadingTriplets(w, U, V, settings.k);
+  triplets.left = triplets.left.matmul(U);
+  triplets.right = triplets.right.matmul(V);
+  describeVectors(result, triplets, n, settings);
+  if (n <= settings.allValuesUpTo) result.effectiveRankAfter = effectiveRank(at::linalg_svdvals(w));
   return result;
+}
+
+}  // namespace
+
+SiteSpectrum siteSpectrum(const BaseSvd& base, const MatrixChange& change, const SpectrumSettings& settings) {
+  const bool additive = change.lowRank() && !change.magnitude.defined();
+  return additive ? lowRankSpectrum(base, change, settings) : wholeSpectrum(base, change, settings);
 }
 
 }  // namespace rankscope

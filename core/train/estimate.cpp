@@ -14,6 +14,7 @@
 #include "core/train/process_memory.h"
 #include "core/train/run_parameters.h"
 #include "core/train/setup.h"
+#include "core/train/spectrum_probe.h"
 #include "kernels/ops.h"
 
 namespace rankscope {
@@ -80,10 +81,19 @@ PassModel passModel(const RunConfig& config, const RunModel& model, const Parame
   return pass;
 }
 
+// Of the decompositions that the live spectrum holds.
+int64_t spectrumBytes(const RunConfig& config, const ParameterCounts& counts, bool full) {
+  SpectrumProbeCost cost;
+  for (size_t i = 0; i < counts.sites.size(); ++i)
+    if (full ? counts.sites[i].operation != SiteOperation::Embedding : counts.rankAt[i] > 0)
+      cost.add(counts.sites[i].outFeatures, counts.sites[i].inFeatures);
+  return probesSpectrum(config, cost) ? cost.bytes : 0;
+}
+
 MemoryEstimate larger(MemoryEstimate a, MemoryEstimate b) {
   for (MemoryEstimate* each : {&a, &b})
     each->total = each->program + each->weights + each->adapter + each->gradients + each->optimizer + each->activations +
-                  each->logits;
+                  each->logits + each->spectrum;
   return a.total >= b.total ? a : b;
 }
 
@@ -233,6 +243,7 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
   const int64_t moments = 4 * (*optimizer)->slots(optimizerSettings) * (estimate.trainable - counts->movedByMethod);
   fixed.optimizer = moments + 4 * counts->state;
   if (config.flag("optim.paged")) fixed.pageable = moments;
+  fixed.spectrum = spectrumBytes(config, *counts, pass.full);
   if (model->image)
     estimate.memory = imageRunMemory(*model->image, keptOfImage(*model->image, *counts, pass.full), pass, fixed, estimate.trainable, tokens, data);
   else
@@ -242,7 +253,7 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
     // batch of its own, and later beside the decomposition of one matrix.
     MemoryEstimate seeking = fixed;
     seeking.moment = "seeking the start";
-    seeking.optimizer = seeking.pageable = 0;
+    seeking.optimizer = seeking.pageable = seeking.spectrum = 0;
     seeking.gradients = 4 * counts->sought;
     if (counts->sought > 0) seeking.weights = held;  // the weights are changed when the gradients have gone
     if (counts->sought > 0 && model->image) {
@@ -282,7 +293,7 @@ std::string memoryText(const MemoryEstimate& memory) {
   std::vector<std::pair<int64_t, const char*>> parts = {
       {memory.program, "program and data"}, {memory.weights, "weights"},   {memory.adapter, "trained tensors"},
       {memory.gradients, "gradients"},      {memory.optimizer, "optimizer"}, {memory.activations, "activations"},
-      {memory.logits, "logits"}};
+      {memory.logits, "logits"},            {memory.spectrum, "base spectra"}};
   std::sort(parts.begin(), parts.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
   std::string text = fmt::format("{} MB (", memory.total / 1'000'000);
   for (size_t i = 0; i < parts.size() && parts[i].first >= 500'000; ++i)
@@ -311,6 +322,7 @@ json toJson(const RunEstimate& estimate) {
             {"pageable", memory.pageable},
             {"activations", memory.activations},
             {"logits", memory.logits},
+            {"spectrum", memory.spectrum},
             {"total", memory.total},
             {"moment", memory.moment},
             {"available", memory.available}}},

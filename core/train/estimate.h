@@ -21,6 +21,7 @@ struct MemoryEstimate {  // bytes at the fullest moment; their sum is the total
   int64_t pageable = 0;     // of the optimizer's: in a file, which the system can write out when memory is short
   int64_t activations = 0;  // values of the pass, packed operands, and what the allocator holds back between passes
   int64_t logits = 0;
+  int64_t spectrum = 0;     // decompositions of the base weights, for intruder dimensions
   int64_t total = 0;
   std::string moment;       // "loading", "seeking the start", "training pass", "end of backward", "evaluation"
   int64_t available = 0;  // what the machine could give right now

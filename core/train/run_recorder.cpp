@@ -8,11 +8,20 @@
 #include "core/config/task_heads.h"
 #include "core/methods/factor_probes.h"
 #include "core/train/process_memory.h"
+#include "core/train/spectrum_probe.h"
 
 namespace rankscope {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+void addBand(event::Values& values, const std::string& name, const std::vector<double>& bySite) {
+  const Band band = bandOf(bySite);
+  if (std::isnan(band.median)) return;
+  values.emplace_back(name, band.median);
+  values.emplace_back(name + "/q10", band.low);
+  values.emplace_back(name + "/q90", band.high);
+}
 
 }  // namespace
 
@@ -68,15 +77,23 @@ void RunRecorder::step(const event::Point& at, const StepResult& result, double 
 
 void RunRecorder::probes(const event::Point& at, std::vector<std::pair<std::string, std::vector<double>>> bySite) {
   event::Values overSites;
-  for (const auto& [name, values] : bySite) {
-    const Band band = bandOf(values);
-    if (std::isnan(band.median)) continue;
-    overSites.emplace_back("factors/" + name, band.median);
-    overSites.emplace_back("factors/" + name + "/q10", band.low);
-    overSites.emplace_back("factors/" + name + "/q90", band.high);
-  }
+  for (const auto& [name, values] : bySite) addBand(overSites, "factors/" + name, values);
   if (!overSites.empty()) metrics(at, std::move(overSites));
   if (!bySite.empty()) m_events.append(event::Sites{at, std::move(bySite)});
+}
+
+void RunRecorder::spectrum(const event::Point& at, const RunSpectrum& spectrum) {
+  constexpr int64_t k = SpectrumProbe::kLeading;
+  std::vector<double> intruders, ranks;
+  for (const SiteSpectrum& site : spectrum.sites) {
+    intruders.push_back(static_cast<double>(site.intruders(SpectrumProbe::kEps, k)));
+    ranks.push_back(site.deltaSigma.empty() ? std::nan("") : site.effectiveRank);
+  }
+  event::Values overSites;
+  overSites.emplace_back("spectrum/intruders", static_cast<double>(spectrum.intruders(SpectrumProbe::kEps, k)));
+  addBand(overSites, "spectrum/effective_rank", ranks);
+  metrics(at, std::move(overSites));
+  m_events.append(event::Sites{at, {{"intruders", std::move(intruders)}, {"effective_rank", std::move(ranks)}}});
 }
 
 void RunRecorder::evaluation(const event::Point& at, const std::map<std::string, double>& values, bool best,

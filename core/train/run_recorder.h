@@ -10,6 +10,7 @@
 
 #include "core/runlog/event_log.h"
 #include "core/runlog/heartbeat.h"
+#include "core/runlog/spectrum_file.h"
 #include "core/train/checkpoint.h"
 #include "core/train/step_engine.h"
 
@@ -40,6 +41,8 @@ class RunRecorder {
   void step(const event::Point& at, const StepResult& result, double stepSeconds, bool record);
   // Norms and balance per site and over sites.
   void probes(const event::Point& at, std::vector<std::pair<std::string, std::vector<double>>> bySite);
+  // Intruder dimensions in all and per site, effective ranks of the updates.
+  void spectrum(const event::Point& at, const RunSpectrum& spectrum);
   void evaluation(const event::Point& at, const std::map<std::string, double>& values, bool best, double seconds);
   void checkpoint(const CheckpointInfo& info, event::CheckpointReason reason, bool best);
   void sample(int64_t step, const std::string& prompt, const std::string& text);

@@ -104,6 +104,7 @@ Result<void> TrainingLoop::prepare() {
   m_engine = std::make_unique<StepEngine>(*m_setup->model, *m_setup->method, *m_setup->optimizer, m_setup->schedule,
                                           m_setup->stepSettings);
   if (m_config.integer("train.probe_every") > 0) m_probes = std::make_unique<FactorProbes>(*m_setup->method);
+  if (auto ready = readySpectrum(); !ready) return ready;
   m_state.life = earlierLives + 1;
   m_state.threads = m_setup->threads;
   m_state.computeDtype = computeDtypeName(m_setup->computeDtype);
@@ -206,6 +207,7 @@ Result<event::RunState> TrainingLoop::loop() {
     // Where the base model stands, so that every curve begins before the first step.
     if (auto evaluated = evaluateNow(); !evaluated) return evaluated.error();
     if (m_probes) probe();
+    if (m_spectrum) probeSpectrum();
   }
   m_recorder.state(RunState::Running, "", m_state.step);
   while (m_state.step < total) {
@@ -258,6 +260,7 @@ Result<TrainingLoop::Leave> TrainingLoop::oneStep() {
 Result<void> TrainingLoop::afterStep() {
   const bool last = m_state.step == m_setup->plan.totalSteps();
   if (const int64_t every = m_config.integer("train.probe_every"); every > 0 && (last || m_state.step % every == 0)) probe();
+  if (m_spectrum && (last || m_state.step % m_config.integer("train.spectrum_every") == 0)) probeSpectrum();
   if (due("train.eval_every", true) || last)
     if (auto evaluated = evaluateNow(); !evaluated) return evaluated;
   if (!last && m_lastCheckpointStep != m_state.step && due("train.checkpoint_every", true))

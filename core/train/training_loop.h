@@ -10,6 +10,7 @@
 #include "core/train/run_control.h"
 #include "core/train/run_recorder.h"
 #include "core/train/setup.h"
+#include "core/train/spectrum_probe.h"
 #include "core/train/trainer.h"
 
 namespace rankscope {
@@ -45,6 +46,8 @@ class TrainingLoop {
   Result<void> saveCheckpoint(event::CheckpointReason reason);
   std::vector<std::vector<int64_t>> samplePrompts();
   void probe();
+  Result<void> readySpectrum();
+  void probeSpectrum();
   TrainOutcome finish(event::RunState state, std::optional<Error> error);
 
   event::Point here() const;
@@ -61,6 +64,7 @@ class TrainingLoop {
   std::unique_ptr<TrainingSetup> m_setup;
   std::unique_ptr<StepEngine> m_engine;
   std::unique_ptr<FactorProbes> m_probes;
+  std::optional<SpectrumProbe> m_spectrum;
   std::optional<RunEstimate> m_estimate;  // made before anything large is loaded
   TrainerState m_state;
   std::string m_bestMetric;  // "loss", "accuracy", …

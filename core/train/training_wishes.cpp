@@ -229,4 +229,34 @@ void TrainingLoop::probe() {
   m_recorder.probes(here(), std::move(bySite));
 }
 
+Result<void> TrainingLoop::readySpectrum() {
+  const SpectrumProbeCost cost = SpectrumProbe::costOf(*m_setup->method);
+  if (!probesSpectrum(m_config, cost)) {
+    if (m_config.str("train.spectrum") == "auto" && cost.bytes > 0)
+      m_recorder.log("info", fmt::format("intruder dimensions are not watched live: the base weights' decompositions would take "
+                                         "about {:.0f} min once and {:.1f} GB; train.spectrum=on watches them all the same",
+                                         std::ceil(cost.seconds / 60), static_cast<double>(cost.bytes) / 1e9));
+    return {};
+  }
+  Result<SpectrumProbe> made = SpectrumProbe::make(*m_setup->method, m_places.cache, [this](const std::string& what, double share) {
+    m_recorder.progress(fmt::format("{} {:.0f}%", what, 100 * share));
+    return serveBetweenPasses(RunState::Loading);
+  });
+  if (!made) return made.error();
+  m_spectrum = std::move(*made);
+  return {};
+}
+
+void TrainingLoop::probeSpectrum() {
+  try {
+    RunSpectrum spectrum = m_spectrum->measure();
+    spectrum.step = m_state.step;
+    m_recorder.spectrum(here(), spectrum);
+    if (auto kept = keepLiveSpectrum(m_run.path(), spectrum); !kept) m_recorder.log("warning", kept.error().message());
+  } catch (const c10::Error& problem) {
+    // A decomposition that does not converge is no reason to end a run.
+    m_recorder.log("warning", fmt::format("no spectrum at step {}: {}", m_state.step, problem.what_without_backtrace()));
+  }
+}
+
 }  // namespace rankscope

@@ -29,6 +29,8 @@ NotBuilt checkAdapterFolder(const CaseEntry& entry, Findings& findings);
 NotBuilt checkDecoding(const Case& golden, Findings& findings);
 NotBuilt checkMaskedScores(const Case& golden, Findings& findings);
 NotBuilt checkChoices(const Case& golden, Findings& findings);
+// Intruder counts and similarity matrices of given changes.
+NotBuilt checkSpectrum(const Case& golden, Findings& findings);
 // Metrics of given outputs.
 NotBuilt checkAnswers(const Case& golden, Findings& findings);
 NotBuilt checkPredictions(const Case& golden, Findings& findings);

@@ -21,6 +21,7 @@ NotBuilt dispatch(const CaseEntry& entry, Findings& findings) {
   if (entry.kind == "init") check = checkStart;
   if (entry.kind == "quant") check = checkQuant;
   if (entry.kind == "bottleneck-adapter") check = checkAdapters;
+  if (entry.kind == "intruder") check = checkSpectrum;
   if (entry.kind == "reft") check = checkEdits;
   if (entry.kind == "metric") {
     // "nlg", "tokens", "post-processing" and "answer extraction" score generated text, which nothing here does.

@@ -55,6 +55,12 @@ LivePlots::LivePlots(QWidget* parent) : QWidget(parent) {
   addPanel("update", tr("Size of the update %1").arg(norm), {},
            {{.series = "factors/relative_update", .label = tr("median"), .colour = 3, .band = true, .smoothable = false},
             {.series = "relative_update", .label = tr("site"), .colour = 3, .smoothable = false, .ofSite = true}});
+  addPanel("intruders", tr("Intruder dimensions"), {},
+           {{.series = "spectrum/intruders", .label = tr("all matrices"), .colour = 4, .points = true, .smoothable = false},
+            {.series = "intruders", .label = tr("site"), .colour = 4, .points = true, .smoothable = false, .ofSite = true}});
+  addPanel("effective_rank", tr("Effective rank of ΔW"), {},
+           {{.series = "spectrum/effective_rank", .label = tr("median"), .colour = 5, .band = true, .smoothable = false},
+            {.series = "effective_rank", .label = tr("site"), .colour = 5, .smoothable = false, .ofSite = true}});
   addPanel("gradient", tr("Gradient norm"), {}, {{.series = "train/grad_norm", .label = tr("gradient norm"), .colour = 4}});
   addPanel("rate", tr("Learning rate"), {},
            {{.series = "train/learning_rate", .label = tr("learning rate"), .colour = 5, .smoothable = false}});
@@ -66,6 +72,9 @@ LivePlots::LivePlots(QWidget* parent) : QWidget(parent) {
   addPanel("metrics", tr("Evaluation metrics"), {}, {});
   plot("norms")->setEmptyText(tr("This run has no factors, or has not measured them yet."));
   plot("balance")->setEmptyText(tr("This run has no factors, or has not measured them yet."));
+  const QString unwatched = tr("This run does not watch its spectrum. See train.spectrum, or compute it in the Spectrum view.");
+  plot("intruders")->setEmptyText(unwatched);
+  plot("effective_rank")->setEmptyText(unwatched);
   plot("metrics")->setEmptyText(tr("Appears with the first evaluation of a task that has metrics."));
   connect(&Theme::instance(), &Theme::changed, this, &LivePlots::refill);
   takeUnit();

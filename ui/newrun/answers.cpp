@@ -149,6 +149,7 @@ RunEstimate readEstimate(const json& answer) {
   e.pageable = number(memory, "pageable");
   e.activations = number(memory, "activations");
   e.logits = number(memory, "logits");
+  e.spectrum = number(memory, "spectrum");
   e.total = number(memory, "total");
   e.available = number(memory, "available");
   e.steps = number(answer, "steps");

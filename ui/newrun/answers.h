@@ -77,7 +77,7 @@ DataPreview readDataPreview(const nlohmann::json& answer);
 
 struct RunEstimate {
   double trainable = 0, parameters = 0, share = 0, effectiveScale = 0, learningRate = 0;  // 0: not known yet
-  double program = 0, weights = 0, adapter = 0, gradients = 0, optimizer = 0, pageable = 0, activations = 0, logits = 0;
+  double program = 0, weights = 0, adapter = 0, gradients = 0, optimizer = 0, pageable = 0, activations = 0, logits = 0, spectrum = 0;
   double total = 0, available = 0;
   double steps = 0, stepsPerEpoch = 0, tokensPerEpoch = 0;
 };

@@ -290,6 +290,7 @@ void ConsequencesPanel::setEstimate(const RunEstimate& e) {
   add("optimizer", e.pageable > 0 ? tr("Moments (pageable)") : tr("Moments"), e.optimizer);
   add("activations", tr("Activations"), e.activations);
   add("logits", tr("Logits"), e.logits);
+  add("spectrum", tr("Base spectra"), e.spectrum);
   m_memory->setParts(parts, e.available);
   m_estimateState->hide();
   refresh();

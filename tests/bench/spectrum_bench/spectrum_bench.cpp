@@ -61,10 +61,13 @@ int main(int argc, char** argv) {
     const auto options = at::TensorOptions(at::kDouble);
     const at::Tensor A = at::randn({rank, in}, generator, options) / std::sqrt(static_cast<double>(in));
     const at::Tensor B = at::randn({out, rank}, generator, options) / std::sqrt(static_cast<double>(out)) * 2;
+    MatrixChange change;
+    change.A = A;
+    change.B = B;
     SiteSpectrum fast;
     double seconds = 1e300;
     for (int round = 0; round < 3; ++round)
-      seconds = std::min(seconds, secondsOf([&] { fast = lowRankSpectrum(base, A, B, 1, {k, 64}); }));
+      seconds = std::min(seconds, secondsOf([&] { fast = siteSpectrum(base, change, {.k = k, .allValuesUpTo = 0}); }));
     fmt::print("{} rank {} k {}: {:.1f} ms ({}, residual {:.1e}, {} intruders below 0.5)", size, rank, k, 1e3 * seconds,
                fast.algorithm, fast.residualBound, fast.intruders(0.5, k));
     std::fflush(stdout);

@@ -176,7 +176,7 @@ int fakeSpectrum(const std::filesystem::path& folder, int milliseconds,
     s.normB = 2.9;
     s.balanceGap = 1.1 + 0.2 * static_cast<double>(i % 6);
     s.residualBound = 3e-15;
-    s.algorithm = "slicing";
+    s.algorithm = "lanczos";
     const int64_t intruders = static_cast<int64_t>(i) % 4;
     for (int64_t j = 0; j < kWidth; ++j) s.sigmaBefore.push_back(static_cast<float>(9 * std::exp(-0.03 * static_cast<double>(j)) + 0.4));
     for (int64_t j = 0; j < 64; ++j) {

@@ -1,0 +1,100 @@
+#include "core/train/spectrum_probe.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+
+namespace rankscope {
+namespace {
+
+// What is given without being asked for.
+constexpr double kFreeSeconds = 60;
+constexpr int64_t kFreeBytes = int64_t{256} << 20;
+// LAPACK's full decomposition in float64 on two cores, measured at 384² to 2048².
+constexpr double kSecondsPerProduct = 5e-10;
+
+constexpr int64_t kKept = 16;     // leading vectors kept in a live spectrum
+constexpr int64_t kColumns = 64;  // of the similarity map
+
+}  // namespace
+
+void SpectrumProbeCost::add(int64_t outFeatures, int64_t inFeatures) {
+  const int64_t n = std::min(outFeatures, inFeatures);
+  seconds += kSecondsPerProduct * static_cast<double>(outFeatures) * static_cast<double>(inFeatures) * static_cast<double>(n);
+  bytes += int64_t{sizeof(float)} * n * (outFeatures + inFeatures + 1);
+}
+
+bool probesSpectrum(const RunConfig& config, const SpectrumProbeCost& cost) {
+  const std::string& wish = config.str("train.spectrum");
+  if (wish != "auto") return wish == "on" && cost.bytes > 0;
+  return cost.bytes > 0 && cost.bytes <= kFreeBytes && cost.seconds <= kFreeSeconds;
+}
+
+SpectrumProbeCost SpectrumProbe::costOf(const Method& method) {
+  SpectrumProbeCost cost;
+  for (const LinearSite* site : method.changedSites()) cost.add(site->outFeatures, site->inFeatures);
+  return cost;
+}
+
+Result<SpectrumProbe> SpectrumProbe::make(const Method& method, const std::filesystem::path& cache,
+                                          const std::function<bool(const std::string&, double)>& progress) {
+  const at::NoGradGuard noGrad;
+  SpectrumProbe probe(method);
+  const std::vector<ChangedSite> sites = changedSitesOf(method);
+  if (sites.empty()) return changesNoMatrix(method.settings().name);
+  for (const ChangedSite& changed : sites) {
+    if (!progress("decomposing the base weights", static_cast<double>(probe.m_bases.size()) / static_cast<double>(sites.size())))
+      return Error{ErrorCode::Interrupted, "the base weights' decomposition was left", changed.site->name, "", "",
+                   "Resume the run: what was done so far is kept."};
+    const BaseSvd base = cachedBaseSvd(matrixBefore(changed), cache);
+    probe.m_bases.push_back({base.U.to(at::kFloat), base.S.to(at::kFloat), base.V.to(at::kFloat)});
+  }
+  return probe;
+}
+
+RunSpectrum SpectrumProbe::measure() const {
+  const at::NoGradGuard noGrad;
+  const auto started = std::chrono::steady_clock::now();
+  const SpectrumSettings settings{.k = kKept, .heatmapColumns = kColumns, .allValuesUpTo = 0, .updateValues = false};
+  const std::vector<ChangedSite> sites = changedSitesOf(*m_method);
+  RunSpectrum result;
+  result.k = kKept;
+  result.live = true;
+  result.sites.resize(sites.size());
+  // A matrix a thread: the products and small decompositions of one are too short to be split.
+  at::parallel_for(0, static_cast<int64_t>(sites.size()), 1, [&](int64_t first, int64_t last) {
+    const at::NoGradGuard noGradHere;
+    for (int64_t i = first; i < last; ++i) {
+      const auto index = static_cast<size_t>(i);
+      const ChangedSite& changed = sites[index];
+      const bool additive = changed.pair.A.defined() && !changed.pair.magnitude.defined();
+      MatrixChange change = matrixChange(changed, additive ? at::Tensor() : matrixBefore(changed));
+      result.sites[index] = namedSpectrum(*changed.site, siteSpectrum(m_bases[index], change, settings));
+    }
+  });
+  result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  result.created = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+  return result;
+}
+
+Result<void> keepLiveSpectrum(const std::filesystem::path& runFolder, const RunSpectrum& spectrum, size_t most) {
+  if (auto written = writeSpectrum(runFolder, spectrum); !written) return written;
+  const std::vector<std::filesystem::path> files = listSpectra(runFolder);
+  if (files.size() <= most) return {};
+  std::vector<std::filesystem::path> live;
+  for (const std::filesystem::path& file : files)
+    if (const auto kept = readSpectrum(file); kept && kept->live) live.push_back(file);
+  if (live.size() <= most) return {};
+  std::error_code ignored;
+  for (size_t i = 1; i + 1 < live.size(); i += 2) {  // the first and the newest stay
+    std::filesystem::remove(live[i], ignored);
+    std::filesystem::remove(live[i].replace_extension(".bin"), ignored);
+  }
+  return {};
+}
+
+}  // namespace rankscope

@@ -17,7 +17,6 @@ constexpr int64_t kFreeBytes = int64_t{256} << 20;
 // LAPACK's full decomposition in float64 on two cores, measured at 384² to 2048².
 constexpr double kSecondsPerProduct = 5e-10;
 
-constexpr int64_t kKept = 16;     // leading vectors kept in a live spectrum
 constexpr int64_t kColumns = 64;  // of the similarity map
 
 }  // namespace
@@ -59,10 +58,10 @@ Result<SpectrumProbe> SpectrumProbe::make(const Method& method, const std::files
 RunSpectrum SpectrumProbe::measure() const {
   const at::NoGradGuard noGrad;
   const auto started = std::chrono::steady_clock::now();
-  const SpectrumSettings settings{.k = kKept, .heatmapColumns = kColumns, .allValuesUpTo = 0, .updateValues = false};
+  const SpectrumSettings settings{.k = kLeading, .heatmapColumns = kColumns, .allValuesUpTo = 0, .updateValues = false};
   const std::vector<ChangedSite> sites = changedSitesOf(*m_method);
   RunSpectrum result;
-  result.k = kKept;
+  result.k = kLeading;
   result.live = true;
   result.sites.resize(sites.size());
   // A matrix a thread: the products and small decompositions of one are too short to be split.

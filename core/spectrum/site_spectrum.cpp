@@ -114,12 +114,13 @@ SiteSpectrum lowRankSpectrum(const BaseSvd& base, const MatrixChange& change, co
   describeFactors(result, change);
 
   // ΔW = B A through two thin QRs and an r × r SVD; the factors are rebalanced to P Qᵀ with equal norms, and directions
-  // that carry nothing are dropped.
+  // that carry nothing are dropped, as well as what rounding leaves where two halves cancel (a start taken out of W0).
   const auto [qb, rb] = at::linalg_qr(b);
   const auto [qa, ra] = at::linalg_qr(a.t());
   const auto [X, sigma, Yh] = at::linalg_svd(rb.matmul(ra.t()), false);
   const double top = sigma.numel() > 0 ? sigma.max().item<double>() : 0;
-  const int64_t kept = top > 0 ? (sigma > top * 1e-13).sum().item<int64_t>() : 0;
+  const double nothing = std::max(top * 1e-13, 1e-14 * a.norm().item<double>() * b.norm().item<double>());
+  const int64_t kept = (sigma > nothing).sum().item<int64_t>();
   describeUpdate(result, sigma.narrow(0, 0, kept), base.S);
   const bool allValues = n <= settings.allValuesUpTo;
   if (kept == 0) {

@@ -16,6 +16,7 @@ const std::vector<CommandEntry>& commandEntries() {
       {"Results", addEvalCommand},
       {"Results", addGenerateCommand},
       {"Results", addSpectrumCommand},
+      {"Results", addMitigateCommand},
       {"Results", addMergeCommand},
       {"Results", addExportCommand},
       {"Results", addImportCommand},

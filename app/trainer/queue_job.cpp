@@ -12,7 +12,7 @@
 namespace rankscope {
 namespace {
 
-const char* kCommandKinds[] = {"resume", "branch", "eval",     "spectrum", "merge",
+const char* kCommandKinds[] = {"resume", "branch", "eval",     "spectrum", "mitigate", "merge",
                                "export", "import", "generate", "check",    "bench"};
 constexpr size_t kProgressBytes = 4 << 20;
 

@@ -3,30 +3,19 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/spectrum/leading_triplets.h"
-
 namespace rankscope {
-namespace {
-
-UpdateBasis carrying(const at::Tensor& left, const at::Tensor& sigma, const at::Tensor& right, int64_t most) {
-  const double top = sigma.numel() > 0 ? sigma.max().item<double>() : 0;
-  const int64_t kept = top > 0 ? std::min(most, (sigma > top * 1e-13).sum().item<int64_t>()) : 0;
-  return {left.narrow(1, 0, kept), right.narrow(1, 0, kept)};
-}
-
-}  // namespace
 
 UpdateBasis updateBasis(const MatrixChange& change, int64_t most) {
   if (change.lowRank() && !change.magnitude.defined()) {
-    const auto [qb, rb] = at::linalg_qr(change.B.to(at::kDouble) * change.scaling);
-    const auto [qa, ra] = at::linalg_qr(change.A.to(at::kDouble).t());
-    const auto [X, sigma, Yh] = at::linalg_svd(rb.matmul(ra.t()), false);
-    return carrying(qb.matmul(X), sigma, qa.matmul(Yh.t()), most);
+    const LowRankSvd svd = lowRankSvd(change.B, change.A, change.scaling).truncated(most);
+    return {svd.left, svd.right};
   }
   const at::Tensor delta = change.matrixAfter() - change.before.to(at::kDouble);
   const at::Tensor none = at::empty({0}, at::kDouble);
   const LeadingTriplets found = leadingTriplets(delta, none.view({delta.size(0), 0}), none.view({delta.size(1), 0}), most);
-  return carrying(found.left.t(), found.sigma, found.right.t(), most);
+  const double top = found.sigma.numel() > 0 ? found.sigma.max().item<double>() : 0;
+  const int64_t kept = top > 0 ? (found.sigma > top * 1e-13).sum().item<int64_t>() : 0;
+  return {found.left.t().narrow(1, 0, kept), found.right.t().narrow(1, 0, kept)};
 }
 
 std::vector<double> principalAngles(const at::Tensor& X, const at::Tensor& Y) {

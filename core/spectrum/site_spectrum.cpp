@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "core/spectrum/leading_triplets.h"
 
 namespace rankscope {
 namespace {
@@ -97,6 +96,12 @@ at::Tensor energyInside(const at::Tensor& P, const at::Tensor& Q) {
   return (grams(P) * grams(Q)).sum(at::IntArrayRef{1, 2});
 }
 
+UpdatedMatrix updatedMatrix(const BaseSvd& base, LowRankSvd update) {
+  const at::Tensor root = update.sigma.sqrt();  // equal norms on both sides
+  UpdatedDiagonal matrix{base.S.to(at::kDouble), coefficients(base.U, update.left * root), coefficients(base.V, update.right * root)};
+  return {std::move(matrix), std::move(update)};
+}
+
 at::Tensor MatrixChange::matrixAfter() const {
   if (!lowRank()) return after.to(at::kDouble);
   const at::Tensor v = before.to(at::kDouble) + B.to(at::kDouble).matmul(A.to(at::kDouble)) * scaling;
@@ -109,21 +114,13 @@ namespace {
 
 SiteSpectrum lowRankSpectrum(const BaseSvd& base, const MatrixChange& change, const SpectrumSettings& settings) {
   const int64_t n = base.S.size(0), columns = std::min(settings.heatmapColumns, n);
-  const at::Tensor a = change.A.to(at::kDouble), b = change.B.to(at::kDouble) * change.scaling;
   SiteSpectrum result = start(base);
   describeFactors(result, change);
 
-  // ΔW = B A through two thin QRs and an r × r SVD; the factors are rebalanced to P Qᵀ with equal norms, and directions
-  // that carry nothing are dropped, as well as what rounding leaves where two halves cancel (a start taken out of W0).
-  const auto [qb, rb] = at::linalg_qr(b);
-  const auto [qa, ra] = at::linalg_qr(a.t());
-  const auto [X, sigma, Yh] = at::linalg_svd(rb.matmul(ra.t()), false);
-  const double top = sigma.numel() > 0 ? sigma.max().item<double>() : 0;
-  const double nothing = std::max(top * 1e-13, 1e-14 * a.norm().item<double>() * b.norm().item<double>());
-  const int64_t kept = (sigma > nothing).sum().item<int64_t>();
-  describeUpdate(result, sigma.narrow(0, 0, kept), base.S);
+  const LowRankSvd update = lowRankSvd(change.B, change.A, change.scaling);
+  describeUpdate(result, update.sigma, base.S);
   const bool allValues = n <= settings.allValuesUpTo;
-  if (kept == 0) {
+  if (update.rank() == 0) {
     LeadingTriplets unchanged;
     const int64_t k = std::min(settings.k, n);
     unchanged.sigma = base.S.narrow(0, 0, k);
@@ -133,11 +130,8 @@ SiteSpectrum lowRankSpectrum(const BaseSvd& base, const MatrixChange& change, co
     if (allValues) result.effectiveRankAfter = result.effectiveRankBefore;
     return result;
   }
-  const at::Tensor root = sigma.narrow(0, 0, kept).sqrt();
-  const at::Tensor left = qb.matmul(X.narrow(1, 0, kept)) * root;        // [out, kept]
-  const at::Tensor right = qa.matmul(Yh.narrow(0, 0, kept).t()) * root;  // [in, kept]
-  const UpdatedDiagonal matrix{base.S.to(at::kDouble), coefficients(base.U, left), coefficients(base.V, right)};
-  describeInside(result, energyInside(matrix.P.narrow(0, 0, columns), matrix.Q.narrow(0, 0, columns)), sigma);
+  const UpdatedDiagonal matrix = updatedMatrix(base, update).matrix;
+  describeInside(result, energyInside(matrix.P.narrow(0, 0, columns), matrix.Q.narrow(0, 0, columns)), update.sigma);
   describeVectors(result, leadingTriplets(matrix, settings.k), n, settings);
   if (allValues) result.effectiveRankAfter = effectiveRank(at::linalg_svdvals(matrix.dense()));
   return result;

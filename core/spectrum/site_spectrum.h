@@ -5,6 +5,8 @@
 
 #include "core/runlog/spectrum_file.h"
 #include "core/spectrum/base_svd.h"
+#include "core/spectrum/leading_triplets.h"
+#include "core/spectrum/low_rank_svd.h"
 
 namespace rankscope {
 
@@ -31,6 +33,13 @@ struct MatrixChange {
 };
 
 SiteSpectrum siteSpectrum(const BaseSvd& base, const MatrixChange& change, const SpectrumSettings& settings);
+
+// W0 + ΔW in bases that begin with W0's vectors. Needs a ΔW that is not zero.
+struct UpdatedMatrix {
+  UpdatedDiagonal matrix;
+  LowRankSvd update;
+};
+UpdatedMatrix updatedMatrix(const BaseSvd& base, LowRankSvd update);
 
 // ‖U_jᵀ ΔW V_j‖² for j = 1, 2, … from the leading rows of UᵀB and VᵀAᵀ (ΔW = B A): P, Q [count, r] -> [count].
 at::Tensor energyInside(const at::Tensor& P, const at::Tensor& Q);

@@ -84,6 +84,16 @@ class Measurements {
   int64_t m_lines = 0;
 };
 
+// Points that were measured before in the same way, at other λ, stay.
+void keepEarlier(const RunFolder& run, const std::vector<double>& lambdas, MitigationCurve* curve) {
+  const Result<MitigationCurve> earlier = readMitigation(mitigationFile(run.path(), curve->step));
+  if (!earlier || earlier->top != curve->top || earlier->eps != curve->eps || earlier->text != curve->text ||
+      earlier->baseTextLoss != curve->baseTextLoss)
+    return;
+  for (const MitigationPoint& point : earlier->points)
+    if (std::find(lambdas.begin(), lambdas.end(), point.lambda) == lambdas.end()) curve->points.push_back(point);
+}
+
 Result<MitigationCurve> measure(const CommandContext& context, TrainedModel& trained, const Mitigation& mitigation, const Options& options) {
   Measurements measurements(trained, mitigation);
   MitigationCurve curve;
@@ -103,12 +113,14 @@ Result<MitigationCurve> measure(const CommandContext& context, TrainedModel& tra
   std::vector<double> lambdas = options.at.empty() ? kUsualLambdas : options.at;
   std::sort(lambdas.begin(), lambdas.end());
   lambdas.erase(std::unique(lambdas.begin(), lambdas.end()), lambdas.end());
+  keepEarlier(*trained.run, lambdas, &curve);
   for (size_t i = 0; i < lambdas.size(); ++i) {
     sayProgress(context, static_cast<int64_t>(i), static_cast<int64_t>(lambdas.size()), fmt::format("λ = {}", lambdas[i]));
     Result<MitigationPoint> point = measurements.at(lambdas[i]);
     if (!point) return point.error();
     curve.points.push_back(std::move(*point));
   }
+  std::sort(curve.points.begin(), curve.points.end(), [](const MitigationPoint& a, const MitigationPoint& b) { return a.lambda < b.lambda; });
   curve.created = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
   return curve;
 }

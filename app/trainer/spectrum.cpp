@@ -139,8 +139,12 @@ int compare(const CommandContext& context, const Options& options) {
   for (const ChangedSite& changed : changedSitesOf(*first->setup.method)) {
     const auto other = others.find(changed.site->name);
     if (other == others.end()) continue;
-    const UpdateBasis a = updateBasis(matrixChange(changed, matrixBefore(changed)), options.k);
-    const UpdateBasis b = updateBasis(matrixChange(other->second, matrixBefore(other->second)), options.k);
+    // As many directions of each as the update of lower rank has; of two full ones the leading ones that count.
+    const MatrixChange mine = matrixChange(changed, matrixBefore(changed)), theirs = matrixChange(other->second, matrixBefore(other->second));
+    int64_t most = options.top;
+    if (mine.lowRank() && theirs.lowRank()) most = std::min(mine.A.size(0), theirs.A.size(0));
+    else if (mine.lowRank() || theirs.lowRank()) most = (mine.lowRank() ? mine : theirs).A.size(0);
+    const UpdateBasis a = updateBasis(mine, most), b = updateBasis(theirs, most);
     if (a.left.size(0) != b.left.size(0) || a.right.size(0) != b.right.size(0))
       return context.fail(Error{ErrorCode::BadInput, "the two runs' matrices are not of one shape", changed.site->name,
                                 fmt::format("{} × {}", b.left.size(0), b.right.size(0)),

@@ -5,8 +5,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <ctime>
+#include <exception>
+#include <mutex>
+#include <thread>
 
 namespace rankscope {
 namespace {
@@ -18,6 +22,32 @@ constexpr int64_t kFreeBytes = int64_t{256} << 20;
 constexpr double kSecondsPerProduct = 5e-10;
 
 constexpr int64_t kColumns = 64;  // of the similarity map
+
+// work(0) … work(count − 1), each on one thread, as many at a time as there are threads: the products and small
+// decompositions of one matrix are too short to be split. Threads of their own and not a parallel region of OpenMP: in such
+// a one LAPACK (MKL's QR) waits for ever for threads that a nested region does not get.
+void eachAlone(size_t count, const std::function<void(size_t)>& work) {
+  const int threads = at::get_num_threads();
+  std::atomic<size_t> next{0};
+  std::exception_ptr failure;
+  std::mutex failing;
+  const auto serve = [&] {
+    const at::NoGradGuard noGrad;
+    at::set_num_threads(1);  // of this thread's operators
+    try {
+      for (size_t i = next++; i < count; i = next++) work(i);
+    } catch (...) {
+      const std::lock_guard<std::mutex> lock(failing);
+      failure = std::current_exception();
+    }
+  };
+  std::vector<std::thread> others;
+  for (int i = 1; i < threads && static_cast<size_t>(i) < count; ++i) others.emplace_back(serve);
+  serve();
+  for (std::thread& other : others) other.join();
+  at::set_num_threads(threads);
+  if (failure) std::rethrow_exception(failure);
+}
 
 }  // namespace
 
@@ -64,16 +94,11 @@ RunSpectrum SpectrumProbe::measure() const {
   result.k = kLeading;
   result.live = true;
   result.sites.resize(sites.size());
-  // A matrix a thread: the products and small decompositions of one are too short to be split.
-  at::parallel_for(0, static_cast<int64_t>(sites.size()), 1, [&](int64_t first, int64_t last) {
-    const at::NoGradGuard noGradHere;
-    for (int64_t i = first; i < last; ++i) {
-      const auto index = static_cast<size_t>(i);
-      const ChangedSite& changed = sites[index];
-      const bool additive = changed.pair.A.defined() && !changed.pair.magnitude.defined();
-      MatrixChange change = matrixChange(changed, additive ? at::Tensor() : matrixBefore(changed));
-      result.sites[index] = namedSpectrum(*changed.site, siteSpectrum(m_bases[index], change, settings));
-    }
+  eachAlone(sites.size(), [&](size_t index) {
+    const ChangedSite& changed = sites[index];
+    const bool additive = changed.pair.A.defined() && !changed.pair.magnitude.defined();
+    const MatrixChange change = matrixChange(changed, additive ? at::Tensor() : matrixBefore(changed));
+    result.sites[index] = namedSpectrum(*changed.site, siteSpectrum(m_bases[index], change, settings));
   });
   result.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   result.created = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));

@@ -88,7 +88,8 @@ QVector<double> LogTicker::createTickVector(double step, const QCPRange& range) 
   return ticks.size() < 2 ? QCPAxisTicker::createTickVector(step, range) : ticks;
 }
 
-QString LogTicker::getTickLabel(double tick, const QLocale&, QChar, int) {
+QString LogTicker::getTickLabel(double tick, const QLocale& locale, QChar, int) {
+  if (!m_compact && tick > 0.05 && tick < 1) return locale.toString(tick, 'g', 3);  // 0.1, not 0.10
   return m_compact ? formatCompact(tick) : formatNumber(tick, 3);
 }
 

@@ -37,6 +37,11 @@ QString formatNumber(double value, int significant) {
   const double magnitude = std::abs(value);
   const QLocale locale;
   if (magnitude < 1e-3 || magnitude >= 1e7) return shortExponent(locale.toString(value, 'e', significant - 1));
+  if (magnitude < 0.1) {  // zeros behind the point are no digits that count, nor are those at the end
+    QString text = locale.toString(value, 'f', significant - 1 - static_cast<int>(std::floor(std::log10(magnitude))));
+    while (text.endsWith(locale.zeroDigit())) text.chop(1);
+    return text;
+  }
   const int before = std::max(1, static_cast<int>(std::floor(std::log10(magnitude))) + 1);
   const bool whole = value == std::floor(value);
   return locale.toString(value, 'f', whole ? 0 : std::clamp(significant - before, 0, 6));

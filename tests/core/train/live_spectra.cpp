@@ -1,9 +1,12 @@
 // Spectra while a run trains: what is recorded, that training does not notice, and that a later look finds the same.
+#include <ATen/Parallel.h>
+
 #include <QtTest/QtTest>
 
 #include "core/train/spectrum_probe.h"
 #include "core/train/trained_model.h"
 #include "tests/core/train/train_until.h"
+#include "tests/methods/family_training.h"
 
 using namespace rankscope;
 using rankscope::test::adapterBytes;
@@ -126,6 +129,28 @@ class LiveSpectra : public QObject {
     QCOMPARE(steps.front(), int64_t{0});
     QCOMPARE(steps[1], int64_t{7});
     QCOMPARE(steps.back(), int64_t{100});
+  }
+
+  // Whole decompositions on several threads at once, each matrix on one: MKL's QR would wait for ever in a nested region.
+  void threadsDoNotWaitForEachOther_data() {
+    QTest::addColumn<QString>("method");
+    for (const char* method : {"full", "lora", "dora"}) QTest::newRow(method) << method;
+  }
+  void threadsDoNotWaitForEachOther() {
+    QFETCH(QString, method);
+    const int before = at::get_num_threads();
+    at::set_num_threads(3);
+    MethodSettings settings = testing::settingsOf(method.toStdString(), nlohmann::json::object());
+    if (method != "full") settings.targetModules = {"all-linear"};
+    testing::Training training(testing::rotary("llama", {{"hidden_size", 96}, {"intermediate_size", 420}}), settings, at::kFloat);
+    training.run(0, 2);
+    const auto probe = SpectrumProbe::make(*training.method, {}, [](const std::string&, double) { return true; });
+    QVERIFY(probe.ok());
+    const RunSpectrum spectrum = probe->measure();
+    QCOMPARE(at::get_num_threads(), 3);
+    at::set_num_threads(before);
+    QCOMPARE(spectrum.sites.size(), training.method->changedSites().size());
+    for (const SiteSpectrum& site : spectrum.sites) QVERIFY(site.residualBound < 1e-9 && site.maxCos.size() == 10);
   }
 
   void methodsWithoutMatricesHaveNone() {

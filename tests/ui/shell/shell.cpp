@@ -294,6 +294,9 @@ class ShellTest : public QObject {
   void numbersAreWrittenForPeople() {
     QCOMPARE(formatNumber(0), QString("0"));
     QCOMPARE(formatNumber(0.00012345), QString("1.234e-4"));
+    QCOMPARE(formatNumber(0.0123456, 3), QString("0.0123"));
+    QCOMPARE(formatNumber(0.001, 3), QString("0.001"));
+    QCOMPARE(formatNumber(0.05), QString("0.05"));
     QCOMPARE(formatNumber(12.3456), QString("12.35"));
     QCOMPARE(formatNumber(std::nan("")), QString::fromUtf8(kDash));
     QCOMPARE(formatCompact(12300), QString("12.3k"));

@@ -1,4 +1,4 @@
-#include "ui/spectrum/spectrum_job.h"
+#include "ui/spectrum/run_job.h"
 
 #include "core/store/command_job.h"
 #include "core/store/store.h"
@@ -14,12 +14,12 @@ bool waitsOrRuns(const Job& job) {
 
 }  // namespace
 
-SpectrumJob::SpectrumJob(StoreService* store, TrainerClient* trainer, QObject* parent)
-    : QObject(parent), m_store(store), m_trainer(trainer) {
-  connect(m_store, &StoreService::queueChanged, this, &SpectrumJob::refresh);
+RunJob::RunJob(const char* kind, StoreService* store, TrainerClient* trainer, QObject* parent)
+    : QObject(parent), m_kind(kind), m_store(store), m_trainer(trainer) {
+  connect(m_store, &StoreService::queueChanged, this, &RunJob::refresh);
 }
 
-void SpectrumJob::follow(const QString& runId) {
+void RunJob::follow(const QString& runId) {
   if (runId == m_run) return;
   m_run = runId;
   m_job.reset();
@@ -27,16 +27,18 @@ void SpectrumJob::follow(const QString& runId) {
   refresh();
 }
 
-bool SpectrumJob::active() const { return m_starting || (m_job && waitsOrRuns(*m_job)); }
+bool RunJob::active() const { return m_starting || (m_job && waitsOrRuns(*m_job)); }
 
-void SpectrumJob::start() {
+void RunJob::start(std::vector<std::string> arguments) {
   if (m_run.isEmpty() || active()) return;
   m_starting = true;
   m_cancelStarting = false;
   m_store->write(
       this, {},
-      [run = m_run.toStdString()](Store& store) -> Result<Job> {
-        JobSpec spec = commandJob("spectrum", {run}, run, {}, TrainerClient::kAsideSlot);
+      [kind = m_kind, run = m_run.toStdString(), given = std::move(arguments)](Store& store) -> Result<Job> {
+        std::vector<std::string> words{run};
+        words.insert(words.end(), given.begin(), given.end());
+        JobSpec spec = commandJob(kind, std::move(words), run, {}, TrainerClient::kAsideSlot);
         if (const auto row = store.run(run); row.ok()) spec.name = row->name;
         return store.addJob(spec);
       },
@@ -62,12 +64,12 @@ void SpectrumJob::start() {
   Q_EMIT changed();
 }
 
-void SpectrumJob::startRunner() {
+void RunJob::startRunner() {
   if (const auto started = m_trainer->startAsideRunner(); !started.ok())
     Q_EMIT failed(QString::fromStdString(started.error().message()));
 }
 
-void SpectrumJob::cancel() {
+void RunJob::cancel() {
   if (m_starting) {
     m_cancelStarting = true;
     return;
@@ -81,16 +83,16 @@ void SpectrumJob::cancel() {
       });
 }
 
-void SpectrumJob::refresh() {
+void RunJob::refresh() {
   if (m_run.isEmpty()) return;
   m_store->read(
       this, "job",
-      [run = m_run.toStdString()](Store& store) -> Result<std::optional<Job>> {
+      [kind = m_kind, run = m_run.toStdString()](Store& store) -> Result<std::optional<Job>> {
         const auto jobs = store.listJobs(true);
         if (!jobs.ok()) return jobs.error();
         std::optional<Job> newest;
         for (const Job& job : *jobs)
-          if (job.spec.kind == "spectrum" && job.spec.runId == run && (!newest || job.id > newest->id)) newest = job;
+          if (job.spec.kind == kind && job.spec.runId == run && (!newest || job.id > newest->id)) newest = job;
         return newest;
       },
       [this](Result<std::optional<Job>> job) {
@@ -98,7 +100,7 @@ void SpectrumJob::refresh() {
       });
 }
 
-void SpectrumJob::take(std::optional<Job> job) {
+void RunJob::take(std::optional<Job> job) {
   const bool followed = m_known && m_job && job && m_job->id == job->id;
   const bool wasActive = followed && waitsOrRuns(*m_job);
   const bool first = !std::exchange(m_known, true);

@@ -1,5 +1,5 @@
 #pragma once
-// The newest spectrum job of one run in the queue: queues it, starts the runner that works beside the training runs, and
+// The newest job of one kind about one run in the queue (its spectrum, its mitigation): queues it, starts the runner that works beside the training runs, and
 // follows it. The work belongs to the runner, a process of its own, so it goes on when this program ends and is found
 // again at the next start; the result is written into the run's folder by rename, so that a cancelled or killed job leaves
 // nothing half done. GUI thread; never waits.
@@ -7,6 +7,8 @@
 #include <QObject>
 #include <QString>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "core/store/job_types.h"
 
@@ -15,13 +17,14 @@ namespace rankscope::ui {
 class StoreService;
 class TrainerClient;
 
-class SpectrumJob : public QObject {
+class RunJob : public QObject {
   Q_OBJECT
 
  public:
-  SpectrumJob(StoreService* store, TrainerClient* trainer, QObject* parent = nullptr);
+  // `kind`: a sub-command of the trainer whose first argument is the run.
+  RunJob(const char* kind, StoreService* store, TrainerClient* trainer, QObject* parent = nullptr);
   void follow(const QString& runId);  // from now on, that run's job
-  void start();                       // of the run that is followed
+  void start(std::vector<std::string> arguments = {});  // of the run that is followed
   void cancel();
 
   bool active() const;                                  // asked for, waiting or running
@@ -38,6 +41,7 @@ class SpectrumJob : public QObject {
   void take(std::optional<Job> job);
   void startRunner();
 
+  const char* m_kind;
   StoreService* m_store;
   TrainerClient* m_trainer;
   QString m_run;

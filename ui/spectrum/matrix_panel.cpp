@@ -77,6 +77,7 @@ MatrixPanel::MatrixPanel(QWidget* parent) : QWidget(parent) {
   m_cos->setColourMap(ColourMap::Viridis);
   m_cos->setRange(0, 1);
   m_cos->setSquareCells(true);
+  m_cos->setMinimumHeight(220);
   m_spectra = makePlot("spectraPlot", tr("Singular values"), tr("index"));
   m_spectra->setLogY(true);
   m_spectra->setShowLegend(true);
@@ -97,12 +98,9 @@ MatrixPanel::MatrixPanel(QWidget* parent) : QWidget(parent) {
   column->setSpacing(space::kHalf);
   column->addWidget(m_run);
   column->addWidget(m_title);
+  column->addWidget(m_figures);
   auto* inside = new QWidget;  // scrolls where there is no room for all of it
-  auto* content = new QVBoxLayout(inside);
-  content->setContentsMargins(0, 0, 0, 0);
-  content->setSpacing(space::kHalf);
-  content->addWidget(m_figures);
-  content->addLayout(m_grid, 1);
+  inside->setLayout(m_grid);
   auto* scroll = new QScrollArea;
   scroll->setWidget(inside);
   scroll->setWidgetResizable(true);

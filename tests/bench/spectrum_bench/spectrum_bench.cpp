@@ -40,17 +40,19 @@ int main(int argc, char** argv) {
   std::vector<std::string> shapes{"1024x1024", "2048x2048", "4096x4096"};
   int64_t rank = 16, k = 10;
   int threads = 0;
-  bool fastOnly = false;
+  bool fastOnly = false, whole = false, single = false;
   const auto shape = [](const std::string& text) {
     int out = 0, in = 0, read = 0;
-    const bool whole = std::sscanf(text.c_str(), "%dx%d%n", &out, &in, &read) == 2 && read == static_cast<int>(text.size());
-    return whole && out > 0 && in > 0 ? std::string() : text + " is not a shape such as 4096x11008";
+    const bool complete = std::sscanf(text.c_str(), "%dx%d%n", &out, &in, &read) == 2 && read == static_cast<int>(text.size());
+    return complete && out > 0 && in > 0 ? std::string() : text + " is not a shape such as 4096x11008";
   };
   app.add_option("--shapes", shapes, "out x in")->delimiter(',')->check(shape);
   app.add_option("--rank", rank);
   app.add_option("--k", k);
   app.add_option("--threads", threads);
   app.add_flag("--fast-only", fastOnly, "Leave out the full decompositions");
+  app.add_flag("--whole", whole, "The same change as a full update, whose rank nobody knows");
+  app.add_flag("--single", single, "The base's decomposition in float32, as the live probe of a run holds it");
   CLI11_PARSE(app, argc, argv);
   if (threads > 0) at::set_num_threads(threads);
   const at::NoGradGuard noGrad;
@@ -58,16 +60,23 @@ int main(int argc, char** argv) {
   for (const std::string& size : shapes) {
     const int64_t out = std::stoll(size), in = std::stoll(size.substr(size.find('x') + 1));
     const BaseSvd base = decaying(out, in, generator);
+    const at::ScalarType held = single ? at::kFloat : at::kDouble;
+    const BaseSvd given{base.U.to(held), base.S.to(held), base.V.to(held)};
     const auto options = at::TensorOptions(at::kDouble);
     const at::Tensor A = at::randn({rank, in}, generator, options) / std::sqrt(static_cast<double>(in));
     const at::Tensor B = at::randn({out, rank}, generator, options) / std::sqrt(static_cast<double>(out)) * 2;
     MatrixChange change;
-    change.A = A;
-    change.B = B;
+    if (whole) {
+      change.before = (base.U * base.S).mm(base.V.t());
+      change.after = change.before + B.mm(A);
+    } else {
+      change.A = A;
+      change.B = B;
+    }
     SiteSpectrum fast;
     double seconds = 1e300;
     for (int round = 0; round < 3; ++round)
-      seconds = std::min(seconds, secondsOf([&] { fast = siteSpectrum(base, change, {.k = k, .allValuesUpTo = 0}); }));
+      seconds = std::min(seconds, secondsOf([&] { fast = siteSpectrum(given, change, {.k = k, .allValuesUpTo = 0, .updateValues = false}); }));
     fmt::print("{} rank {} k {}: {:.1f} ms ({}, residual {:.1e}, {} intruders below 0.5)", size, rank, k, 1e3 * seconds,
                fast.algorithm, fast.residualBound, fast.intruders(0.5, k));
     std::fflush(stdout);

@@ -27,6 +27,7 @@ const std::vector<CommandEntry>& commandEntries() {
       {"Reference", addPresetsCommand},
       {"Reference", addOptionsCommand},
       {"Tools", addBenchCommand},
+      {"Tools", addCacheCommand},
       {"Tools", addServeCommand},
   };
   return entries;

@@ -32,6 +32,7 @@ void addDataCommand(CLI::App& root, CommandContext& context);
 void addTokenizeCommand(CLI::App& root, CommandContext& context);
 void addModelsCommand(CLI::App& root, CommandContext& context);
 void addSpectrumCommand(CLI::App& root, CommandContext& context);
+void addCacheCommand(CLI::App& root, CommandContext& context);
 void addMitigateCommand(CLI::App& root, CommandContext& context);
 nlohmann::json methodsDocument();  // the registry, as `methods --json` and serve give it
 void addMethodsCommand(CLI::App& root, CommandContext& context);

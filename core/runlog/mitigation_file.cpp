@@ -4,7 +4,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/config/atomic_file.h"
 #include "core/config/files.h"
 #include "core/config/json_text.h"
 

@@ -34,7 +34,7 @@ const std::map<std::string, std::set<std::string>>& arrows() {
       {"core/models", {"core/config", "core/io", "kernels"}},
       {"core/optim", {"core/config", "core/io", "kernels"}},
       {"core/methods", {"core/config", "core/io", "core/models", "core/optim", "kernels"}},
-      {"core/spectrum", {"core/config", "core/io", "core/models", "core/runlog", "kernels"}},
+      {"core/spectrum", {"core/config", "core/io", "core/methods", "core/models", "core/runlog", "kernels"}},
       // The trainer writes to the run's folder and never touches the store.
       {"core/train", engine},
       {"kernels", {"core/config"}},

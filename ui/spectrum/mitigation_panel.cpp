@@ -283,12 +283,7 @@ void MitigationPanel::showLambda() {
 
 void MitigationPanel::showState() {
   const bool running = m_job->active();
-  m_progress->setVisible(running);
-  if (running) {
-    const double share = m_job->job() ? m_job->job()->progress : -1;
-    m_progress->setRange(0, share >= 0 ? 1000 : 0);
-    m_progress->setValue(static_cast<int>(std::max(0.0, share) * 1000));
-  }
+  m_job->showOn(m_progress);
   m_measure->setText(running ? tr("Cancel") : m_curve ? tr("Measure at this λ") : tr("Measure"));
   m_measure->setEnabled(!m_run.isEmpty());
   m_export->setEnabled(!m_run.isEmpty() && !running);

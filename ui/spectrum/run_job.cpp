@@ -1,5 +1,8 @@
 #include "ui/spectrum/run_job.h"
 
+#include <QProgressBar>
+#include <algorithm>
+
 #include "core/store/command_job.h"
 #include "core/store/store.h"
 #include "ui/shell/store_service.h"
@@ -28,6 +31,13 @@ void RunJob::follow(const QString& runId) {
 }
 
 bool RunJob::active() const { return m_starting || (m_job && waitsOrRuns(*m_job)); }
+
+void RunJob::showOn(QProgressBar* bar) const {
+  const double share = m_job ? m_job->progress : -1;
+  bar->setRange(0, share >= 0 ? 1000 : 0);
+  bar->setValue(static_cast<int>(std::max(0.0, share) * 1000));
+  bar->setVisible(active());
+}
 
 void RunJob::start(std::vector<std::string> arguments) {
   if (m_run.isEmpty() || active()) return;

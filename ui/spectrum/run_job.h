@@ -12,6 +12,8 @@
 
 #include "core/store/job_types.h"
 
+class QProgressBar;
+
 namespace rankscope::ui {
 
 class StoreService;
@@ -28,6 +30,7 @@ class RunJob : public QObject {
   void cancel();
 
   bool active() const;                                  // asked for, waiting or running
+  void showOn(QProgressBar* bar) const;                 // visible while it is active, busy until it tells a share
   const std::optional<Job>& job() const { return m_job; }  // none: never asked for, or no longer in the list
 
  Q_SIGNALS:

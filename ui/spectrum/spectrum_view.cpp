@@ -5,6 +5,7 @@
 #include <QJsonArray>
 #include <QLabel>
 #include <QLocale>
+#include <QMessageBox>
 #include <QProgressBar>
 #include <QPushButton>
 #include <QSignalBlocker>
@@ -15,6 +16,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/config/cache_care.h"
+#include "core/config/places.h"
 #include "core/store/store.h"
 #include "ui/live/run_chooser.h"
 #include "ui/plots/heatmap.h"
@@ -104,9 +107,38 @@ SpectrumView::SpectrumView(ViewContext& context, QWidget* parent) : View(context
     showState();
   });
   addViewAction(tr("Compute spectrum"), "view-spectrum", QKeySequence("F5"), [this] { compute(); });
-  addViewAction(tr("Earlier step"), "go-previous", QKeySequence("Alt+Left"), [this] { m_scrubber->setValue(m_scrubber->value() - 1); });
-  addViewAction(tr("Later step"), "go-next", QKeySequence("Alt+Right"), [this] { m_scrubber->setValue(m_scrubber->value() + 1); });
+  addViewAction(tr("Earlier step"), "left", QKeySequence("Alt+Left"), [this] { m_scrubber->setValue(m_scrubber->value() - 1); });
+  addViewAction(tr("Later step"), "right", QKeySequence("Alt+Right"), [this] { m_scrubber->setValue(m_scrubber->value() + 1); });
+  addViewAction(tr("Clear base spectra…"), "delete", {}, [this] { offerToClear(); });
   showState();
+}
+
+// W0's decompositions are kept for every later look; they can be made again.
+void SpectrumView::offerToClear() {
+  const auto cache = places().cache;
+  store().read(
+      this, "cache", [cache](Store&) { return cacheShares(cache); },
+      [this, cache](Result<std::vector<CacheShare>> shares) {
+        if (!shares.ok()) return;
+        const auto svd = std::find_if(shares->begin(), shares->end(), [](const CacheShare& share) { return share.name == "svd"; });
+        auto* box = new QMessageBox(QMessageBox::Question, tr("Base spectra"),
+                                    tr("Kept decomposed: %n base weight(s), %1 in all.", nullptr, static_cast<int>(svd->entries))
+                                        .arg(formatBytes(static_cast<double>(svd->bytes))),
+                                    QMessageBox::Cancel, this);
+        box->setObjectName("clearBaseSpectra");
+        box->setInformativeText(tr("Without them the next look at a run of the same model decomposes them again. Runs and their spectra stay."));
+        box->setAttribute(Qt::WA_DeleteOnClose);
+        auto* remove = box->addButton(tr("Remove"), QMessageBox::DestructiveRole);
+        remove->setEnabled(svd->entries > 0);
+        connect(remove, &QPushButton::clicked, this, [this, cache] {
+          store().read(this, "clear", [cache](Store&) { return clearCache(cache, "svd"); }, [this](Result<int64_t> freed) {
+            if (!freed.ok()) m_problem = QString::fromStdString(freed.error().message());
+            Q_EMIT statusMessage(freed.ok() ? tr("Freed %1").arg(formatBytes(static_cast<double>(*freed))) : m_problem);
+            showState();
+          });
+        });
+        box->open();
+      });
 }
 
 void SpectrumView::buildRuns(QBoxLayout* column) {
@@ -407,14 +439,11 @@ void SpectrumView::showState() {
   const bool running = m_job->active();
   const RunSpectrum* spectrum = current();
   if (running) {
-    const double share = m_job->job() ? m_job->job()->progress : -1;
-    m_progress->setRange(0, share >= 0 ? 1000 : 0);
-    m_progress->setValue(static_cast<int>(std::max(0.0, share) * 1000));
     m_state->setText(jobText());
     m_state->setToolTip(tr("The job goes on when this window is closed; see the queue (Ctrl+Shift+Q)."));
     m_problem.clear();
   }
-  m_progress->setVisible(running);
+  m_job->showOn(m_progress);
   const QString run = m_spectra->run();
   m_compute->setText(running ? tr("Cancel") : spectrum ? tr("Compute again") : tr("Compute spectrum"));
   m_compute->setEnabled(running || !run.isEmpty());

@@ -60,6 +60,7 @@ class SpectrumView : public View {
   void chooseDefaultSite();
   void showState();
   void compute();
+  void offerToClear();
   QString jobText() const;
   const RunSpectrum* current() const;
   const RunSpectrum* other() const;  // of the second run, at the step next to the first's

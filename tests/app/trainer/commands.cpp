@@ -170,7 +170,7 @@ class TrainerCommands : public QObject {
     const json estimate = answers.at(4)["result"];
     QVERIFY(estimate["trainable"].get<int64_t>() > 0);
     int64_t sum = 0;
-    for (const char* part : {"program", "weights", "adapter", "gradients", "optimizer", "activations", "logits"})
+    for (const char* part : {"program", "weights", "adapter", "gradients", "optimizer", "activations", "logits", "spectrum"})
       sum += estimate["memory"][part].get<int64_t>();
     QCOMPARE(sum, estimate["memory"]["total"].get<int64_t>());
     QCOMPARE(answers.at(5)["result"]["rows"].size(), size_t{2});

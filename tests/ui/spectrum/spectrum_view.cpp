@@ -2,6 +2,7 @@
 #include <QDoubleSpinBox>
 #include <QLabel>
 #include <QLineEdit>
+#include <QMessageBox>
 #include <QProcess>
 #include <QPushButton>
 #include <QSlider>
@@ -287,6 +288,27 @@ class SpectrumViewTest : public QObject {
     QCOMPARE(newestJob()->spec.config.at("arguments"), (nlohmann::json{m_run.toStdString(), "--text", "stories.txt", "--at", "1"}));
     const QStringList unnamed = rankscope::test::unnamedControls(m_view.get());
     QVERIFY2(unnamed.isEmpty(), qPrintable(unnamed.join(", ")));
+  }
+
+  void decompositionsAreClearedWhenWished() {
+    const auto folder = m_fixture->places.cache / "svd";
+    std::filesystem::create_directories(folder);
+    QVERIFY(writeFileAtomically(folder / "a.safetensors", std::string(2'000'000, 'x')).ok());
+    const auto actions = m_view->viewActions();
+    const auto clear = std::find_if(actions.begin(), actions.end(), [](QAction* action) { return action && action->text().startsWith("Clear base"); });
+    QVERIFY(clear != actions.end());
+    (*clear)->trigger();
+    QMessageBox* box = nullptr;
+    QTRY_VERIFY((box = m_view->findChild<QMessageBox*>("clearBaseSpectra")) && box->isVisible());
+    QVERIFY2(box->text().contains("1 base weight, 2.0"), qPrintable(box->text()));
+    box->reject();
+    QVERIFY(std::filesystem::exists(folder / "a.safetensors"));
+    (*clear)->trigger();
+    QTRY_VERIFY((box = m_view->findChild<QMessageBox*>("clearBaseSpectra")) && box->isVisible());
+    for (auto* button : box->buttons())
+      if (box->buttonRole(button) == QMessageBox::DestructiveRole) QTest::mouseClick(button, Qt::LeftButton);
+    QTRY_VERIFY(!std::filesystem::exists(folder / "a.safetensors"));
+    QVERIFY(std::filesystem::exists(folder));
   }
 
   void aDamagedFileIsSaid() {

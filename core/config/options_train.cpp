@@ -164,7 +164,7 @@ std::vector<OptionSpec> trainOptions() {
        .type = OptionType::Choice,
        .title = "Intruder dimensions",
        .defaultValue = "auto",
-       .choices = {{"auto", "Where it costs little", "When the base weights are decomposed in about a minute, once, and within 256 MB"},
+       .choices = {{"auto", "Where it costs little", "When the base weights are decomposed in about a minute, once, and within 192 MB"},
                    {"on", "Live", "However long the base weights take to decompose"},
                    {"off", "Not while training", "rankscope-train spectrum and the Spectrum view find them afterwards"}},
        .help = "Singular vectors and effective ranks of every changed matrix against the base model's, while the run goes on.",

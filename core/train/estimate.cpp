@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/config/method_parts.h"
 #include "core/config/step_size.h"
 #include "core/io/shard_index.h"
 #include "core/train/evaluation.h"
@@ -81,13 +82,15 @@ PassModel passModel(const RunConfig& config, const RunModel& model, const Parame
   return pass;
 }
 
-// Of the decompositions that the live spectrum holds.
-int64_t spectrumBytes(const RunConfig& config, const ParameterCounts& counts, bool full) {
+// Of the live spectrum: nothing where there is none.
+SpectrumProbeCost spectrumCost(const RunConfig& config, const ParameterCounts& counts, bool full) {
+  const std::optional<MethodParts> parts = partsOf(config);
+  const bool whole = full || (parts && parts->form == "dora");
   SpectrumProbeCost cost;
   for (size_t i = 0; i < counts.sites.size(); ++i)
     if (full ? counts.sites[i].operation != SiteOperation::Embedding : counts.rankAt[i] > 0)
-      cost.add(counts.sites[i].outFeatures, counts.sites[i].inFeatures);
-  return probesSpectrum(config, cost) ? cost.bytes : 0;
+      cost.add(counts.sites[i].outFeatures, counts.sites[i].inFeatures, whole, threadsOf(config));
+  return probesSpectrum(config, cost) ? cost : SpectrumProbeCost{};
 }
 
 MemoryEstimate larger(MemoryEstimate a, MemoryEstimate b) {
@@ -243,11 +246,18 @@ Result<RunEstimate> estimateRun(const RunConfig& config, const Places& places, c
   const int64_t moments = 4 * (*optimizer)->slots(optimizerSettings) * (estimate.trainable - counts->movedByMethod);
   fixed.optimizer = moments + 4 * counts->state;
   if (config.flag("optim.paged")) fixed.pageable = moments;
-  fixed.spectrum = spectrumBytes(config, *counts, pass.full);
+  const SpectrumProbeCost spectrum = spectrumCost(config, *counts, pass.full);
+  fixed.spectrum = spectrum.bytes;
   if (model->image)
     estimate.memory = imageRunMemory(*model->image, keptOfImage(*model->image, *counts, pass.full), pass, fixed, estimate.trainable, tokens, data);
   else
     estimate.memory = fullestMoment(fixed, pass, training, evaluation, estimate.trainable);
+  if (spectrum.work > 0) {
+    MemoryEstimate looking = fixed;
+    looking.moment = "spectrum";
+    looking.spectrum += spectrum.work;
+    estimate.memory = larger(estimate.memory, looking);
+  }
   if (counts->sought + counts->soughtWork > 0) {
     // Seeking the start: the gradients that it looks at (float32, whatever the run computes in) lie beside a pass over a
     // batch of its own, and later beside the decomposition of one matrix.

@@ -17,7 +17,7 @@ namespace {
 
 // What is given without being asked for.
 constexpr double kFreeSeconds = 60;
-constexpr int64_t kFreeBytes = int64_t{256} << 20;
+constexpr int64_t kFreeBytes = int64_t{192} << 20;
 // LAPACK's full decomposition in float64 on two cores, measured at 384² to 2048².
 constexpr double kSecondsPerProduct = 5e-10;
 
@@ -51,21 +51,25 @@ void eachAlone(size_t count, const std::function<void(size_t)>& work) {
 
 }  // namespace
 
-void SpectrumProbeCost::add(int64_t outFeatures, int64_t inFeatures) {
-  const int64_t n = std::min(outFeatures, inFeatures);
-  seconds += kSecondsPerProduct * static_cast<double>(outFeatures) * static_cast<double>(inFeatures) * static_cast<double>(n);
+void SpectrumProbeCost::add(int64_t outFeatures, int64_t inFeatures, bool whole, int threads) {
+  const int64_t n = std::min(outFeatures, inFeatures), values = outFeatures * inFeatures;
+  seconds += kSecondsPerProduct * static_cast<double>(values) * static_cast<double>(n);
   bytes += int64_t{sizeof(float)} * n * (outFeatures + inFeatures + 1);
+  // In float64: W0, W, their difference, W transposed, and the two sides of W0's decomposition.
+  if (whole) work = std::max(work, threads * int64_t{sizeof(double)} * (4 * values + n * (outFeatures + inFeatures)));
 }
 
 bool probesSpectrum(const RunConfig& config, const SpectrumProbeCost& cost) {
   const std::string& wish = config.str("train.spectrum");
   if (wish != "auto") return wish == "on" && cost.bytes > 0;
-  return cost.bytes > 0 && cost.bytes <= kFreeBytes && cost.seconds <= kFreeSeconds;
+  return cost.bytes > 0 && cost.bytes + cost.work <= kFreeBytes && cost.seconds <= kFreeSeconds;
 }
 
 SpectrumProbeCost SpectrumProbe::costOf(const Method& method) {
   SpectrumProbeCost cost;
-  for (const LinearSite* site : method.changedSites()) cost.add(site->outFeatures, site->inFeatures);
+  for (const ChangedSite& changed : changedSitesOf(method))
+    cost.add(changed.site->outFeatures, changed.site->inFeatures, !changed.pair.A.defined() || changed.pair.magnitude.defined(),
+             at::get_num_threads());
   return cost;
 }
 

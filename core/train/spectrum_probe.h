@@ -13,18 +13,20 @@
 
 namespace rankscope {
 
-// What W0's decompositions cost: once, in seconds, if they are in no cache; and in memory while the run goes on.
+// What a live spectrum costs: W0's decompositions once, in seconds, if they are in no cache; their memory while the run goes
+// on; and the memory of a look beside it, on so many threads.
 struct SpectrumProbeCost {
   double seconds = 0;
-  int64_t bytes = 0;
-  void add(int64_t outFeatures, int64_t inFeatures);
+  int64_t bytes = 0, work = 0;
+  // `whole`: the update is no product of factors (full fine-tuning, DoRA), so that matrices of its size are made.
+  void add(int64_t outFeatures, int64_t inFeatures, bool whole, int threads);
 };
 // As train.spectrum says; by itself where both are small.
 bool probesSpectrum(const RunConfig& config, const SpectrumProbeCost& cost);
 
 class SpectrumProbe {
  public:
-  static SpectrumProbeCost costOf(const Method& method);
+  static SpectrumProbeCost costOf(const Method& method);  // with as many threads as operators have
 
   // Decomposes, or takes from the cache. progress(what, share); false: ErrorCode::Interrupted.
   static Result<SpectrumProbe> make(const Method& method, const std::filesystem::path& cache,

@@ -101,14 +101,23 @@ class LiveSpectra : public QObject {
   void whatCostsMuchIsNotGivenUnasked() {
     RunConfig config;
     SpectrumProbeCost small, large;
-    for (int i = 0; i < 12; ++i) small.add(384, 384);
-    for (int i = 0; i < 64; ++i) large.add(4096, 4096);
+    for (int i = 0; i < 12; ++i) small.add(384, 384, false, 2);
+    for (int i = 0; i < 64; ++i) large.add(4096, 4096, false, 2);
     QVERIFY(probesSpectrum(config, small) && !probesSpectrum(config, large) && !probesSpectrum(config, {}));
     QVERIFY(config.set("train.spectrum", "on").ok());
     QVERIFY(probesSpectrum(config, large) && !probesSpectrum(config, {}));
     QVERIFY(config.set("train.spectrum", "off").ok());
     QVERIFY(!probesSpectrum(config, small));
     QCOMPARE(small.bytes, int64_t{12 * 4 * 384 * (2 * 384 + 1)});
+    // A full update's look makes matrices of its size.
+    QVERIFY(config.set("train.spectrum", "auto").ok());
+    SpectrumProbeCost wide;
+    wide.add(512, 4608, true, 2);
+    QVERIFY(wide.work > 2 * 8 * 4 * 512 * 4608);
+    QVERIFY(!probesSpectrum(config, wide) || wide.bytes + wide.work <= (int64_t{192} << 20));
+    wide = {};
+    wide.add(4096, 4096, false, 2);
+    QCOMPARE(wide.work, int64_t{0});
   }
 
   // A long run keeps its whole course; what was computed at someone's wish stays.
